@@ -1,0 +1,41 @@
+# make demo     retrains two models end to end, from images to a promoted version
+# make test     runs the test suite
+# make lint     formatting, lint, types and the arrows between packages
+# make install  creates .venv from the lock file; the others run it when it is needed
+# make lock     resolves requirements.lock again from pyproject.toml
+
+PYTHON ?= python3
+BIN := .venv/bin
+# uv's own choice of PyTorch build, e.g. `make install TORCH_BACKEND=cpu`; empty takes the lock file's.
+TORCH_BACKEND ?=
+
+.PHONY: install demo test lint lock clean
+
+install: .venv/.installed
+
+.venv/.installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Atelier needs Python 3.11 or newer; point PYTHON at one: make PYTHON=python3.12"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+demo: install
+	$(BIN)/atelier retrain configs/digits-generator.yaml configs/photo-restorer.yaml
+
+test: install
+	$(BIN)/pytest
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+lock: install
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --python-version 3.11 \
+		--group dev pyproject.toml --output-file requirements.lock
+
+clean:
+	rm -rf .venv .atelier

@@ -1,0 +1,1 @@
+"""GAN image models in plain PyTorch: networks, losses, recipes, training, evaluation and inference."""
