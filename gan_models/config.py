@@ -70,6 +70,7 @@ class DcganConfig(Section):
     spectral_norm: bool = Field(True, description="spectral norm in the discriminator, in place of batch norm")
     loss: Literal["non_saturating", "lsgan", "hinge"] = "non_saturating"
     learning_rate: float = Field(2e-4, gt=0)
+    decay: float = Field(0.5, ge=0, le=1, description="share of the steps, the last, over which the rate falls to zero")
     betas: tuple[float, float] = (0.5, 0.999)
     augment: bool = Field(False, description="DiffAugment on both sides of the discriminator")
 
@@ -98,6 +99,7 @@ class TrainConfig(Section):
     steps: int = Field(ge=1)
     batch_size: int = Field(64, ge=2)
     seed: int = 0
+    flips: bool = Field(False, description="mirror training images left to right at random; wrong for digits or text")
     ema_half_life_images: float = Field(2_000, ge=0, description="half-life of the weights' moving average, in images")
     checkpoint_every: int = Field(250, ge=1, description="steps")
     sample_every: int = Field(250, ge=1, description="steps")

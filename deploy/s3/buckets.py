@@ -1,0 +1,18 @@
+"""Creates the buckets the platform writes to, unless they exist. Run once, as the S3 user `admin`."""
+
+import boto3
+
+BUCKETS = ("mlflow-artifacts", "dvc")
+
+
+def main() -> None:
+    s3 = boto3.client("s3")
+    existing = {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}
+    for name in BUCKETS:
+        if name not in existing:
+            s3.create_bucket(Bucket=name)
+        print(f"bucket {name}: {'exists' if name in existing else 'created'}")
+
+
+if __name__ == "__main__":
+    main()

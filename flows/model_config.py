@@ -1,0 +1,83 @@
+"""The schema of configs/*.yaml: everything a person edits to retrain something else."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from flows.names import validate_name
+from gan_models.config import EvaluateConfig, Section, TrainConfig, read_yaml, validate
+
+Name = Annotated[str, AfterValidator(lambda name: validate_name(name, "name"))]
+
+
+class DatasetConfig(Section):
+    """Where the images come from and how they are cut and split. Several models may share one dataset by its name."""
+
+    name: Name
+    sources: tuple[str, ...] = Field(
+        min_length=1, description="builtin:digits, builtin:photos, or a folder (its sub-folders are the labels)"
+    )
+    tile: int | None = Field(None, ge=8, description="cut images into square tiles of so many pixels")
+    max_tiles_per_image: int = Field(40, ge=1)
+    evaluation_share: float = Field(0.25, gt=0, lt=1)
+    min_side: int = Field(8, ge=1, description="pixels; smaller images are quarantined")
+    max_quarantined_share: float = Field(0.05, ge=0, le=1, description="above it the version is refused")
+
+
+class Rule(Section):
+    """One condition of promotion, on one metric. Absolute bounds must hold for the whole 95% interval."""
+
+    metric: str
+    at_least: float | None = None
+    at_most: float | None = None
+    of: Literal["baseline"] | None = Field(None, description="the bound is a multiple of the metric's baseline")
+    better_than: Literal["champion"] | None = None
+    not_worse_than: Literal["champion"] | None = None
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> "Rule":
+        kinds = ("at_least", "at_most", "better_than", "not_worse_than")
+        if sum(getattr(self, kind) is not None for kind in kinds) != 1:
+            raise ValueError(f"a rule has exactly one of {', '.join(kinds)}")
+        if self.of and self.better_than is None and self.not_worse_than is None:
+            return self
+        if self.of:
+            raise ValueError("'of: baseline' goes with at_least or at_most")
+        return self
+
+    @property
+    def against_champion(self) -> bool:
+        return bool(self.better_than or self.not_worse_than)
+
+    def __str__(self) -> str:
+        if self.against_champion:
+            return f"{self.metric} {'better' if self.better_than else 'not worse'} than the champion"
+        bound = f"at least {self.at_least:g}" if self.at_least is not None else f"at most {self.at_most:g}"
+        return f"{self.metric} {bound}{' x baseline' if self.of else ''}"
+
+
+class PromoteConfig(Section):
+    """When a challenger becomes champion. The first model needs only the absolute rules."""
+
+    rules: tuple[Rule, ...] = Field(min_length=1)
+
+
+class ModelConfig(Section):
+    """One model: what it is, the data it learns from, how it is trained, judged and promoted."""
+
+    name: Name
+    description: str = ""
+    dataset: DatasetConfig
+    train: TrainConfig
+    evaluate: EvaluateConfig = EvaluateConfig()
+    promote: PromoteConfig
+
+
+def read_model_config(path: Path) -> ModelConfig:
+    """The config in a file.
+
+    Raises:
+        ConfigError: it cannot be read or is not valid; the message names the key and the nearest valid one.
+    """
+    return validate(ModelConfig, read_yaml(path), str(path))

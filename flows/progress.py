@@ -1,0 +1,60 @@
+"""Live progress of a stage: a bar on a terminal, a line now and then in a log."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from prefect import get_run_logger
+from prefect.exceptions import MissingContextError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+SECONDS_BETWEEN_LINES = 10.0
+
+Update = Callable[[int, int | None, str], None]
+
+# A log has no width of its own; 80 columns would break tables that a terminal shows whole.
+console = Console(width=None if sys.stdout.isatty() else 140)
+
+
+@contextmanager
+def progress(title: str) -> Iterator[Update]:
+    """Show how far a long operation is.
+
+    Yields:
+        A function of (done, total, text); total None where it is not known, text such as "412 images/s".
+    """
+    if sys.stdout.isatty():
+        with Progress(
+            TextColumn("[bold]{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[text]}", style="cyan"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+        ) as bar:
+            task = bar.add_task(title, total=None, text="")
+            yield lambda done, total, text: bar.update(task, completed=done, total=total, text=text)
+        return
+    said = time.monotonic()
+
+    def say_now_and_then(done: int, total: int | None, text: str) -> None:
+        nonlocal said
+        if time.monotonic() - said >= SECONDS_BETWEEN_LINES:
+            said = time.monotonic()
+            say(f"{title}  {done}/{total or '?'}  {text}")
+
+    yield say_now_and_then
+
+
+def say(line: str) -> None:
+    """Tell a person one thing: on the console, and in the flow run's own log."""
+    console.print(line, highlight=False, markup=False)
+    try:
+        get_run_logger().info(line)
+    except MissingContextError:
+        return

@@ -1,0 +1,137 @@
+"""Stage four: one evaluated model in, a decision out, and the champion's alias moved if it is better."""
+
+from prefect import flow
+
+from flows import versioning
+from flows.evaluate import current_evaluation, judge
+from flows.fingerprint import fingerprint
+from flows.model_config import ModelConfig
+from flows.orchestration import Workplace, enter, name_flow_run, publish, skip, stage_run
+from flows.progress import say
+from flows.records import Evaluation, Promotion, Verdict
+from flows.registry import ModelVersion
+
+
+@flow(name="promote", description=__doc__)
+def promote(config: str, evaluation: Evaluation | None = None) -> Promotion:
+    """Register a model version, apply the config's rules, and promote the version to champion if all of them hold.
+
+    Args:
+        config: the model's config file, relative to the project.
+        evaluation: the evaluation to decide on; without it that of what the config makes now.
+    """
+    place = enter(config)
+    model = place.model
+    judged = evaluation or current_evaluation(place)
+    with versioning.locked(place.settings, f"promote-{model.name}"):
+        opponent = find_opponent(place, judged)
+        mark = promotion_fingerprint(model, judged, opponent)
+        name_flow_run(f"promote {model.name} {mark[:7]}")
+        done = find_promotion(place, mark)
+        if done:
+            return skip(place, done, "promote", model.name, f"version {done.version}: {done.decision}")
+        return _decide(place, judged, opponent, mark)
+
+
+def find_opponent(place: Workplace, judged: Evaluation) -> ModelVersion | None:
+    """The version to be better than: the champion, or what it replaced where the judged model is champion already.
+
+    The latter happens when an earlier attempt died between moving the alias and recording it.
+    """
+    champion = place.registry.at(place.model.name, "champion")
+    if champion and champion.logged_model_id == judged.training.logged_model_id:
+        return place.registry.at(place.model.name, "previous")
+    return champion
+
+
+def promotion_fingerprint(model: ModelConfig, judged: Evaluation, opponent: ModelVersion | None) -> str:
+    """Of the evaluation, the rules, and the champion that was to be beaten."""
+    return fingerprint(
+        evaluation=judged.fingerprint, rules=model.promote, opponent=opponent.logged_model_id if opponent else None
+    )
+
+
+def find_promotion(place: Workplace, mark: str) -> Promotion | None:
+    """The finished decision with this fingerprint."""
+    return place.tracking.find_finished(Promotion, place.model.name, "promote", fingerprint=mark)
+
+
+def _decide(place: Workplace, judged: Evaluation, opponent: ModelVersion | None, mark: str) -> Promotion:
+    model, registry, training = place.model, place.registry, judged.training
+    tags = {"model": model.name, "training_run": training.run_id, "evaluation_run": judged.run_id}
+    with stage_run(place, model.name, "promote", mark, subject=model.name, tags=tags) as run_id:
+        verdicts = judge(place, judged, opponent).verdicts
+        passed = all(verdict.passed for verdict in verdicts)
+        version = registry.register(
+            model.name,
+            training.logged_model_id,
+            run_id=training.run_id,
+            description=model.description,
+            tags=_lineage(judged, place.tracking.tags(training.run_id)),
+        )
+        decision = Promotion(
+            fingerprint=mark,
+            run_id=run_id,
+            model_name=model.name,
+            version=version,
+            decision="promoted" if passed else "kept champion" if opponent else "rejected",
+            reason=_reason(verdicts),
+            replaced_version=opponent.version if passed and opponent else None,
+            seconds=place.seconds,
+        )
+        _move_aliases(place, decision)
+        registry.annotate(
+            model.name,
+            version,
+            description=f"{decision.decision.capitalize()}: {decision.reason}",
+            tags={"decision": decision.decision, "promotion_run": run_id},
+        )
+        place.tracking.log_params(run_id, {"version": version, "decision": decision.decision})
+        place.tracking.log_table(run_id, [verdict.model_dump() for verdict in verdicts], "rules.json")
+        place.tracking.describe(run_id, _markdown(decision, verdicts))
+        place.tracking.finish(decision)
+    say(f"promote   {model.name}: version {version} {decision.decision}, {decision.reason}")
+    publish(place, "promote", model.name, run_id, _markdown(decision, verdicts))
+    return decision
+
+
+def _move_aliases(place: Workplace, decision: Promotion) -> None:
+    """`previous` first: whenever this is interrupted, `champion` points to a version that was evaluated."""
+    model, registry = place.model.name, place.registry
+    if decision.decision != "promoted":
+        registry.point(model, "challenger", decision.version)
+        return
+    if decision.replaced_version:
+        registry.point(model, "previous", decision.replaced_version)
+    registry.point(model, "champion", decision.version)
+    challenger = registry.at(model, "challenger")
+    if challenger and challenger.version == decision.version:
+        registry.point(model, "challenger", None)
+
+
+def _lineage(judged: Evaluation, run_tags: dict[str, str]) -> dict[str, str]:
+    """Tags by which a person gets from a version to everything it was made of."""
+    training = judged.training
+    return {
+        "training_run": training.run_id,
+        "evaluation_run": judged.run_id,
+        "config": f"runs:/{training.run_id}/config.yaml",
+        "dataset": training.dataset.name,
+        "dataset_version": training.dataset.dvc_md5,
+        "git_commit": run_tags.get("git_commit", "none"),
+        "fingerprint": training.fingerprint,
+        "recipe": training.recipe,
+    }
+
+
+def _reason(verdicts: tuple[Verdict, ...]) -> str:
+    failed = [verdict.reason for verdict in verdicts if not verdict.passed]
+    if failed:
+        return "; ".join(failed)
+    return f"all {len(verdicts)} rules hold: " + "; ".join(verdict.reason for verdict in verdicts)
+
+
+def _markdown(decision: Promotion, verdicts: tuple[Verdict, ...]) -> str:
+    rows = [f"| {'holds' if v.passed else '**fails**'} | {v.rule} | {v.reason} |" for v in verdicts]
+    head = f"Version {decision.version} of **{decision.model_name}**: **{decision.decision}**."
+    return "\n".join([head, "", "| | rule | why |", "| --- | --- | --- |", *rows])

@@ -1,0 +1,94 @@
+"""Where things are: the schema of the environment.
+
+Standard variables win (`MLFLOW_TRACKING_URI`, `PREFECT_API_URL`, `PREFECT_HOME`, `AWS_*`); Atelier's own begin with
+`ATELIER_`. Without any of them everything lives under `.atelier/` of the project, so that deleting it is a clean start.
+"""
+
+import json
+import os
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """The environment of one process. Relative paths are relative to the project."""
+
+    model_config = SettingsConfigDict(env_prefix="ATELIER_", frozen=True)
+
+    project: Path | None = Field(None, description="the folder with configs/ and .dvc/; found from the current one")
+    home: Path = Field(Path(".atelier"), description="state: databases, artifacts, checkpoints, caches")
+    commit_data: bool = Field(False, description="commit data/<name>.dvc to git when a new version was pushed")
+    stage_timeout_minutes: float = Field(24 * 60, gt=0, description="how long the parent waits for a remote stage")
+
+    @cached_property
+    def root(self) -> Path:
+        """The project's folder: set, or the nearest one above the current folder that has configs/ and .dvc/.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
+        if self.project is not None:
+            return self.project.resolve()
+        here = Path.cwd()
+        for folder in (here, *here.parents):
+            if (folder / "configs").is_dir() and (folder / ".dvc").is_dir():
+                return folder
+        raise FileNotFoundError(
+            f"{here} is not inside an Atelier project (a folder with configs/ and .dvc/); "
+            "change into your clone, or set ATELIER_PROJECT to it"
+        )
+
+    @cached_property
+    def state(self) -> Path:
+        """The folder of all state, created when it is missing."""
+        folder = self.root / self.home
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    @property
+    def running_servers(self) -> dict[str, str]:
+        """Addresses written by a live `atelier up`, by environment variable; empty when none is running."""
+        try:
+            up = json.loads((self.state / "up.json").read_text())
+            os.kill(up["pid"], 0)
+        except (OSError, ValueError, KeyError):
+            return {}
+        return dict(up["environment"])
+
+    @property
+    def mlflow_tracking_uri(self) -> str:
+        """The MLflow server, or the SQLite database under `.atelier/`."""
+        set_or_running = os.environ.get("MLFLOW_TRACKING_URI") or self.running_servers.get("MLFLOW_TRACKING_URI")
+        return set_or_running or f"sqlite:///{self.state / 'mlflow.db'}"
+
+    @property
+    def artifact_root(self) -> Path:
+        """Where a local MLflow keeps artifacts; with or without its server, so that both see the same files."""
+        return self.state / "mlartifacts"
+
+    def environment(self) -> dict[str, str]:
+        """What this process and those it starts need in their environment, besides what is set already."""
+        defaults = {
+            "ATELIER_PROJECT": str(self.root),
+            "PREFECT_HOME": str(self.state / "prefect"),
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",
+            "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",
+            "MLFLOW_TRACKING_URI": self.mlflow_tracking_uri,
+            "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+            "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+            "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+            "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+            "DVC_NO_ANALYTICS": "1",
+            **self.running_servers,
+        }
+        return {name: value for name, value in defaults.items() if name not in os.environ}
+
+    def apply(self) -> None:
+        """Set `environment()` for this process; to be called before Prefect or MLflow is imported."""
+        os.environ.update(self.environment())

@@ -1,0 +1,110 @@
+"""What a person reads at the end of a retrain, and the chain from a model version to its sources."""
+
+from collections.abc import Sequence
+
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Column, Table
+from rich.text import Text
+from rich.tree import Tree
+
+from flows.records import Evaluation
+from flows.registry import ModelVersion
+from flows.retrain import Retraining
+
+STAGES = ("dataset", "train", "evaluate", "promote")
+
+
+def retraining_summary(name: str, retraining: Retraining) -> RenderableType:
+    """Stages, numbers and the decision of one retrain."""
+    version, training, evaluation, promotion = retraining
+    stages = Table(
+        "stage", "", Column("seconds", justify="right"), "MLflow run", "result", box=None, padding=(0, 2, 0, 0)
+    )
+    results = (
+        f"{version.name} {version.dvc_md5[:7]}, {version.num_train:,} + {version.num_evaluation:,} images",
+        f"{training.recipe}, weights {training.bundle_digest[:7]}",
+        f"{len(evaluation.metrics)} metrics, protocol {evaluation.protocol_id}",
+        f"version {promotion.version}: {promotion.decision}",
+    )
+    for stage, record, result in zip(STAGES, retraining, results, strict=True):
+        state = Text("skipped, nothing new", "dim") if record.skipped else Text("ran", "green")
+        stages.add_row(stage, state, f"{record.seconds:.1f}", record.run_id[:7], result)
+    colour = "green" if promotion.decision == "promoted" else "yellow"
+    decision = Text.assemble(
+        (f"Version {promotion.version} {promotion.decision}", f"bold {colour}"), f": {promotion.reason}"
+    )
+    return Panel(
+        Group(stages, Text(), _metrics(evaluation), Text(), decision), title=f"[bold]{name}", title_align="left"
+    )
+
+
+def _metrics(evaluation: Evaluation) -> Table:
+    table = Table("metric", box=None, padding=(0, 2, 0, 0))
+    for heading in ("value", "95% interval", "baseline", "champion"):
+        table.add_column(heading, justify="right")
+    table.columns[-1].header = f"champion v{evaluation.champion_version}" if evaluation.champion_version else "champion"
+    for key, metric in evaluation.metrics.items():
+        if key.startswith("label_") and "/" in key:
+            continue  # one row a label is for the report
+        champion = evaluation.champion_metrics.get(key)
+        table.add_row(
+            key,
+            f"{metric.value:.4g}",
+            f"{metric.low:.4g} to {metric.high:.4g}",
+            "" if metric.baseline is None else f"{metric.baseline:.4g}",
+            "none yet" if champion is None else f"{champion:.4g}",
+        )
+    return table
+
+
+def next_commands(tracking_uri: str, environment: dict[str, str]) -> Text:
+    """The two commands that open the UIs on what was just made, or their addresses where servers are running."""
+    text = Text("\nLook at it:\n", "bold")
+    if tracking_uri.startswith("http"):
+        text.append(f"  MLflow   {tracking_uri}\n", "cyan")
+    else:
+        text.append(f"  .venv/bin/mlflow ui --backend-store-uri {tracking_uri}\n", "cyan")
+    if "PREFECT_API_URL" in environment:
+        text.append(f"  Prefect  {environment['PREFECT_API_URL'].removesuffix('/api')}\n", "cyan")
+    else:
+        text.append(f"  PREFECT_HOME={environment['PREFECT_HOME']} .venv/bin/prefect server start\n", "cyan")
+    return text
+
+
+def model_status(name: str, versions: Sequence[ModelVersion], aliases: dict[str, str]) -> RenderableType:
+    """Every version of a model with its alias and decision, and the chain behind the champion's."""
+    named = {version: alias for alias, version in aliases.items()}
+    table = Table(
+        "version", "alias", "decision", "training run", "dataset version", "git commit", box=None, padding=(0, 2, 0, 0)
+    )
+    for version in versions:
+        tags = version.tags
+        table.add_row(
+            version.version,
+            Text(named.get(version.version, ""), "bold green"),
+            tags.get("decision", "undecided"),
+            tags.get("training_run", "")[:7],
+            f"{tags.get('dataset', '')} {tags.get('dataset_version', '')[:7]}",
+            tags.get("git_commit", "")[:7],
+        )
+    shown = next((v for v in versions if v.version == aliases.get("champion")), versions[0] if versions else None)
+    chain = _chain(name, shown) if shown else Text("no version is left")
+    return Panel(Group(table, Text(), chain), title=f"[bold]{name}", title_align="left")
+
+
+def _chain(name: str, version: ModelVersion) -> Tree:
+    tree = Tree(f"models:/{name}/{version.version} comes from")
+    for label, tag in (
+        ("logged model", "logged_model"),
+        ("promotion run", "promotion_run"),
+        ("evaluation run", "evaluation_run"),
+        ("training run", "training_run"),
+        ("config", "config"),
+        ("dataset", "dataset"),
+        ("dataset version (DVC)", "dataset_version"),
+        ("git commit", "git_commit"),
+        ("fingerprint", "fingerprint"),
+    ):
+        tree.add(f"{label:<22} {version.tags.get(tag, 'unknown')}")
+    return tree

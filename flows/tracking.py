@@ -1,0 +1,261 @@
+"""MLflow's tracking side: experiments, runs, what is logged on them, and finding them again.
+
+With `flows/registry.py` the only code that talks to MLflow. Runs are named by id throughout: MLflow's notion of an
+active run belongs to a thread. Importing MLflow takes seconds, so it happens when something is written; the question
+whether there is anything to do is put to a server over plain HTTP.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import httpx
+
+from flows.records import DatasetVersion, Record, Stage
+from flows.settings import Settings
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+DATASETS_EXPERIMENT = "datasets"
+MAX_BATCH = 1000  # metrics that one request to MLflow may carry
+
+AnyRecord = TypeVar("AnyRecord", bound=Record)
+
+
+class TrackingError(RuntimeError):
+    """MLflow cannot be reached or does not have what was asked for; the message says what to do."""
+
+
+class Tracking:
+    """The MLflow of this project: a server, or the SQLite database under `.atelier/`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.uri = settings.mlflow_tracking_uri
+
+    @property
+    def is_server(self) -> bool:
+        return self.uri.startswith("http")
+
+    @cached_property
+    def client(self) -> "MlflowClient":
+        from mlflow import MlflowClient, set_tracking_uri
+
+        set_tracking_uri(self.uri)
+        return MlflowClient(self.uri)
+
+    def check(self) -> None:
+        """Raise a TrackingError that names the address if the server does not answer."""
+        if not self.is_server:
+            return
+        try:
+            httpx.get(f"{self.uri}/health", timeout=10).raise_for_status()
+        except httpx.HTTPError as error:
+            raise TrackingError(
+                f"the MLflow server at {self.uri} does not answer ({error or type(error).__name__}); "
+                "start it (`atelier up` starts one here) or unset MLFLOW_TRACKING_URI"
+            ) from None
+
+    # Finding what is done
+
+    def find_finished(self, record: type[AnyRecord], experiment: str, stage: Stage, **tags: str) -> AnyRecord | None:
+        """The record of the newest finished run of a stage with all of these tags, or None."""
+        tags = {"stage": stage, **tags}
+        condition = " and ".join(f"tags.{name} = '{value}'" for name, value in tags.items())
+        for found in self._search(experiment, f"{condition} and attributes.status = 'FINISHED'"):
+            if "record" in found:
+                return record.model_validate_json(found["record"])
+        return None
+
+    def tags(self, run_id: str) -> dict[str, str]:
+        """All tags of a run."""
+        return dict(self.client.get_run(run_id).data.tags)
+
+    def record(self, record: type[AnyRecord], run_id: str) -> AnyRecord | None:
+        """The record on a run, or None where the run is gone or never finished."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            text = self.tags(run_id).get("record")
+        except MlflowException:
+            return None
+        return record.model_validate_json(text) if text else None
+
+    def fetch(self, run_id: str, artifact: str) -> Path:
+        """A folder or file of a run's artifacts, on this machine."""
+        from mlflow import artifacts
+
+        return Path(artifacts.download_artifacts(run_id=run_id, artifact_path=artifact, tracking_uri=self.uri))
+
+    def _search(self, experiment: str, condition: str) -> list[dict[str, str]]:
+        """Tags of the matching runs, newest first."""
+        if self.is_server:
+            answer = self.ask("GET", "experiments/get-by-name", {"experiment_name": experiment})
+            if answer is None:
+                return []
+            query = {
+                "experiment_ids": [answer["experiment"]["experiment_id"]],
+                "filter": condition,
+                "order_by": ["attributes.start_time DESC"],
+                "max_results": 5,
+            }
+            runs = (self.ask("POST", "runs/search", query) or {}).get("runs", [])
+            return [{tag["key"]: tag["value"] for tag in run["data"].get("tags", [])} for run in runs]
+        known = self.client.get_experiment_by_name(experiment)
+        if known is None:
+            return []
+        return [
+            dict(run.data.tags)
+            for run in self.client.search_runs(
+                [known.experiment_id], condition, order_by=["attributes.start_time DESC"], max_results=5
+            )
+        ]
+
+    def ask(self, method: Literal["GET", "POST"], call: str, content: dict[str, Any]) -> dict[str, Any] | None:
+        """One call of MLflow's REST interface; None where what it asks for does not exist.
+
+        Raises:
+            TrackingError: the server cannot be reached or refuses.
+        """
+        address = f"{self.uri}/api/2.0/mlflow/{call}"
+        try:
+            if method == "GET":
+                answer = httpx.get(address, params=content, timeout=30)
+            else:
+                answer = httpx.post(address, json=content, timeout=30)
+        except httpx.HTTPError as error:
+            raise TrackingError(f"the MLflow server at {self.uri} does not answer: {error}") from None
+        if answer.is_success:
+            return dict(answer.json())
+        if "RESOURCE_DOES_NOT_EXIST" in answer.text or "not found" in answer.text:
+            return None
+        raise TrackingError(f"the MLflow server at {self.uri} refused {call}: {answer.status_code} {answer.text[:200]}")
+
+    # Runs
+
+    def open_run(
+        self, experiment: str, stage: Stage, fingerprint: str, *, subject: str, tags: Mapping[str, str | None]
+    ) -> str:
+        """The id of the unfinished run with this fingerprint, taken up again, or of a new one. It shows as running."""
+        from mlflow.utils.mlflow_tags import MLFLOW_USER
+
+        experiment_id = self._experiment(experiment)
+        unfinished = self.client.search_runs(
+            [experiment_id],
+            f"tags.stage = '{stage}' and tags.fingerprint = '{fingerprint}' and attributes.status != 'FINISHED'",
+            max_results=1,
+        )
+        if unfinished:
+            run_id = str(unfinished[0].info.run_id)
+            self.client.update_run(run_id, status="RUNNING")
+            return run_id
+        all_tags = {"stage": stage, "fingerprint": fingerprint, MLFLOW_USER: "atelier", **tags}
+        run = self.client.create_run(
+            experiment_id,
+            run_name=f"{stage} {subject} {fingerprint[:7]}",
+            tags={name: value for name, value in all_tags.items() if value is not None},
+        )
+        return str(run.info.run_id)
+
+    def finish(self, record: Record) -> None:
+        """Put the record on its run and close it: from here on the work counts as done."""
+        self.client.set_tag(record.run_id, "record", record.model_dump_json())
+        self.client.set_terminated(record.run_id, "FINISHED")
+
+    def fail(self, run_id: str, reason: str) -> None:
+        """Close a run as failed, with the reason for a person as a tag and in its description."""
+        self.client.set_tag(run_id, "reason", reason[:4000])
+        self.client.set_tag(run_id, "mlflow.note.content", f"**Failed.** {reason[:4000]}")
+        self.client.set_terminated(run_id, "FAILED")
+
+    def describe(self, run_id: str, text: str) -> None:
+        """Set the Markdown description that the MLflow UI shows on the run."""
+        self.client.set_tag(run_id, "mlflow.note.content", text)
+
+    def _experiment(self, name: str) -> str:
+        known = self.client.get_experiment_by_name(name)
+        if known is not None:
+            return str(known.experiment_id)
+        from mlflow.exceptions import MlflowException
+
+        # Without a server MLflow would put artifacts below the current folder.
+        location = None if self.is_server else (self.settings.artifact_root / name).as_uri()
+        try:
+            return str(self.client.create_experiment(name, artifact_location=location))
+        except MlflowException:
+            # Another process was faster, or the name is taken by a deleted experiment, which only a person can undo.
+            known = self.client.get_experiment_by_name(name)
+            if known is None or known.lifecycle_stage == "deleted":
+                raise TrackingError(
+                    f"the MLflow experiment '{name}' was deleted; restore it or delete it for good"
+                ) from None
+            return str(known.experiment_id)
+
+    # What is logged on a run
+
+    def log_params(self, run_id: str, params: Mapping[str, Any]) -> None:
+        """Log parameters, nested mappings as dotted names. Logging them again must give the same values."""
+        from mlflow.entities import Param
+
+        flat = [Param(name, str(value)[:6000]) for name, value in _flatten(params)]
+        self.client.log_batch(run_id, params=flat)
+
+    def log_metrics(
+        self, run_id: str, rows: Sequence[tuple[str, float, int, float]], model_id: str | None = None
+    ) -> None:
+        """Log rows of (name, value, step, Unix seconds) in as few requests as MLflow allows."""
+        from mlflow.entities import Metric
+
+        metrics = [
+            Metric(name, value, int(seconds * 1000), step, model_id=model_id) for name, value, step, seconds in rows
+        ]
+        for start in range(0, len(metrics), MAX_BATCH):
+            self.client.log_batch(run_id, metrics=metrics[start : start + MAX_BATCH])
+
+    def log_picture(self, run_id: str, picture: Path, key: str, step: int) -> None:
+        """Log a PNG under a key at a step: MLflow shows a key's pictures as a series."""
+        from PIL import Image
+
+        with Image.open(picture) as image:
+            self.client.log_image(run_id, image, key=key, step=step, synchronous=True)
+
+    def log_table(self, run_id: str, rows: Sequence[Mapping[str, Any]], name: str) -> None:
+        """Log rows of one shape as a table of the MLflow UI."""
+        if rows:
+            columns = {column: [row[column] for row in rows] for column in rows[0]}
+            if name not in {file.path for file in self.client.list_artifacts(run_id)}:  # MLflow would append
+                self.client.log_table(run_id, columns, name)
+
+    def log_files(self, run_id: str, files: Iterable[Path], folder: str | None = None) -> None:
+        """Log files or folders as artifacts."""
+        for file in files:
+            if file.is_dir():
+                self.client.log_artifacts(run_id, str(file), folder)
+            else:
+                self.client.log_artifact(run_id, str(file), folder)
+
+    def log_dataset(self, run_id: str, version: DatasetVersion, context: str) -> None:
+        """Log a dataset version as the run's input; its digest is the MD5 that DVC finds it by."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        source = {"dvc": f"data/{version.name}.dvc", "md5": version.dvc_md5, "git_commit": version.git_commit}
+        profile = {"num_train": version.num_train, "num_evaluation": version.num_evaluation}
+        dataset = Dataset(
+            name=version.name,
+            digest=version.dvc_md5,
+            source_type="dvc",
+            source=json.dumps(source),
+            profile=json.dumps(profile),
+        )
+        self.client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", context)])])
+
+
+def _flatten(mapping: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+    for name, value in mapping.items():
+        if isinstance(value, Mapping):
+            yield from _flatten(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value

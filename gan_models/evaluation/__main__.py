@@ -1,0 +1,52 @@
+"""`python -m gan_models.evaluation`: judge a bundle on the evaluation split of a dataset.
+
+Exit status: 0 done; 2 the bundle, the data or the config cannot be used, with one line on stderr that says why.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from gan_models.config import ConfigError, read_evaluate_config
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command and return its exit status."""
+    parser = argparse.ArgumentParser(prog="python -m gan_models.evaluation", description=__doc__)
+    parser.add_argument("--bundle", type=Path, required=True, help="directory of the trained model")
+    parser.add_argument("--data", type=Path, required=True, help="directory of the dataset's shards")
+    parser.add_argument("--config", type=Path, required=True, help="a file such as configs/digits-generator.yaml")
+    parser.add_argument("--out", type=Path, required=True, help="directory for evaluation.json and the pictures")
+    parser.add_argument("--cache", type=Path, help="directory in which features of real images are kept")
+    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+    options = parser.parse_args(arguments)
+    try:
+        config = read_evaluate_config(options.config)
+    except ConfigError as error:
+        return _refuse(error)
+    # PyTorch takes seconds to import, and a mistake in the config should not wait for it.
+    from gan_models.evaluation.errors import EvaluationError
+    from gan_models.evaluation.run import evaluate_to
+    from gan_models.images.shards import DataError
+    from gan_models.inference.bundle import BundleError
+
+    try:
+        result = evaluate_to(
+            options.out, options.bundle, options.data, config, cache=options.cache, device=options.device
+        )
+    except (EvaluationError, BundleError, DataError, OSError) as error:
+        return _refuse(error)
+    width = max(len(metric.key) for metric in result.metrics)
+    for metric in result.metrics:
+        baseline = "" if metric.baseline is None else f"   {metric.baseline_name}: {metric.baseline:.4g}"
+        print(f"{metric.key:{width}}  {metric.value:9.4g}  [{metric.low:.4g}, {metric.high:.4g}]{baseline}")
+    return 0
+
+
+def _refuse(error: Exception) -> int:
+    print("error: " + " ".join(str(error).split()), file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

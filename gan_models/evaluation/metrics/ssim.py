@@ -1,0 +1,55 @@
+"""Structural similarity (Wang et al. 2004), as scikit-image and torchmetrics compute it.
+
+Written out here because importing torchmetrics takes several seconds, and this a page; a test holds them together.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import conv2d
+
+from gan_models.evaluation.intervals import Array
+
+WINDOW = 11
+SIGMA = 1.5
+RANGE = 255.0
+STABILISERS = (0.01 * RANGE) ** 2, (0.03 * RANGE) ** 2
+
+
+def ssim(images: Tensor, originals: Tensor, batch_size: int = 64) -> Array:
+    """SSIM of each image: 11x11 Gaussian window of sigma 1.5, population covariance, mean over the valid region.
+
+    Args:
+        images, originals: uint8 [N, C, H, W], H and W of 11 or more.
+        batch_size: images at a time.
+
+    Returns:
+        float64 [N], at most 1.
+
+    Raises:
+        ValueError: the shapes differ, or the images are smaller than the window.
+    """
+    if images.shape != originals.shape:
+        raise ValueError(f"images {list(images.shape)} and originals {list(originals.shape)} should be of one shape")
+    if min(images.shape[2:]) < WINDOW:
+        raise ValueError(f"SSIM takes images of {WINDOW}x{WINDOW} or more, these are {list(images.shape[2:])}")
+    starts = range(0, len(images), batch_size)
+    pairs = [(images[i : i + batch_size], originals[i : i + batch_size]) for i in starts]
+    values: Array = torch.cat([_ssim(one.double(), other.double()) for one, other in pairs]).numpy()
+    return values
+
+
+def _ssim(x: Tensor, y: Tensor) -> Tensor:
+    num, _, height, width = x.shape
+    moments = torch.stack([x, y, x * x, y * y, x * y]).view(-1, 1, height, width)
+    offsets = torch.arange(WINDOW, dtype=x.dtype) - WINDOW // 2
+    weights = torch.exp(-offsets.square() / (2 * SIGMA**2))
+    weights = weights / weights.sum()
+    smoothed = conv2d(conv2d(moments, weights.view(1, 1, -1, 1)), weights.view(1, 1, 1, -1))
+    mean_x, mean_y, mean_xx, mean_yy, mean_xy = smoothed.view(5, num, -1)
+    variance_x, variance_y = mean_xx - mean_x.square(), mean_yy - mean_y.square()
+    covariance = mean_xy - mean_x * mean_y
+    c1, c2 = STABILISERS
+    luminance = (2 * mean_x * mean_y + c1) / (mean_x.square() + mean_y.square() + c1)
+    structure = (2 * covariance + c2) / (variance_x + variance_y + c2)
+    per_image: Tensor = (luminance * structure).mean(dim=1)
+    return per_image

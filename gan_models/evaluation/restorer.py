@@ -1,0 +1,158 @@
+"""The evaluation of a model that restores images: one slice per degradation."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gan_models.config import Degradation, EvaluateConfig
+from gan_models.evaluation.errors import EvaluationError
+from gan_models.evaluation.extractor import Extractor
+from gan_models.evaluation.feature_cache import FeatureCache
+from gan_models.evaluation.fills import fill_with_mean_colour, fill_with_nearest
+from gan_models.evaluation.intervals import Array, mean_of
+from gan_models.evaluation.measurements import Measurements, Progress, require
+from gan_models.evaluation.metrics.diversity import diversity
+from gan_models.evaluation.metrics.frechet_distance import RealFeatures, frechet_distance
+from gan_models.evaluation.metrics.psnr import psnr
+from gan_models.evaluation.metrics.ssim import WINDOW, ssim
+from gan_models.evaluation.pictures import NamedPicture, draw_restored
+from gan_models.images.degradations import degrade
+from gan_models.images.randomness import generator_for
+from gan_models.images.shards import load_split, windows
+from gan_models.inference.bundle import Bundle
+from gan_models.recipes.base import to_float, to_uint8
+
+
+class Case(NamedTuple):
+    """What one degradation made of the originals, and the model of that.
+
+    originals, degraded, restored: uint8 [N, C, S, S]
+    holes: bool [N, 1, S, S], True where a pixel is missing
+    """
+
+    originals: Tensor
+    degraded: Tensor
+    holes: Tensor
+    restored: Tensor
+
+
+def degradations_of(bundle: Bundle, config: EvaluateConfig) -> tuple[Degradation, ...]:
+    """Those of the evaluation's config, or else those the model was trained for."""
+    return config.degradations or bundle.recipe.degradations  # type: ignore[union-attr]
+
+
+def steps(bundle: Bundle, config: EvaluateConfig) -> tuple[str, ...]:
+    """What an evaluation does, in its order."""
+    each = tuple(f"{what} {d.name}" for d in degradations_of(bundle, config) for what in ("restoring", "measuring"))
+    return ("reading the images", "features of the originals", *each)
+
+
+def evaluate_restorer(
+    bundle: Bundle,
+    data: Path,
+    config: EvaluateConfig,
+    extractor: Extractor,
+    cache: FeatureCache,
+    progress: Progress,
+) -> tuple[Measurements, list[NamedPicture]]:
+    """Degrade windows of the evaluation images, at most `config.num_images`, have them restored, and compare.
+
+    Raises:
+        InsufficientDataError, NonFiniteError, DataError: see each.
+        EvaluationError: a degradation leaves images as they are.
+    """
+    progress("reading the images")
+    split = load_split(data, "evaluation", bundle.image)
+    originals = windows(split.images, bundle.image.size)
+    originals = originals[np.linspace(0, len(originals) - 1, min(len(originals), config.num_images)).astype(np.int64)]
+    originals = originals.contiguous()
+    require("windows of evaluation images", len(originals))
+    progress("features of the originals")
+    original_features = cache.features(originals, config.batch_size)
+
+    image = bundle.image
+    measured = Measurements(
+        extractor,
+        seed=config.seed,
+        split_digest=split.digest,
+        image=f"{image.size}x{image.size}x{image.channels} {image.fit}",
+    )
+    pictures: list[NamedPicture] = []
+    against = RealFeatures(original_features)
+    real_diversity = diversity(original_features).value
+    for degradation in degradations_of(bundle, config):
+        name = degradation.name
+        facts: dict[str, Any] = {"degradation": degradation.model_dump()}
+        progress(f"restoring {name}")
+        case = _restore(bundle, originals, degradation, config)
+        progress(f"measuring {name}")
+        gain = _add_pixel_metrics(measured, case, name, facts)
+        features = extractor.features(case.restored, config.batch_size)
+        degraded = cache.features(case.degraded, config.batch_size)
+        measured.add_frechet(
+            frechet_distance(features, against),
+            num_real=len(originals),
+            slice_name=name,
+            baseline=frechet_distance(degraded, against).value,
+            baseline_name="degraded input",
+            **facts,
+        )
+        measured.add_distance(
+            "diversity",
+            diversity(features),
+            slice_name=name,
+            baseline=real_diversity,
+            baseline_name="original images",
+            **facts,
+        )
+        pictures += draw_restored(name, case.degraded, case.restored, case.originals, gain)
+    return measured, pictures
+
+
+def _restore(bundle: Bundle, originals: Tensor, degradation: Degradation, config: EvaluateConfig) -> Case:
+    random = generator_for(config.seed, "evaluation", degradation.name)
+    degraded = degrade(to_float(originals), degradation, random)
+    inputs, holes = to_uint8(degraded.images), degraded.mask > 0.5
+    if torch.equal(inputs, originals):
+        raise EvaluationError(f"the degradation {degradation.name} leaves every image as it is; choose a stronger one")
+    restored = bundle.restore(inputs, holes, config.batch_size)
+    return Case(originals, inputs, holes, restored)
+
+
+def _add_pixel_metrics(measured: Measurements, case: Case, name: str, facts: dict[str, Any]) -> Array:
+    """PSNR and SSIM against the degraded input, and inside holes against plain fills. Returns the gain, dB [N]."""
+    originals, degraded, restored = case.originals.numpy(), case.degraded.numpy(), case.restored.numpy()
+
+    def add(metric: str, values: Array, baseline: Array | None = None, baseline_name: str | None = None) -> None:
+        score = None if baseline is None else float(baseline.mean())
+        measured.add(
+            metric,
+            mean_of(values),
+            slice_name=name,
+            baseline=score,
+            baseline_name=baseline_name,
+            **facts,
+        )
+
+    before, after = psnr(degraded, originals), psnr(restored, originals)
+    add("psnr", after, before, "degraded input")
+    add("psnr_gain", after - before)
+    if min(case.originals.shape[2:]) >= WINDOW:
+        ssim_before, ssim_after = ssim(case.degraded, case.originals), ssim(case.restored, case.originals)
+        add("ssim", ssim_after, ssim_before, "degraded input")
+        add("ssim_gain", ssim_after - ssim_before)
+    holes = case.holes.numpy()
+    if not holes.any():
+        return after - before
+    if not holes.any(axis=(1, 2, 3)).all():
+        raise EvaluationError(f"some images of {name} have no hole and others have; raise share_min")
+    in_holes = psnr(restored, originals, holes)
+    nearest = psnr(fill_with_nearest(degraded, holes), originals, holes)
+    mean_colour = psnr(fill_with_mean_colour(degraded, holes), originals, holes)
+    add("psnr_hole", in_holes, nearest, "nearest known pixel")
+    add("psnr_hole_gain_nearest", in_holes - nearest)
+    add("psnr_hole_gain_mean_colour", in_holes - mean_colour)
+    return in_holes - nearest

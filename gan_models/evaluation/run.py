@@ -1,0 +1,139 @@
+"""One evaluation from bundle to files: what `python -m gan_models.evaluation` does."""
+
+import io
+import json
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from gan_models.config import EvaluateConfig
+from gan_models.evaluation import generator, restorer
+from gan_models.evaluation.errors import NonFiniteError
+from gan_models.evaluation.extractor import load_extractor
+from gan_models.evaluation.feature_cache import FeatureCache
+from gan_models.evaluation.intervals import Array
+from gan_models.evaluation.measurements import Progress
+from gan_models.evaluation.pictures import NamedPicture
+from gan_models.evaluation.result import INFLUENCE, PICTURES, RESULT, EvaluationResult, protocol_id_of
+from gan_models.files import TEMPORARY_SUFFIX, sync_directory, write_durably
+from gan_models.inference.bundle import Bundle, load_bundle
+
+PROGRESS = "progress.jsonl"
+
+
+class Evaluated(NamedTuple):
+    """A result, the influence values of each metric by key, float64 [N], and the pictures."""
+
+    result: EvaluationResult
+    influence: dict[str, Array]
+    pictures: list[NamedPicture]
+
+
+class ProgressLog:
+    """Appends a line {"done", "total", "what"} to a file at each step, for whoever watches."""
+
+    def __init__(self, path: Path, steps: tuple[str, ...]) -> None:
+        self._path = path
+        self._steps = steps
+        path.unlink(missing_ok=True)
+
+    def __call__(self, what: str) -> None:
+        line = {"done": self._steps.index(what), "total": len(self._steps), "what": what}
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def finish(self) -> None:
+        """All steps are done."""
+        self._steps = (*self._steps, "done")
+        with self._path.open("a", encoding="utf-8") as file:
+            total = len(self._steps) - 1
+            file.write(json.dumps({"done": total, "total": total, "what": "done"}) + "\n")
+
+
+def evaluate_to(
+    out: Path, bundle_directory: Path, data: Path, config: EvaluateConfig, *, cache: Path | None, device: str = "auto"
+) -> EvaluationResult:
+    """Evaluate a bundle and write `evaluation.json`, `influence.npz` and `pictures/` into `out`.
+
+    `evaluation.json` is written last: while it is there, everything it speaks of is there too. The same inputs give
+    the same files.
+
+    Raises:
+        BundleError, DataError, EvaluationError: each with one line that says what to do.
+    """
+    chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    bundle = load_bundle(bundle_directory, chosen)
+    out.mkdir(parents=True, exist_ok=True)
+    steps = generator.STEPS if bundle.task == "generate" else restorer.steps(bundle, config)
+    progress = ProgressLog(out / PROGRESS, steps)
+    evaluated = evaluate(bundle, data, config, cache=cache, progress=progress)
+    write(evaluated, out)
+    progress.finish()
+    return evaluated.result
+
+
+def evaluate(
+    bundle: Bundle, data: Path, config: EvaluateConfig, *, cache: Path | None, progress: Progress
+) -> Evaluated:
+    """Measure what the bundle does on the evaluation split of the dataset in `data`.
+
+    Args:
+        cache: where features of real images are kept, None for nowhere.
+        progress: called with each step of `generator.STEPS` or `restorer.steps`.
+
+    Raises:
+        InsufficientDataError, NonFiniteError, EvaluationError, DataError.
+    """
+    _refuse_non_finite_weights(bundle.network)
+    watch = bundle.network.register_forward_hook(_refuse_non_finite_images)
+    try:
+        extractor = load_extractor(config.extractor, bundle.device)
+        judge = generator.evaluate_generator if bundle.task == "generate" else restorer.evaluate_restorer
+        measured, pictures = judge(bundle, data, config, extractor, FeatureCache(cache, extractor), progress)
+    finally:
+        watch.remove()
+    metrics = tuple(measured.metrics)
+    result = EvaluationResult(
+        bundle_digest=bundle.digest,
+        task=bundle.task,
+        protocol_id=protocol_id_of(metrics),
+        metrics=metrics,
+        notes=tuple(dict.fromkeys(f"{metric.name}: {metric.note}" for metric in metrics if metric.note)),
+        pictures=tuple(named.picture for named in pictures),
+    )
+    return Evaluated(result, measured.influence, pictures)
+
+
+def write(evaluated: Evaluated, out: Path) -> None:
+    """Replace the evaluation in `out`; whenever this stops, there is a whole one or none."""
+    staged = out / (PICTURES + TEMPORARY_SUFFIX)
+    shutil.rmtree(staged, ignore_errors=True)
+    staged.mkdir()
+    for picture, content in evaluated.pictures:
+        write_durably(staged / Path(picture.file).name, content)
+    influence = io.BytesIO()
+    np.savez(influence, **evaluated.influence)  # type: ignore[arg-type]
+    (out / RESULT).unlink(missing_ok=True)
+    sync_directory(out)
+    shutil.rmtree(out / PICTURES, ignore_errors=True)
+    staged.replace(out / PICTURES)
+    write_durably(out / INFLUENCE, influence.getvalue())
+    write_durably(out / RESULT, (evaluated.result.model_dump_json(indent=2) + "\n").encode())
+
+
+def _refuse_non_finite_weights(network: nn.Module) -> None:
+    tensors = [tensor for tensor in network.state_dict().values() if tensor.is_floating_point()]
+    bad = sum(int((~tensor.isfinite()).sum()) for tensor in tensors)
+    if bad:
+        raise NonFiniteError(f"{bad} weights of the model are not finite; nothing was measured")
+
+
+def _refuse_non_finite_images(network: nn.Module, inputs: object, images: Tensor) -> None:
+    """A forward hook: 8-bit images would hide what was not finite."""
+    bad = int((~images.isfinite()).flatten(1).any(1).sum())
+    if bad:
+        raise NonFiniteError(f"{bad} of {len(images)} images in a batch are not finite; nothing was measured")

@@ -1,0 +1,36 @@
+"""Writing a file so that a crash or a full disk never leaves half of one under its name."""
+
+import os
+from pathlib import Path
+
+TEMPORARY_SUFFIX = ".partial"
+
+
+def write_durably(path: Path, content: bytes | memoryview) -> None:
+    """Write `content` to `path`: temporary file, fsync, rename, fsync of the directory.
+
+    Whenever the machine stops, `path` holds its old content or the new, whole; at worst a `*.partial` stays behind.
+
+    Raises:
+        OSError: nothing was written under `path`, and the temporary file is removed.
+    """
+    temporary = path.with_name(path.name + TEMPORARY_SUFFIX)
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_directory(path.parent)
+
+
+def sync_directory(directory: Path) -> None:
+    """Make renames and deletions in `directory` outlive a power cut."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

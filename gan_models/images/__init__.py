@@ -1,0 +1,1 @@
+"""Images on their way into models: decoding, Parquet shards, augmentation, degradations."""

@@ -1,0 +1,1 @@
+"""Trained models as bundles, and applying them to images."""

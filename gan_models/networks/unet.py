@@ -1,0 +1,106 @@
+"""A U-Net of NAFNet blocks that restores images."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+
+class NafBlock(nn.Module):
+    """Nonlinear-activation-free block (Chen et al. 2022, https://arxiv.org/abs/2204.04676), its first half.
+
+    1x1, depthwise 3x3, a product of halves as the gate, channel attention, 1x1; the residual branch starts at zero.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.GroupNorm(1, width)
+        self.expand = nn.Conv2d(width, 2 * width, 1)
+        self.depthwise = nn.Conv2d(2 * width, 2 * width, 3, padding=1, groups=2 * width)
+        self.attention = nn.Conv2d(width, width, 1)
+        self.project = nn.Conv2d(width, width, 1)
+        self.scale = nn.Parameter(torch.zeros(1, width, 1, 1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Float [N, width, H, W] to the same."""
+        left, right = self.depthwise(self.expand(self.norm(images))).chunk(2, dim=1)
+        gated = left * right
+        gated = gated * self.attention(gated.mean(dim=(2, 3), keepdim=True))
+        restored: Tensor = images + self.scale * self.project(gated)
+        return restored
+
+
+class UNet(nn.Module):
+    """Degraded images and the masks of their holes to restored images.
+
+    It predicts a residual, and where there is a mask, known pixels come back as they were.
+
+    Args:
+        channels: of the images.
+        width: channels at the finest resolution; doubled at each coarser one.
+        blocks: blocks per resolution, finest first, coarsest last.
+    """
+
+    def __init__(self, channels: int, width: int, blocks: Sequence[int]) -> None:
+        super().__init__()
+        self.multiple = 2 ** (len(blocks) - 1)  # height and width have to be multiples of it
+        self.first = nn.Conv2d(channels + 1, width, 3, padding=1)
+        self.encoders, self.downs, self.ups, self.decoders = (nn.ModuleList() for _ in range(4))
+        for num_blocks in blocks[:-1]:
+            self.encoders.append(_stack(width, num_blocks))
+            self.downs.append(nn.Conv2d(width, 2 * width, 2, stride=2))
+            width *= 2
+        self.middle = _stack(width, blocks[-1])
+        for num_blocks in reversed(blocks[:-1]):
+            self.ups.append(nn.Sequential(nn.Conv2d(width, 2 * width, 1, bias=False), nn.PixelShuffle(2)))
+            width //= 2
+            self.decoders.append(_stack(width, num_blocks))
+        self.last = nn.Conv2d(width, channels, 3, padding=1)
+        for parameter in self.last.parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(self, images: Tensor, mask: Tensor) -> Tensor:
+        """Restore images.
+
+        Args:
+            images: Float [N, channels, H, W] in [-1, 1]; H and W multiples of `multiple`.
+            mask: Float [N, 1, H, W], 1 where a pixel is missing. An empty mask: all of the image is to be restored.
+
+        Returns:
+            Float [N, channels, H, W], about [-1, 1] (not clamped).
+        """
+        images = fill_smoothly(images, mask)
+        hidden = self.first(torch.cat([images, mask], dim=1))
+        skips = []
+        for encoder, down in zip(self.encoders, self.downs, strict=True):
+            hidden = encoder(hidden)
+            skips.append(hidden)
+            hidden = down(hidden)
+        hidden = self.middle(hidden)
+        for up, decoder in zip(self.ups, self.decoders, strict=True):
+            hidden = decoder(up(hidden) + skips.pop())
+        residual = self.last(hidden)
+        has_hole = mask.amax(dim=(1, 2, 3), keepdim=True)
+        restored: Tensor = images + residual * torch.where(has_hole > 0, mask, 1.0)
+        return restored
+
+
+def fill_smoothly(images: Tensor, mask: Tensor) -> Tensor:
+    """Holes filled from coarser and coarser means of the known pixels around them (pull-push, Gortler et al. 1996).
+
+    A smooth start from which the network predicts the rest. Shapes as in `UNet.forward`.
+    """
+    known = 1 - mask
+    colours, weights = [images * known], [known]
+    while min(colours[-1].shape[-2:]) > 1:
+        colours.append(nn.functional.avg_pool2d(colours[-1], 2, ceil_mode=True))
+        weights.append(nn.functional.avg_pool2d(weights[-1], 2, ceil_mode=True))
+    filled = colours[-1] / weights[-1].clamp(min=1e-6)
+    for colour, weight in zip(reversed(colours[:-1]), reversed(weights[:-1]), strict=True):
+        coarse = nn.functional.interpolate(filled, size=colour.shape[-2:], mode="bilinear", align_corners=False)
+        filled = colour + (1 - weight) * coarse
+    return filled
+
+
+def _stack(width: int, num_blocks: int) -> nn.Sequential:
+    return nn.Sequential(*(NafBlock(width) for _ in range(num_blocks)))

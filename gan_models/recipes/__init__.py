@@ -1,0 +1,40 @@
+"""The recipes, by the name that configs call them."""
+
+from typing import cast
+
+import torch
+from torch import nn
+
+from gan_models.config import ImageConfig, RecipeConfig, TrainConfig
+from gan_models.images.randomness import seed_of
+from gan_models.recipes import dcgan, restore
+from gan_models.recipes.base import Recipe, Task
+
+_RECIPES: dict[str, type[Recipe]] = {"dcgan": dcgan.DcganRecipe, "restore": restore.RestoreRecipe}
+_GENERATORS = {"dcgan": dcgan.build_generator, "restore": restore.build_generator}
+
+
+def build_recipe(config: TrainConfig, num_labels: int, device: torch.device | str = "cpu") -> Recipe:
+    """The recipe that `config` names, its networks initialised from the config's seed, on `device`.
+
+    Args:
+        config: a training config.
+        num_labels: kinds of labels in the data, 0 where it has none.
+        device: the networks and optimisers live on it; the initial weights do not depend on it.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_of(config.seed, "initial weights"))
+        return _RECIPES[config.recipe.name](config, num_labels, torch.device(device))  # type: ignore[call-arg,arg-type]
+
+
+def build_generator(recipe: RecipeConfig, image: ImageConfig, num_labels: int) -> nn.Module:
+    """The network that a bundle of `recipe` holds, with weights yet to be loaded."""
+    return cast(nn.Module, _GENERATORS[recipe.name](recipe, image, num_labels))  # type: ignore[operator]
+
+
+def task_of(recipe: RecipeConfig) -> Task:
+    """What models of `recipe` do: "generate" images or "restore" them."""
+    return _RECIPES[recipe.name].task
+
+
+__all__ = ["Recipe", "Task", "build_generator", "build_recipe", "task_of"]

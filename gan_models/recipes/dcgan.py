@@ -1,0 +1,109 @@
+"""DCGAN: images out of noise, of a class where there are labels."""
+
+from typing import ClassVar, cast
+
+import torch
+from torch import Tensor, nn
+
+from gan_models.config import DcganConfig, ImageConfig, TrainConfig
+from gan_models.images.augmentation import diff_augment
+from gan_models.losses.adversarial import ADVERSARIAL_LOSSES
+from gan_models.networks.dcgan_discriminator import DcganDiscriminator
+from gan_models.networks.dcgan_generator import DcganGenerator
+from gan_models.recipes.base import Batch, Preview, Recipe, Task, gradient_norm, tile
+
+PREVIEW_ROWS = 8
+PREVIEW_COLUMNS = 10
+
+
+def build_generator(config: DcganConfig, image: ImageConfig, num_labels: int) -> DcganGenerator:
+    """The generator of a `dcgan` config, untrained."""
+    labels = num_labels if config.conditional else 0
+    return DcganGenerator(image.size, image.channels, config.width, config.latent_dim, labels)
+
+
+class DcganRecipe(Recipe):
+    """Radford et al. 2016, with the projection discriminator and spectral norm of Miyato et al. 2018."""
+
+    task: ClassVar[Task] = "generate"
+
+    def __init__(self, config: TrainConfig, num_labels: int, device: torch.device) -> None:
+        super().__init__(config, device)
+        self.recipe = cast(DcganConfig, config.recipe)
+        self.loss = ADVERSARIAL_LOSSES[self.recipe.loss]
+        generator = build_generator(self.recipe, config.image, num_labels)
+        self.num_labels = generator.num_labels
+        discriminator = DcganDiscriminator(
+            config.image.size, config.image.channels, self.recipe.width, self.num_labels, self.recipe.spectral_norm
+        )
+        self.networks = {"generator": self.place(generator), "discriminator": self.place(discriminator)}
+        self.optimizers = {name: self.adam(network, self.recipe.betas) for name, network in self.networks.items()}
+
+    def learning_rate(self, step: int) -> float:
+        """Constant, then linear to zero over the last `decay` share of the steps."""
+        left = 1 - (step - 1) / self.config.steps
+        return self.recipe.learning_rate * min(1.0, left / max(self.recipe.decay, 1e-9))
+
+    def training_step(self, batch: Batch, step: int, random: torch.Generator) -> dict[str, Tensor]:
+        """One update of the discriminator, then one of the generator."""
+        generator, discriminator = self.networks["generator"].train(), self.networks["discriminator"].train()
+        labels = batch.labels if self.num_labels else None
+        self.set_learning_rates(step)
+
+        with torch.no_grad(), self.autocast():
+            fakes = generator(self._latents(len(batch.images), random), labels).float()
+        real_logits, fake_logits = self._judge(batch.images, fakes, labels, random)
+        discriminator_loss = self.loss.real(real_logits).mean() + self.loss.fake(fake_logits).mean()
+        self.optimizers["discriminator"].zero_grad()
+        discriminator_loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizers["discriminator"].step()
+
+        discriminator.requires_grad_(False)  # the generator's step needs no gradients of its weights
+        with self.autocast():
+            fakes = generator(self._latents(len(batch.images), random), labels).float()
+            logits = discriminator(self._augment(fakes, random), labels).float()
+        generator_loss = self.loss.generator(logits).mean()
+        self.optimizers["generator"].zero_grad()
+        generator_loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizers["generator"].step()
+        discriminator.requires_grad_(True)
+
+        threshold = 0.5 if self.recipe.loss == "lsgan" else 0.0
+        return {
+            "loss/discriminator": discriminator_loss.detach(),
+            "loss/generator": generator_loss.detach(),
+            "health/discriminator_accuracy_real": (real_logits > threshold).float().mean(),
+            "health/discriminator_accuracy_fake": (fake_logits < threshold).float().mean(),
+            "health/gradient_norm_discriminator": gradient_norm(discriminator.parameters()),
+            "health/gradient_norm_generator": gradient_norm(generator.parameters()),
+        }
+
+    def preview(self, network: nn.Module, batch: Batch, random: torch.Generator) -> Preview:
+        """A grid with one column per label (ten at most), one latent per image.
+
+        `health/diversity` is the standard deviation of a pixel over images of one label, averaged, on [0, 1].
+        """
+        columns = min(self.num_labels, PREVIEW_COLUMNS) or PREVIEW_COLUMNS
+        labels = torch.arange(columns, device=self.device).repeat(PREVIEW_ROWS) if self.num_labels else None
+        with torch.no_grad():
+            images = network(self._latents(PREVIEW_ROWS * columns, random), labels).float()
+        diversity = images.reshape(PREVIEW_ROWS, columns, -1).std(dim=0).mean() / 2
+        return Preview(tile(images, columns), {"health/diversity": diversity.item()})
+
+    def _judge(
+        self, real: Tensor, fake: Tensor, labels: Tensor | None, random: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        discriminator = self.networks["discriminator"]
+        with self.autocast():
+            if not self.recipe.spectral_norm:  # batch norm couples a batch: real and fake go apart
+                real_logits = discriminator(self._augment(real, random), labels)
+                return real_logits.float(), discriminator(self._augment(fake, random), labels).float()
+            both = self._augment(torch.cat([real, fake]), random)
+            logits = discriminator(both, None if labels is None else labels.repeat(2)).float()
+        return logits[: len(real)], logits[len(real) :]
+
+    def _augment(self, images: Tensor, random: torch.Generator) -> Tensor:
+        return diff_augment(images, random) if self.recipe.augment else images
+
+    def _latents(self, num: int, random: torch.Generator) -> Tensor:
+        return torch.randn(num, self.recipe.latent_dim, generator=random, device=self.device)

@@ -1,0 +1,130 @@
+"""Restore: one network that undoes several degradations, reconstruction first, adversarial terms afterwards."""
+
+import math
+from typing import ClassVar, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import adaptive_max_pool2d
+
+from gan_models.config import ImageConfig, RestoreConfig, TrainConfig
+from gan_models.images.degradations import Degraded, degrade
+from gan_models.losses.adversarial import ADVERSARIAL_LOSSES
+from gan_models.losses.feature_matching import feature_matching_loss
+from gan_models.networks.patch_discriminator import PatchDiscriminator
+from gan_models.networks.unet import UNet
+from gan_models.recipes.base import Batch, Preview, Recipe, Task, gradient_norm, tile
+
+PREVIEW_COLUMNS = 8
+WARM_UP = 0.05  # share of the steps over which the learning rate rises
+
+
+def build_generator(config: RestoreConfig, image: ImageConfig, num_labels: int) -> UNet:
+    """The restoring network of a `restore` config, untrained. It takes no labels."""
+    return UNet(image.channels, config.width, config.blocks)
+
+
+class RestoreRecipe(Recipe):
+    """A U-Net under L1, then with PatchGAN and feature matching besides."""
+
+    task: ClassVar[Task] = "restore"
+
+    def __init__(self, config: TrainConfig, num_labels: int, device: torch.device) -> None:
+        super().__init__(config, device)
+        self.recipe = cast(RestoreConfig, config.recipe)
+        self.loss = ADVERSARIAL_LOSSES["non_saturating"]
+        generator = build_generator(self.recipe, config.image, num_labels)
+        self.networks = {"generator": self.place(generator)}
+        if self.recipe.adversarial_from < 1:
+            self.networks["discriminator"] = self.place(PatchDiscriminator(config.image.channels, self.recipe.width))
+        self.optimizers = {name: self.adam(network, (0.9, 0.99)) for name, network in self.networks.items()}
+
+    def learning_rate(self, step: int) -> float:
+        """A linear rise, then half a cosine to zero."""
+        done = step / self.config.steps
+        if done < WARM_UP:
+            return self.recipe.learning_rate * done / WARM_UP
+        return self.recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP)))
+
+    def training_step(self, batch: Batch, step: int, random: torch.Generator) -> dict[str, Tensor]:
+        """One update of the generator and, from `adversarial_from` on, one of the discriminator before it."""
+        generator = self.networks["generator"].train()
+        self.set_learning_rates(step)
+        degraded = self._degrade(batch.images, random)
+        with self.autocast():
+            restored = generator(*degraded).float()
+        reconstruction = (restored - batch.images).abs().mean()
+        values = {"loss/reconstruction": reconstruction.detach()}
+        loss = reconstruction
+        if step > self.recipe.adversarial_from * self.config.steps:
+            values |= self._train_discriminator(batch.images, restored.detach(), degraded.mask)
+            adversarial, matching = self._adversarial_terms(batch.images, restored, degraded.mask)
+            loss = loss + self.recipe.adversarial_weight * adversarial
+            loss = loss + self.recipe.feature_matching_weight * matching
+            values |= {"loss/adversarial": adversarial.detach(), "loss/feature_matching": matching.detach()}
+        self.optimizers["generator"].zero_grad()
+        loss.backward()
+        self.optimizers["generator"].step()
+        values["loss/generator"] = loss.detach()
+        values["health/gradient_norm_generator"] = gradient_norm(generator.parameters())
+        return values
+
+    def preview(self, network: nn.Module, batch: Batch, random: torch.Generator) -> Preview:
+        """Columns of images, rows degraded, restored and original.
+
+        `health/error_left` is the squared error left, as a share of that of the degraded images.
+        """
+        columns = min(PREVIEW_COLUMNS, len(batch.images))
+        images = batch.images[:columns]
+        degraded = self._degrade(images, random)
+        with torch.no_grad():
+            restored = network(*degraded).float().clamp(-1, 1)
+        left = (restored - images).square().mean() / (degraded.images - images).square().mean()
+        return Preview(
+            tile(torch.cat([degraded.images, restored, images]), columns), {"health/error_left": left.item()}
+        )
+
+    def _degrade(self, images: Tensor, random: torch.Generator) -> Degraded:
+        """An equal share of the batch to each degradation, in the order of the config."""
+        parts = images.tensor_split(len(self.recipe.degradations))
+        done = [degrade(part, d, random) for part, d in zip(parts, self.recipe.degradations, strict=True) if len(part)]
+        return Degraded(torch.cat([part.images for part in done]), torch.cat([part.mask for part in done]))
+
+    def _train_discriminator(self, real: Tensor, fake: Tensor, mask: Tensor) -> dict[str, Tensor]:
+        discriminator = self.networks["discriminator"].train()
+        with self.autocast():
+            logits, _ = discriminator(torch.cat([real, fake]))
+        real_logits, fake_logits = logits.float().tensor_split(2)
+        is_fake = _restored_patches(mask, fake_logits)
+        # Known pixels are the image's own: where a patch holds nothing else, the target of a "fake" is real too.
+        on_fakes = is_fake * self.loss.fake(fake_logits) + (1 - is_fake) * self.loss.real(fake_logits)
+        loss = self.loss.real(real_logits).mean() + on_fakes.mean()
+        self.optimizers["discriminator"].zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizers["discriminator"].step()
+        found = (fake_logits < 0).float() * is_fake
+        return {
+            "loss/discriminator": loss.detach(),
+            "health/discriminator_accuracy_real": (real_logits > 0).float().mean(),
+            "health/discriminator_accuracy_fake": found.sum() / is_fake.sum().clamp(min=1),
+            "health/gradient_norm_discriminator": gradient_norm(discriminator.parameters()),
+        }
+
+    def _adversarial_terms(self, real: Tensor, restored: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        discriminator = self.networks["discriminator"].requires_grad_(False)
+        with self.autocast():
+            with torch.no_grad():
+                _, targets = discriminator(real)
+            logits, features = discriminator(restored)
+        is_fake = _restored_patches(mask, logits)
+        adversarial = (is_fake * self.loss.generator(logits.float())).sum() / is_fake.sum().clamp(min=1)
+        matching = feature_matching_loss([f.float() for f in features], [t.float() for t in targets])
+        discriminator.requires_grad_(True)
+        return adversarial, matching
+
+
+def _restored_patches(mask: Tensor, logits: Tensor) -> Tensor:
+    """Which patches of a map of `logits` [N, 1, h, w] hold restored pixels: all of them where there is no hole."""
+    has_hole = mask.amax(dim=(1, 2, 3), keepdim=True)
+    patches: Tensor = adaptive_max_pool2d(mask, logits.shape[-2:])
+    return torch.where(has_hole > 0, patches, 1.0)

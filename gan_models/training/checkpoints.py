@@ -1,0 +1,134 @@
+"""Checkpoints that survive kills at any moment, full disks, damaged files and poisoned ones.
+
+A checkpoint is `step-000250.pt` and, written after it, the manifest `step-000250.json` with its SHA-256. A checkpoint
+without a manifest was never finished, and does not count.
+"""
+
+import errno
+import hashlib
+import io
+import json
+import logging
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gan_models.files import TEMPORARY_SUFFIX, sync_directory, write_durably
+
+logger = logging.getLogger(__name__)
+
+
+class CheckpointError(Exception):
+    """Checkpoints that cannot be written or used; the message says which, why, and what to do."""
+
+
+class Checkpoints:
+    """The newest checkpoints of one training run.
+
+    Args:
+        directory: made if missing.
+        keep: how many; older ones are removed after each save.
+        identity: what the run is, JSON-like: a flat mapping. Checkpoints of another identity are refused.
+    """
+
+    def __init__(self, directory: Path, keep: int, identity: dict[str, Any]) -> None:
+        self.directory = directory
+        self.keep = keep
+        self.identity = identity
+        directory.mkdir(parents=True, exist_ok=True)
+
+    def save(self, step: int, state: dict[str, Any]) -> None:
+        """Keep `state`: nested plain containers of tensors, numbers and strings.
+
+        Raises:
+            CheckpointError: the disk is full or fails; the checkpoints before this one are untouched.
+        """
+        buffer = io.BytesIO()
+        torch.save({"step": step, "state": state}, buffer)
+        content = buffer.getbuffer()
+        manifest = {"step": step, "sha256": hashlib.sha256(content).hexdigest(), "identity": self.identity}
+        data_path = self._data_path(step)
+        try:
+            data_path.with_suffix(".json").unlink(missing_ok=True)  # no manifest, no checkpoint, until it is whole
+            write_durably(data_path, content)
+            write_durably(data_path.with_suffix(".json"), json.dumps(manifest, indent=2).encode())
+        except OSError as error:
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+            cause = "no space left" if full else str(error)
+            raise CheckpointError(
+                f"checkpoint of step {step} could not be written to {self.directory}: {cause}; those before it are "
+                f"intact, so {'free some space' if full else 'mend that'} and run again to go on from them"
+            ) from None
+        # Damaged ones of later steps, which this run was resumed behind, go as well.
+        later = [other for other in self._steps() if other > step]
+        for old in later + [other for other in self._steps() if other <= step][self.keep :]:
+            self._data_path(old).with_suffix(".json").unlink()
+            self._data_path(old).unlink(missing_ok=True)
+        sync_directory(self.directory)
+
+    def load_latest(self) -> tuple[int, dict[str, Any]] | None:
+        """Step and state of the newest checkpoint that is whole, on the CPU; None where there has been none.
+
+        Damaged ones are named in a warning and passed over; what unfinished saves left is removed.
+
+        Raises:
+            CheckpointError: all checkpoints are damaged, or they are those of another run.
+        """
+        self._remove_strays()
+        damaged = []
+        for step in self._steps():
+            path = self._data_path(step)
+            try:
+                return step, self._load(path)
+            except (OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
+                reason = " ".join(str(error).split())[:200] or type(error).__name__
+                logger.warning("checkpoint %s is damaged and passed over: %s", path, reason)
+                damaged.append(path.name)
+        if damaged:
+            raise CheckpointError(
+                f"all checkpoints in {self.directory} are damaged ({', '.join(damaged)}); "
+                f"bring them back from a copy, or remove {self.directory} to train from the start"
+            )
+        return None
+
+    def _load(self, path: Path) -> dict[str, Any]:
+        manifest = json.loads(path.with_suffix(".json").read_bytes())
+        content = path.read_bytes()
+        if hashlib.sha256(content).hexdigest() != manifest["sha256"]:
+            raise ValueError("its SHA-256 is not the one in its manifest")
+        self._check_identity(manifest["identity"])
+        # weights_only refuses whatever is not a tensor or a plain container before any of it runs.
+        loaded: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        state: dict[str, Any] = loaded["state"]
+        return state
+
+    def _check_identity(self, theirs: dict[str, Any]) -> None:
+        ours = json.loads(json.dumps(self.identity))
+        changed = [
+            f"{key} was {theirs.get(key)!r} and is {ours.get(key)!r}"
+            for key in sorted(ours.keys() | theirs.keys())
+            if ours.get(key) != theirs.get(key)
+        ]
+        if changed:
+            raise CheckpointError(
+                f"{self.directory} holds checkpoints of another run ({'; '.join(changed)}); "
+                "train into another directory, or remove this one"
+            )
+
+    def _remove_strays(self) -> None:
+        manifests = {path.stem for path in self.directory.glob("step-*.json")}
+        unfinished = [path for path in self.directory.glob("step-*.pt") if path.stem not in manifests]
+        for stray in [*self.directory.glob(f"*{TEMPORARY_SUFFIX}"), *unfinished]:
+            logger.warning("removing %s, left by a save that was interrupted", stray)
+            stray.unlink()
+
+    def _steps(self) -> list[int]:
+        """Steps of the finished checkpoints, newest first."""
+        return sorted(
+            (int(path.stem.removeprefix("step-")) for path in self.directory.glob("step-*.json")), reverse=True
+        )
+
+    def _data_path(self, step: int) -> Path:
+        return self.directory / f"step-{step:06d}.pt"

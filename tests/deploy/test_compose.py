@@ -1,0 +1,124 @@
+"""What compose.yaml promises, asked of Compose itself: its own parser reads the file, no Docker daemon is needed."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from flows.settings import Settings
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+COMPOSE = Path(sys.executable).parent / "docker-compose"
+SECRET_WORDS = re.compile(r"password|secret|key|token|auth_string", re.IGNORECASE)
+
+
+@pytest.fixture(scope="module")
+def compose():
+    command = [COMPOSE, "--file", DEPLOY / "compose.yaml", "--profile", "*", "config", "--format", "json"]
+    environment = {"PATH": os.environ["PATH"], "HOME": str(DEPLOY)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=30)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == "", "Compose warns about something it does not understand"
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def services(compose):
+    return compose["services"]
+
+
+def environments(services):
+    return [
+        (name, key, str(value)) for name, it in services.items() for key, value in it.get("environment", {}).items()
+    ]
+
+
+def test_the_stack_has_every_part(services):
+    assert set(services) == {
+        "postgres", "s3", "buckets", "prefect-server", "mlflow-server", "deployments",
+        "worker-cpu", "worker-gpu", "worker-no-gpu",
+    }  # fmt: skip
+
+
+def test_prefect_and_mlflow_do_not_share_a_database(services):
+    prefect = services["prefect-server"]["environment"]["PREFECT_SERVER_DATABASE_NAME"]
+    uri = next(word for word in services["mlflow-server"]["command"] if word.startswith("--backend-store-uri="))
+    assert prefect != uri.rsplit("/", 1)[1]
+    created = re.search(r"for name in (.*); do", (DEPLOY / "postgres" / "databases.sh").read_text())
+    assert created is not None
+    assert set(created[1].split()) == {prefect, uri.rsplit("/", 1)[1]}
+
+
+def test_every_service_has_a_health_check_or_is_a_one_shot_that_others_wait_for(services):
+    waited_for = {
+        dependency
+        for service in services.values()
+        for dependency, how in (service.get("depends_on") or {}).items()
+        if how["condition"] == "service_completed_successfully"
+    }
+    without = {name for name, it in services.items() if it.get("healthcheck", {"disable": True}).get("disable")}
+    assert without == waited_for == {"buckets", "deployments"}
+
+
+def test_nothing_waits_for_a_service_merely_to_have_started(services):
+    conditions = {how["condition"] for it in services.values() for how in (it.get("depends_on") or {}).values()}
+    assert conditions == {"service_healthy", "service_completed_successfully"}
+
+
+def test_no_secret_stands_in_the_environment_or_on_a_command_line(services):
+    for name, key, value in environments(services):
+        if SECRET_WORDS.search(key) and key != "AWS_ACCESS_KEY_ID":  # the name of an S3 user
+            assert key.endswith("_FILE"), f"{name}: {key} should come from a file"
+            assert value.startswith("/run/secrets/")
+    for service in services.values():
+        for word in service.get("command") or []:
+            assert not re.search(r"://[^/@]*:[^/@]*@", word), "a password in an address"
+
+
+def test_every_secret_file_a_service_reads_is_given_to_it_and_created_by_the_script(compose, services):
+    for name, _, value in environments(services):
+        if value.startswith("/run/secrets/"):
+            assert Path(value).name in {secret["source"] for secret in services[name]["secrets"]}
+    created = re.search(r"for name in (.*); do", (DEPLOY / "secrets" / "create.sh").read_text())
+    assert created is not None
+    assert set(created[1].split()) == set(compose["secrets"])
+
+
+def test_ports_are_open_to_this_machine_only(services):
+    published = [port for service in services.values() for port in service.get("ports", [])]
+    assert {port["target"] for port in published} == {4200, 5000}
+    assert {port.get("host_ip") for port in published} == {"127.0.0.1"}
+
+
+def test_every_service_is_confined(services):
+    for name, service in services.items():
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert service["deploy"]["resources"]["limits"].keys() >= {"cpus", "memory"}, name
+        assert service["restart"] != "always", name
+
+
+def test_the_stack_starts_without_a_gpu_and_only_one_worker_asks_for_it(services):
+    needing = {name for name, it in services.items() if it["deploy"]["resources"].get("reservations")}
+    assert needing == {"worker-gpu"}
+    assert services["worker-gpu"]["profiles"] == ["gpu"]
+
+
+def test_servers_keep_to_themselves(services):
+    mlflow = services["mlflow-server"]
+    allowed = next(word for word in mlflow["command"] if word.startswith("--allowed-hosts=")).split("=")[1].split(",")
+    assert "*" not in allowed
+    assert "mlflow-server:5000" in allowed
+    assert mlflow["environment"]["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
+    assert mlflow["environment"]["MLFLOW_DISABLE_TELEMETRY"] == "true"
+    assert services["prefect-server"]["environment"]["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false"
+
+
+def test_every_variable_of_ours_is_one_that_the_code_reads(services):
+    ours = {key for _, key, _ in environments(services) if key.startswith("ATELIER_")}
+    ours |= set(re.findall(r"\b(ATELIER_[A-Z_]+)=", (DEPLOY / "Dockerfile").read_text()))
+    assert ours <= {f"ATELIER_{field.upper()}" for field in Settings.model_fields}
