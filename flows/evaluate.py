@@ -182,7 +182,7 @@ def _measure(place: Workplace, trained: TrainingRun, mark: str) -> Path:
         child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream)
         try:
             while child.poll() is None:
-                update(*_how_far(home / "progress.jsonl"))
+                update(*_how_far(out / "progress.jsonl"))
                 time.sleep(POLL_SECONDS)
         finally:
             child.kill()

@@ -5,6 +5,7 @@ to. MLflow keeps no history of aliases, so every move of one is also a run of th
 """
 
 import importlib.metadata
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,16 +57,17 @@ class Registry:
 
     def fetch_bundle(self, logged_model_id: str) -> Path:
         """The folder of a logged model's bundle, downloaded once."""
-        folder = self.tracking.settings.state / "cache" / "bundles" / logged_model_id
-        if not (folder / "bundle.json").exists():
+        folder = self.tracking.settings.state / "cache" / "models" / logged_model_id
+        if not folder.exists():
             import mlflow
 
             mlflow.set_tracking_uri(self.tracking.uri)
-            got = mlflow.artifacts.download_artifacts(f"models:/{logged_model_id}/artifacts/bundle")
             folder.parent.mkdir(parents=True, exist_ok=True)
-            if not folder.exists():
-                folder.symlink_to(Path(got).resolve(), target_is_directory=True)
-        return folder
+            with tempfile.TemporaryDirectory(dir=folder.parent) as arriving:
+                mlflow.artifacts.download_artifacts(f"models:/{logged_model_id}", dst_path=arriving)
+                Path(arriving).rename(folder)
+                Path(arriving).mkdir()
+        return folder / "artifacts" / "bundle"
 
     # Registered versions
 

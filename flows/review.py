@@ -44,20 +44,23 @@ def report(place: Workplace, record: Evaluation, judgement: Judgement, folder: P
     """Log the HTML report: numbers, pictures, the rules' verdicts, curves and lineage, beside the champion's."""
     from gan_models.evaluation.report import ReportContext, render_report
 
-    from gan_models.evaluation.comparison import load_evaluation
+    from gan_models.evaluation.comparison import Difference, load_evaluation
 
     champion_folder = (
         place.tracking.fetch(judgement.champion.run_id, "evaluation") if judgement.champion is not None else None
     )
-    metrics_file = place.settings.state / "runs" / record.training.fingerprint / "metrics.jsonl"
-    curves = metrics_file.read_text() if metrics_file.exists() else ""
+    curves = place.tracking.fetch(record.training.run_id, "metrics.jsonl").read_text()
     trained, dataset = record.training, record.training.dataset
     context = ReportContext(
         title=place.model.name,
-        description=place.model.description,
         result=load_evaluation(folder)[0],
+        directory=folder,
+        decision=_outlook(record),
+        promoted=all(verdict.passed for verdict in record.verdicts) if record.verdicts else None,
         champion=load_evaluation(champion_folder)[0] if champion_folder else None,
-        differences=judgement.differences,
+        champion_name=f"champion, version {record.champion_version}",
+        champion_directory=champion_folder,
+        differences=[d for d in judgement.differences if isinstance(d, Difference)],
         verdicts=judgement.verdicts,
         lineage={
             "model": place.model.name,
@@ -70,13 +73,18 @@ def report(place: Workplace, record: Evaluation, judgement: Judgement, folder: P
             "champion": record.champion_version or "none yet",
         },
         metrics_rows=tuple(json.loads(line) for line in curves.splitlines()),
-        pictures=folder / "pictures",
-        champion_pictures=champion_folder / "pictures" if champion_folder else None,
     )
     page = folder.parent / "report.html"
     render_report(context, page)
     place.tracking.log_files(record.run_id, [page])
     place.tracking.describe(record.run_id, review_text(record) + "\n\nThe whole report: artifact `report.html`.")
+
+
+def _outlook(record: Evaluation) -> str:
+    if not record.verdicts:
+        return "Measured again, as the champion"
+    failed = sum(not verdict.passed for verdict in record.verdicts)
+    return f"{failed} of {len(record.verdicts)} promotion rules fail" if failed else "Every promotion rule holds"
 
 
 def review_text(record: Evaluation) -> str:

@@ -98,6 +98,7 @@ def _train(place: Workplace, version: DatasetVersion, mark: str, lock: int) -> T
         mirror = RunMirror(tracking, run_id, out)
         _run_trainer(model, data, out, lock, mirror)
         mirror.flush()
+        tracking.log_files(run_id, [out / "metrics.jsonl"])
         say(f"train     {model.name}: logging the model")
         digest = hashlib.sha256((out / "bundle" / "bundle.json").read_bytes()).hexdigest()
         logged_model_id = place.registry.log_model(

@@ -5,6 +5,7 @@ unknown keys, offering the nearest valid one.
 """
 
 import difflib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
@@ -61,17 +62,21 @@ Degradation = Annotated[Denoise | Inpaint, Field(discriminator="kind")]
 
 
 class DcganConfig(Section):
-    """Radford et al. 2016, class-conditional by projection (Miyato & Koyama 2018) where the data has labels."""
+    """Radford et al. 2016, class-conditional by projection (Miyato & Koyama 2018) where the data has labels, with the
+    R1 penalty and Adam's betas of Mescheder et al. 2018. Their own: batch norm, r1_gamma 0, 2e-4, betas .5 and .999."""
 
     name: Literal["dcgan"] = "dcgan"
     width: int = Field(32, ge=4, description="channels at the finest resolution; doubled at each coarser one")
     latent_dim: int = Field(100, ge=1)
     conditional: bool = True
-    spectral_norm: bool = Field(True, description="spectral norm in the discriminator, in place of batch norm")
+    discriminator_norm: Literal["none", "spectral", "batch"] = "none"
+    r1_gamma: float = Field(
+        2.0, ge=0, description="weight of the R1 penalty, which keeps variety within a label; 0 leaves it out"
+    )
     loss: Literal["non_saturating", "lsgan", "hinge"] = "non_saturating"
-    learning_rate: float = Field(2e-4, gt=0)
+    learning_rate: float = Field(5e-4, gt=0)
     decay: float = Field(0.5, ge=0, le=1, description="share of the steps, the last, over which the rate falls to zero")
-    betas: tuple[float, float] = (0.5, 0.999)
+    betas: tuple[float, float] = (0.0, 0.99)
     augment: bool = Field(False, description="DiffAugment on both sides of the discriminator")
 
 
@@ -129,6 +134,12 @@ class EvaluateConfig(Section):
         names = [d.name for d in self.degradations]
         if len(set(names)) < len(names):
             raise ValueError(f"degradations need different names to be told apart, these are {names}")
+        for name in names:
+            if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,63}", name) or name.startswith("label_"):
+                raise ValueError(
+                    f"a degradation's name becomes part of metric names: 1 to 64 of a-z, 0-9, '_' and '-', "
+                    f"not beginning with 'label_'; {name!r} is not one"
+                )
         return self
 
 

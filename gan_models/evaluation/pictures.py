@@ -1,6 +1,7 @@
 """The pictures of an evaluation, as small PNG files that explain themselves."""
 
 import io
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -52,7 +53,7 @@ def draw_samples(
             for i in range(min(6, len(drawn) // columns))
         ]
         caption = "Top row: real evaluation images. Below: drawn by the model, the first ones, not chosen."
-        return _named("samples", "Samples", caption, rows)
+        return _named("samples", "Samples", caption, rows, paired=True)
     labels = [label for label in np.unique(asked) if (real_labels == label).any()][:16]
     of_label = [np.flatnonzero(asked == label) for label in labels]
     depth = min(7, *(len(indices) for indices in of_label))
@@ -62,7 +63,7 @@ def draw_samples(
         picked = [indices[i] for indices in of_label]
         rows.append(Row(drawn[picked], "drawn" if i == 0 else "", gap=8 if i == 0 else 0))
     caption = "One column per label. Top row: real evaluation images. Below: drawn by the model, not chosen."
-    return _named("samples", "Samples", caption, rows, [label_names[label] for label in labels])
+    return _named("samples", "Samples", caption, rows, [label_names[label] for label in labels], paired=True)
 
 
 def draw_nearest_training(
@@ -84,24 +85,33 @@ def draw_restored(name: str, degraded: Tensor, restored: Tensor, originals: Tens
     order = np.argsort(gain, kind="stable")
     spread = np.linspace(0, len(originals) - 1, columns).astype(np.int64)
 
-    def draw(file: str, title: str, caption: str, chosen: NDArray[np.int64]) -> NamedPicture:
+    def draw(file: str, title: str, caption: str, chosen: NDArray[np.int64], *, paired: bool) -> NamedPicture:
         rows = [
             Row(degraded[chosen], "degraded"),
             Row(restored[chosen], "restored"),
             Row(originals[chosen], "original", [f"{gain[i]:+.1f} dB" for i in chosen]),
         ]
-        return _named(file, title, caption, rows)
+        return _named(file, title, caption, rows, paired=paired)
 
     over = "Below each: the gain in PSNR over the degraded input, in holes over the nearest known pixel."
     return [
-        draw(name, f"{name}: before and after", f"Evenly spaced examples, not chosen. {over}", spread),
-        draw(f"{name}_worst", f"{name}: worst cases", f"The least gain of all. {over}", order[:columns]),
-        draw(f"{name}_best", f"{name}: best cases", f"The most gain of all. {over}", order[::-1][:columns].copy()),
+        draw(name, f"{name}: before and after", f"Evenly spaced examples, not chosen. {over}", spread, paired=True),
+        draw(f"{name}_worst", f"{name}: worst cases", f"The least gain of all. {over}", order[:columns], paired=False),
+        draw(
+            f"{name}_best",
+            f"{name}: best cases",
+            f"The most gain of all. {over}",
+            order[::-1][:columns].copy(),
+            paired=False,
+        ),
     ]
 
 
-def _named(file: str, title: str, caption: str, rows: list[Row], columns: Sequence[str] = ()) -> NamedPicture:
-    picture = Picture(file=f"{PICTURES}/{file}.png", title=title, caption=caption)
+def _named(
+    file: str, title: str, caption: str, rows: list[Row], columns: Sequence[str] = (), *, paired: bool = False
+) -> NamedPicture:
+    file = re.sub(r"[^A-Za-z0-9_-]", "_", file)  # part of it is a name out of a config
+    picture = Picture(file=f"{PICTURES}/{file}.png", title=title, caption=caption, paired=paired)
     return NamedPicture(picture, _png(_compose(rows, columns)))
 
 

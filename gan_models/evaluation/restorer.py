@@ -40,8 +40,16 @@ class Case(NamedTuple):
 
 
 def degradations_of(bundle: Bundle, config: EvaluateConfig) -> tuple[Degradation, ...]:
-    """Those of the evaluation's config, or else those the model was trained for."""
-    return config.degradations or bundle.recipe.degradations  # type: ignore[union-attr]
+    """Those of the evaluation's config, or else those the model was trained for.
+
+    Raises:
+        EvaluationError: two of the latter have one name.
+    """
+    chosen: tuple[Degradation, ...] = config.degradations or bundle.recipe.degradations  # type: ignore[union-attr]
+    names = [degradation.name for degradation in chosen]
+    if len(set(names)) < len(names):
+        raise EvaluationError(f"the model's degradations {names} share a name; list some in the section evaluate")
+    return chosen
 
 
 def steps(bundle: Bundle, config: EvaluateConfig) -> tuple[str, ...]:

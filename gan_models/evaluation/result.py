@@ -80,11 +80,15 @@ class Metric(Record):
 
 
 class Picture(Record):
-    """A picture to look at: `file`, relative to the evaluation, such as `pictures/samples.png`."""
+    """A picture to look at: `file`, relative to the evaluation, such as `pictures/samples.png`.
+
+    `paired`: under the same protocol, it shows what another model did with the same inputs.
+    """
 
     file: str
     title: str
     caption: str = ""
+    paired: bool = False
 
 
 class EvaluationResult(Record):

@@ -10,36 +10,39 @@ class DcganDiscriminator(nn.Module):
     """The generator mirrored: strided convolutions down to 4x4, then one logit (Radford et al. 2016).
 
     Where there are labels, the logit gains the product of the label's embedding with the features: projection, Miyato
-    & Koyama 2018, https://arxiv.org/abs/1802.05637. With `use_spectral_norm` (Miyato et al. 2018,
-    https://arxiv.org/abs/1802.05957) no layer couples the images of a batch, so real and fake ones can share a pass.
+    & Koyama 2018, https://arxiv.org/abs/1802.05637.
 
     Args:
         size: of the images, a power of two, 8 or more.
         channels: of the images.
         width: channels after the first layer; doubled at each coarser one.
         num_labels: 0 for an unconditional network.
-        use_spectral_norm: in place of batch norm.
+        norm: "batch" as in DCGAN, "spectral" (Miyato et al. 2018, https://arxiv.org/abs/1802.05957) or "none".
     """
 
-    def __init__(self, size: int, channels: int, width: int, num_labels: int, use_spectral_norm: bool) -> None:
+    def __init__(self, size: int, channels: int, width: int, num_labels: int, norm: str) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         inputs = channels
         for stage in range(int(math.log2(size // 4))):
             outputs = width * 2**stage
             convolution = nn.Conv2d(inputs, outputs, 4, stride=2, padding=1)
-            nn.init.normal_(convolution.weight, 0.0, 0.02)
-            layers.append(spectral_norm(convolution) if use_spectral_norm else convolution)
-            if stage > 0 and not use_spectral_norm:
+            # With no norm behind it to set the scale, DCGAN's N(0, 0.02) would let the signal die out.
+            nn.init.kaiming_normal_(convolution.weight, 0.2)
+            layers.append(spectral_norm(convolution) if norm == "spectral" else convolution)
+            if norm == "batch" and stage > 0:
                 layers.append(nn.BatchNorm2d(outputs))
             layers.append(nn.LeakyReLU(0.2, inplace=True))
             inputs = outputs
         self.layers = nn.Sequential(*layers, nn.Flatten())
-        self.logit: nn.Module = nn.Linear(inputs * 16, 1)
-        self.embedding: nn.Module | None = nn.Embedding(num_labels, inputs * 16) if num_labels else None
-        if self.embedding is not None:
-            nn.init.normal_(self.embedding.weight, 0.0, 0.02)
-        if use_spectral_norm:
+        logit = nn.Linear(inputs * 16, 1)
+        nn.init.normal_(logit.weight, 0.0, 0.02)
+        self.logit: nn.Module = logit
+        embedding = nn.Embedding(num_labels, inputs * 16) if num_labels else None
+        if embedding is not None:
+            nn.init.normal_(embedding.weight, 0.0, 0.02)
+        self.embedding: nn.Module | None = embedding
+        if norm == "spectral":
             self.logit = spectral_norm(self.logit)
             self.embedding = spectral_norm(self.embedding) if self.embedding is not None else None
 

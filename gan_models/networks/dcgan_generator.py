@@ -36,6 +36,9 @@ class DcganGenerator(nn.Module):
         layers += [nn.ConvTranspose2d(width, channels, 4, stride=2, padding=1), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
         self.apply(_initialise)
+        if self.embedding is not None:
+            # Ten times below the latent: at equal scale the label drowns it, and all images of a label become one.
+            nn.init.normal_(self.embedding.weight, 0.0, 0.1)
 
     def forward(self, latents: Tensor, labels: Tensor | None) -> Tensor:
         """Draw images.

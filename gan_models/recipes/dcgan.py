@@ -1,5 +1,6 @@
 """DCGAN: images out of noise, of a class where there are labels."""
 
+from contextlib import nullcontext
 from typing import ClassVar, cast
 
 import torch
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 from gan_models.config import DcganConfig, ImageConfig, TrainConfig
 from gan_models.images.augmentation import diff_augment
 from gan_models.losses.adversarial import ADVERSARIAL_LOSSES
+from gan_models.losses.penalties import r1_penalty
 from gan_models.networks.dcgan_discriminator import DcganDiscriminator
 from gan_models.networks.dcgan_generator import DcganGenerator
 from gan_models.recipes.base import Batch, Preview, Recipe, Task, gradient_norm, tile
@@ -23,7 +25,7 @@ def build_generator(config: DcganConfig, image: ImageConfig, num_labels: int) ->
 
 
 class DcganRecipe(Recipe):
-    """Radford et al. 2016, with the projection discriminator and spectral norm of Miyato et al. 2018."""
+    """DCGAN with a projection discriminator and the R1 penalty."""
 
     task: ClassVar[Task] = "generate"
 
@@ -34,7 +36,7 @@ class DcganRecipe(Recipe):
         generator = build_generator(self.recipe, config.image, num_labels)
         self.num_labels = generator.num_labels
         discriminator = DcganDiscriminator(
-            config.image.size, config.image.channels, self.recipe.width, self.num_labels, self.recipe.spectral_norm
+            config.image.size, config.image.channels, self.recipe.width, self.num_labels, self.recipe.discriminator_norm
         )
         self.networks = {"generator": self.place(generator), "discriminator": self.place(discriminator)}
         self.optimizers = {name: self.adam(network, self.recipe.betas) for name, network in self.networks.items()}
@@ -52,8 +54,14 @@ class DcganRecipe(Recipe):
 
         with torch.no_grad(), self.autocast():
             fakes = generator(self._latents(len(batch.images), random), labels).float()
-        real_logits, fake_logits = self._judge(batch.images, fakes, labels, random)
+        reals = self._augment(batch.images, random).detach().requires_grad_(self.recipe.r1_gamma > 0)
+        with self.autocast() if self.recipe.r1_gamma == 0 else nullcontext():  # the penalty's gradients take float32
+            real_logits = discriminator(reals, labels).float()
+        with self.autocast():
+            fake_logits = discriminator(self._augment(fakes, random), labels).float()
         discriminator_loss = self.loss.real(real_logits).mean() + self.loss.fake(fake_logits).mean()
+        penalty = r1_penalty(real_logits, reals) if self.recipe.r1_gamma else torch.zeros((), device=self.device)
+        discriminator_loss = discriminator_loss + self.recipe.r1_gamma / 2 * penalty
         self.optimizers["discriminator"].zero_grad()
         discriminator_loss.backward()  # type: ignore[no-untyped-call]
         self.optimizers["discriminator"].step()
@@ -72,6 +80,7 @@ class DcganRecipe(Recipe):
         return {
             "loss/discriminator": discriminator_loss.detach(),
             "loss/generator": generator_loss.detach(),
+            "loss/r1_penalty": penalty.detach(),
             "health/discriminator_accuracy_real": (real_logits > threshold).float().mean(),
             "health/discriminator_accuracy_fake": (fake_logits < threshold).float().mean(),
             "health/gradient_norm_discriminator": gradient_norm(discriminator.parameters()),
@@ -89,18 +98,6 @@ class DcganRecipe(Recipe):
             images = network(self._latents(PREVIEW_ROWS * columns, random), labels).float()
         diversity = images.reshape(PREVIEW_ROWS, columns, -1).std(dim=0).mean() / 2
         return Preview(tile(images, columns), {"health/diversity": diversity.item()})
-
-    def _judge(
-        self, real: Tensor, fake: Tensor, labels: Tensor | None, random: torch.Generator
-    ) -> tuple[Tensor, Tensor]:
-        discriminator = self.networks["discriminator"]
-        with self.autocast():
-            if not self.recipe.spectral_norm:  # batch norm couples a batch: real and fake go apart
-                real_logits = discriminator(self._augment(real, random), labels)
-                return real_logits.float(), discriminator(self._augment(fake, random), labels).float()
-            both = self._augment(torch.cat([real, fake]), random)
-            logits = discriminator(both, None if labels is None else labels.repeat(2)).float()
-        return logits[: len(real)], logits[len(real) :]
 
     def _augment(self, images: Tensor, random: torch.Generator) -> Tensor:
         return diff_augment(images, random) if self.recipe.augment else images

@@ -1,6 +1,7 @@
-"""Structural similarity (Wang et al. 2004), as scikit-image and torchmetrics compute it.
+"""Structural similarity (Wang et al. 2004), as scikit-image computes it.
 
-Written out here because importing torchmetrics takes several seconds, and this a page; a test holds them together.
+torchmetrics has the same map but averages it over a reflected border too, which the paper leaves out, and it takes
+several seconds to import.
 """
 
 import torch

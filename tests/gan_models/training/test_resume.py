@@ -1,0 +1,114 @@
+"""Runs that are interrupted end as if they had not been."""
+
+import json
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from gan_models.inference.bundle import load_bundle
+from gan_models.training.loop import Outcome, Trainer
+from tests.gan_models.training.runs import DCGAN, RESTORE, finish, image_set, train_config, train_section, write_run
+
+BUNDLE_FILES = ("model.safetensors", "bundle.json")
+
+
+def bundle_bytes(run: Path) -> list[bytes]:
+    return [(run / "bundle" / name).read_bytes() for name in BUNDLE_FILES]
+
+
+def wait_for(path: Path, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 60
+    while not path.exists():
+        assert process.poll() is None, f"the process ended before {path.name} appeared"
+        assert time.monotonic() < deadline, f"{path.name} did not appear"
+        time.sleep(0.005)
+
+
+def test_a_run_killed_with_sigkill_and_run_again_gives_the_bytes_of_an_uninterrupted_one(tmp_path: Path) -> None:
+    section = train_section(DCGAN, steps=400, checkpoint_every=10)
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    whole.mkdir()
+    killed.mkdir()
+    assert finish(write_run(whole, section)).returncode == 0
+
+    command = write_run(killed, section)
+    for checkpoint in ("step-000020.json", "step-000090.json"):
+        process = subprocess.Popen(command)
+        wait_for(killed / "run" / "checkpoints" / checkpoint, process)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert not (killed / "run" / "bundle").exists()
+    assert finish(command).returncode == 0
+
+    assert bundle_bytes(killed / "run") == bundle_bytes(whole / "run")
+    assert losses(killed / "run") == losses(whole / "run")
+
+
+@pytest.mark.parametrize("recipe", [DCGAN, {**DCGAN, "discriminator_norm": "batch", "r1_gamma": 0}, RESTORE])
+@pytest.mark.parametrize("stop_after", [5, 7])
+def test_stopped_anywhere_and_resumed_equals_uninterrupted_bit_for_bit(tmp_path: Path, recipe, stop_after) -> None:
+    config, images = train_config(recipe), image_set(recipe)
+    for name in ("whole", "stopped"):
+        (tmp_path / name).mkdir()
+    whole = Trainer(config, images, images, tmp_path / "whole", torch.device("cpu"))
+    assert whole.run() is Outcome.DONE
+
+    asked = iter([False] * stop_after + [True])
+    stopped = Trainer(config, images, images, tmp_path / "stopped", torch.device("cpu"))
+    assert stopped.run(lambda: next(asked)) is Outcome.PREEMPTED
+    assert stopped.step == stop_after
+    resumed = Trainer(config, images, images, tmp_path / "stopped", torch.device("cpu"))
+    assert resumed.step == stop_after
+    assert resumed.run() is Outcome.DONE
+
+    for name, network in whole.recipe.networks.items():
+        for key, tensor in network.state_dict().items():
+            assert torch.equal(tensor, resumed.recipe.networks[name].state_dict()[key]), (name, key)
+    for key, tensor in whole.ema.state_dict().items():
+        assert torch.equal(tensor, resumed.ema.state_dict()[key]), key
+    assert bundle_bytes(tmp_path / "stopped") == bundle_bytes(tmp_path / "whole")
+    assert losses(tmp_path / "stopped") == losses(tmp_path / "whole")
+
+
+def losses(run: Path) -> list[tuple[int, dict[str, float]]]:
+    """Every line of metrics.jsonl, but for what depends on the clock."""
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [(x["step"], {k: v for k, v in x["values"].items() if not k.startswith("throughput/")}) for x in lines]
+
+
+def test_sigterm_writes_a_checkpoint_exits_75_and_the_next_run_finishes(tmp_path: Path) -> None:
+    command = write_run(tmp_path, train_section(DCGAN, steps=100_000, checkpoint_every=100_000))
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    metrics = tmp_path / "run" / "metrics.jsonl"
+    wait_for(metrics, process)
+    while not metrics.read_text():
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 75
+    assert "run again to go on" in errors
+    (manifest,) = (tmp_path / "run" / "checkpoints").glob("*.json")
+    assert json.loads(manifest.read_text())["step"] > 0
+
+
+def test_a_finished_run_is_left_as_it_is(tmp_path: Path) -> None:
+    command = write_run(tmp_path, train_section(DCGAN, steps=4))
+    assert finish(command).returncode == 0
+    before = bundle_bytes(tmp_path / "run")
+    assert finish(command).returncode == 0
+    assert bundle_bytes(tmp_path / "run") == before
+    assert load_bundle(tmp_path / "run" / "bundle").label_names == ("dark", "light")
+
+
+def test_lines_of_lost_steps_and_torn_lines_are_dropped_on_resume(tmp_path: Path) -> None:
+    config, images = train_config(DCGAN), image_set(DCGAN)
+    asked = iter([False] * 6 + [True])
+    Trainer(config, images, images, tmp_path, torch.device("cpu")).run(lambda: next(asked))
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 8, "steps": 12, "time": 0, "values": {"loss/generator": 1.0}}\n{"step": 1')
+    Trainer(config, images, images, tmp_path, torch.device("cpu")).run()
+    assert [step for step, _ in losses(tmp_path)] == [2, 4, 6, 8, 10, 12]
