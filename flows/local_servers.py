@@ -85,7 +85,11 @@ def _start(settings: Settings, name: str, command: list[str]) -> subprocess.Pope
             stdout=stream,
             stderr=stream,
             start_new_session=True,  # Ctrl-C is for this process, which stops the others in order
-            env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+            env={
+                "PREFECT_WORKER_QUERY_SECONDS": "2",  # a person is waiting; the default of 10 is for fleets
+                "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+                **os.environ,
+            },
         )
 
 

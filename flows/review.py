@@ -1,6 +1,7 @@
 """What a reviewer of an evaluation meets: numbers and pictures in MLflow, the report, a text for both UIs."""
 
 import json
+import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ def log_numbers(place: Workplace, record: Evaluation, result: "EvaluationResult"
     """Numbers as metrics of the run and of the logged model, as a table, and pictures as MLflow images."""
     now = time.time()
     rows = [
-        (f"{key}{suffix}", number, 0, now)
+        (re.sub(r"[^\w .:/-]", "_", f"{key}{suffix}"), number, 0, now)  # what MLflow takes as a name
         for key, metric in record.metrics.items()
         for suffix, number in (("", metric.value), ("_low", metric.low), ("_high", metric.high))
     ]
@@ -42,9 +43,8 @@ def log_numbers(place: Workplace, record: Evaluation, result: "EvaluationResult"
 
 def report(place: Workplace, record: Evaluation, judgement: Judgement, folder: Path) -> None:
     """Log the HTML report: numbers, pictures, the rules' verdicts, curves and lineage, beside the champion's."""
-    from gan_models.evaluation.report import ReportContext, render_report
-
     from gan_models.evaluation.comparison import Difference, load_evaluation
+    from gan_models.evaluation.report import ReportContext, render_report
 
     champion_folder = (
         place.tracking.fetch(judgement.champion.run_id, "evaluation") if judgement.champion is not None else None

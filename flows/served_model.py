@@ -5,6 +5,7 @@
 
 import base64
 import io
+from pathlib import Path
 from typing import Any
 
 import mlflow
@@ -33,7 +34,7 @@ class ServedModel(PythonModel):
     def load_context(self, context: PythonModelContext) -> None:
         from gan_models.inference.bundle import load_bundle
 
-        self.bundle = load_bundle(context.artifacts["bundle"])
+        self.bundle = load_bundle(Path(context.artifacts["bundle"]))
 
     def predict(  # type: ignore[override]  # MLflow reads the request schema off this narrower type
         self, context: PythonModelContext, model_input: list[Request]

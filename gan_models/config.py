@@ -47,7 +47,7 @@ class Denoise(Section):
 
 
 class Inpaint(Section):
-    """Holes to be filled: random strokes or boxes, half and half, covering about [share_min, share_max] of the image."""
+    """Holes to fill: random strokes or boxes, half and half, that cover about [share_min, share_max] of the image."""
 
     kind: Literal["inpaint"] = "inpaint"
     name: str = "inpaint"
@@ -112,6 +112,13 @@ class TrainConfig(Section):
     keep_checkpoints: int = Field(2, ge=1)
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
+    @model_validator(mode="after")
+    def _recipe_can_make_the_size(self) -> "TrainConfig":
+        size = self.image.size
+        if self.recipe.name == "dcgan" and size & (size - 1):
+            raise ValueError(f"dcgan makes images whose size is a power of two, and image.size is {size}")
+        return self
+
 
 class ExtractorConfig(Section):
     """The network whose features distances are measured in. `size`: pixels that images are resized to before it."""
@@ -161,7 +168,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
-        raise ConfigError(f"{path} should hold a mapping of sections such as 'train:', it holds {type(content).__name__}")
+        raise ConfigError(
+            f"{path} should hold a mapping of sections such as 'train:', it holds {type(content).__name__}"
+        )
     return content
 
 

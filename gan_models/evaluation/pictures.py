@@ -157,8 +157,8 @@ def _fit(text: str, width: int, font: ImageFont.ImageFont | ImageFont.FreeTypeFo
 
 def _png(picture: Image.Image) -> bytes:
     content = io.BytesIO()
-    picture.save(content, "PNG", optimize=True)
+    picture.save(content, "PNG")
     if content.tell() > MAX_BYTES:
         content = io.BytesIO()
-        picture.quantize(256).save(content, "PNG", optimize=True)
+        picture.quantize(256).save(content, "PNG")
     return content.getvalue()

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+SMOOTHINGS = 4  # per resolution, in filling holes smoothly
+
 
 class NafBlock(nn.Module):
     """Nonlinear-activation-free block (Chen et al. 2022, https://arxiv.org/abs/2204.04676), its first half.
@@ -85,20 +87,24 @@ class UNet(nn.Module):
         return restored
 
 
+@torch.no_grad()
 def fill_smoothly(images: Tensor, mask: Tensor) -> Tensor:
-    """Holes filled from coarser and coarser means of the known pixels around them (pull-push, Gortler et al. 1996).
+    """Holes filled with a smooth surface through the known pixels around them: what the network starts from.
 
-    A smooth start from which the network predicts the rest. Shapes as in `UNet.forward`.
+    Pull-push (Gortler et al. 1996, "The Lumigraph", section 3.4): means of known pixels at coarser and coarser
+    resolutions, which then fill the finer ones, smoothed at each. Shapes as in `UNet.forward`.
     """
-    known = 1 - mask
-    colours, weights = [images * known], [known]
+    colours, weights = [images * (1 - mask)], [1 - mask]
     while min(colours[-1].shape[-2:]) > 1:
         colours.append(nn.functional.avg_pool2d(colours[-1], 2, ceil_mode=True))
         weights.append(nn.functional.avg_pool2d(weights[-1], 2, ceil_mode=True))
     filled = colours[-1] / weights[-1].clamp(min=1e-6)
     for colour, weight in zip(reversed(colours[:-1]), reversed(weights[:-1]), strict=True):
-        coarse = nn.functional.interpolate(filled, size=colour.shape[-2:], mode="bilinear", align_corners=False)
-        filled = colour + (1 - weight) * coarse
+        filled = nn.functional.interpolate(filled, size=colour.shape[-2:], mode="bilinear", align_corners=False)
+        for _ in range(SMOOTHINGS):
+            filled = colour + (1 - weight) * filled
+            filled = nn.functional.avg_pool2d(filled, 3, stride=1, padding=1, count_include_pad=False)
+        filled = colour + (1 - weight) * filled
     return filled
 
 

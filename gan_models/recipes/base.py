@@ -66,14 +66,14 @@ class Recipe(ABC):
         """What `network`, a copy of `generator` in evaluation mode, does with fixed inputs."""
 
     @abstractmethod
-    def learning_rate(self, step: int) -> float:
-        """The schedule, for steps counted from 1."""
+    def learning_rate(self, step: int, network: str) -> float:
+        """The schedule of the optimiser of `network`, for steps counted from 1."""
 
     def set_learning_rates(self, step: int) -> None:
         """Give every optimiser the learning rate of `step`."""
-        for optimizer in self.optimizers.values():
+        for name, optimizer in self.optimizers.items():
             for group in optimizer.param_groups:
-                group["lr"] = self.learning_rate(step) * self.learning_rate_scale
+                group["lr"] = self.learning_rate(step, name) * self.learning_rate_scale
 
     def place(self, network: nn.Module) -> nn.Module:
         """`network` on the device, in the memory format that convolutions are fastest in, on CPUs as on GPUs."""

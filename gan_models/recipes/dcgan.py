@@ -41,7 +41,7 @@ class DcganRecipe(Recipe):
         self.networks = {"generator": self.place(generator), "discriminator": self.place(discriminator)}
         self.optimizers = {name: self.adam(network, self.recipe.betas) for name, network in self.networks.items()}
 
-    def learning_rate(self, step: int) -> float:
+    def learning_rate(self, step: int, network: str) -> float:
         """Constant, then linear to zero over the last `decay` share of the steps."""
         left = 1 - (step - 1) / self.config.steps
         return self.recipe.learning_rate * min(1.0, left / max(self.recipe.decay, 1e-9))

@@ -16,6 +16,7 @@ from gan_models.networks.unet import UNet
 from gan_models.recipes.base import Batch, Preview, Recipe, Task, gradient_norm, tile
 
 PREVIEW_COLUMNS = 8
+DISCRIMINATOR_LEARNING_RATE = 4e-4
 WARM_UP = 0.05  # share of the steps over which the learning rate rises
 
 
@@ -39,8 +40,10 @@ class RestoreRecipe(Recipe):
             self.networks["discriminator"] = self.place(PatchDiscriminator(config.image.channels, self.recipe.width))
         self.optimizers = {name: self.adam(network, (0.9, 0.99)) for name, network in self.networks.items()}
 
-    def learning_rate(self, step: int) -> float:
-        """A linear rise, then half a cosine to zero."""
+    def learning_rate(self, step: int, network: str) -> float:
+        """A linear rise, then half a cosine to zero. The discriminator, which comes late, learns at a constant rate."""
+        if network == "discriminator":
+            return DISCRIMINATOR_LEARNING_RATE
         done = step / self.config.steps
         if done < WARM_UP:
             return self.recipe.learning_rate * done / WARM_UP
@@ -53,7 +56,10 @@ class RestoreRecipe(Recipe):
         degraded = self._degrade(batch.images, random)
         with self.autocast():
             restored = generator(*degraded).float()
-        reconstruction = (restored - batch.images).abs().mean()
+        # Over what there was to restore: otherwise holes, a small share of all pixels, would hardly count.
+        region = _restored_region(degraded.mask)
+        errors = (restored - batch.images).abs().mean(dim=1, keepdim=True) * region
+        reconstruction = (errors.sum(dim=(1, 2, 3)) / region.sum(dim=(1, 2, 3))).mean()
         values = {"loss/reconstruction": reconstruction.detach()}
         loss = reconstruction
         if step > self.recipe.adversarial_from * self.config.steps:
@@ -123,8 +129,12 @@ class RestoreRecipe(Recipe):
         return adversarial, matching
 
 
+def _restored_region(mask: Tensor) -> Tensor:
+    """Where images [N, 1, H, W] are restored: in their holes, and everywhere where they have none."""
+    return torch.where(mask.amax(dim=(1, 2, 3), keepdim=True) > 0, mask, 1.0)
+
+
 def _restored_patches(mask: Tensor, logits: Tensor) -> Tensor:
-    """Which patches of a map of `logits` [N, 1, h, w] hold restored pixels: all of them where there is no hole."""
-    has_hole = mask.amax(dim=(1, 2, 3), keepdim=True)
-    patches: Tensor = adaptive_max_pool2d(mask, logits.shape[-2:])
-    return torch.where(has_hole > 0, patches, 1.0)
+    """Which patches of a map of `logits` [N, 1, h, w] hold restored pixels."""
+    patches: Tensor = adaptive_max_pool2d(_restored_region(mask), logits.shape[-2:])
+    return patches

@@ -69,6 +69,8 @@ def _train(config: TrainConfig, data: Path, out: Path) -> int:
         previews = load_split(data, "evaluation", config.image)
         trainer = Trainer(config, images, previews, out, device)
         outcome = trainer.run(lambda: bool(is_asked_to_stop), _print_progress if sys.stderr.isatty() else None)
+        if sys.stderr.isatty():
+            print(file=sys.stderr)
         if outcome is Outcome.PREEMPTED:
             print(f"stopped at step {trainer.step} as asked; run again to go on", file=sys.stderr)
         return outcome

@@ -6,7 +6,6 @@ several seconds to import.
 
 import torch
 from torch import Tensor
-from torch.nn.functional import conv2d
 
 from gan_models.evaluation.intervals import Array
 
@@ -41,12 +40,9 @@ def ssim(images: Tensor, originals: Tensor, batch_size: int = 64) -> Array:
 
 def _ssim(x: Tensor, y: Tensor) -> Tensor:
     num, _, height, width = x.shape
-    moments = torch.stack([x, y, x * x, y * y, x * y]).view(-1, 1, height, width)
-    offsets = torch.arange(WINDOW, dtype=x.dtype) - WINDOW // 2
-    weights = torch.exp(-offsets.square() / (2 * SIGMA**2))
-    weights = weights / weights.sum()
-    smoothed = conv2d(conv2d(moments, weights.view(1, 1, -1, 1)), weights.view(1, 1, 1, -1))
-    mean_x, mean_y, mean_xx, mean_yy, mean_xy = smoothed.view(5, num, -1)
+    moments = torch.stack([x, y, x * x, y * y, x * y])
+    smoothed = _window_means(height) @ moments @ _window_means(width).T
+    mean_x, mean_y, mean_xx, mean_yy, mean_xy = smoothed.reshape(5, num, -1)
     variance_x, variance_y = mean_xx - mean_x.square(), mean_yy - mean_y.square()
     covariance = mean_xy - mean_x * mean_y
     c1, c2 = STABILISERS
@@ -54,3 +50,14 @@ def _ssim(x: Tensor, y: Tensor) -> Tensor:
     structure = (2 * covariance + c2) / (variance_x + variance_y + c2)
     per_image: Tensor = (luminance * structure).mean(dim=1)
     return per_image
+
+
+def _window_means(length: int) -> Tensor:
+    """The Gaussian window at each place along a line, float64 [length - 10, length]; faster than a convolution."""
+    offsets = torch.arange(WINDOW, dtype=torch.float64) - WINDOW // 2
+    weights = torch.exp(-offsets.square() / (2 * SIGMA**2))
+    places = torch.arange(length - WINDOW + 1)
+    matrix = torch.zeros(len(places), length, dtype=torch.float64)
+    for i, weight in enumerate(weights / weights.sum()):
+        matrix[places, places + i] = weight
+    return matrix

@@ -1,0 +1,87 @@
+"""The dataset stage: the same images make the same version, bad files are set aside, nothing is half written."""
+
+import json
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from PIL import Image
+
+from flows.building import DatasetRefusedError
+from flows.dataset import dataset
+from flows.settings import Settings
+from flows.tracking import DATASETS_EXPERIMENT
+from flows.versioning import tracked_md5
+from tests.flows.conftest import Project, make_project, point_environment
+
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
+
+def test_the_same_images_make_the_same_version_anywhere(
+    project: Project, tmp_path: Path, empty_database: Path, monkeypatch: pytest.MonkeyPatch
+):
+    here = dataset(project.config)
+    elsewhere = make_project(tmp_path / "elsewhere", empty_database)
+    point_environment(monkeypatch, elsewhere)
+    there = dataset(elsewhere.config)
+    assert (here.content_digest, here.dvc_md5) == (there.content_digest, there.dvc_md5)
+
+
+def test_bad_files_are_quarantined_with_their_reasons_and_the_rest_is_used(project: Project):
+    project.edit("dataset", max_quarantined_share=0.1)
+    (project.images / "digit-0" / "empty.png").touch()
+    (project.images / "digit-0" / "text.png").write_text("not an image")
+    whole = (project.images / "digit-1" / "000.png").read_bytes()
+    (project.images / "digit-1" / "cut.png").write_bytes(whole[: len(whole) // 2])
+    Image.new("L", (4, 4)).save(project.images / "digit-7" / "small.png")
+    version = dataset(project.config)
+    assert version.num_quarantined == 4
+    assert version.num_train + version.num_evaluation == 90
+    table = json.loads(Path(MlflowClient().download_artifacts(version.run_id, "quarantined.json")).read_text())
+    reasons = {Path(row[0]).name: row[2] for row in table["data"]}
+    assert set(reasons) == {"empty.png", "text.png", "cut.png", "small.png"}
+    assert all(reasons.values())
+    assert len(list((project.root / ".atelier" / "quarantine" / "tiny").glob("*.png"))) >= 3
+
+
+def test_too_many_bad_files_refuse_the_version_and_leave_nothing(project: Project):
+    for number in range(30):
+        (project.images / "digit-0" / f"bad-{number}.png").write_text("not an image")
+    with pytest.raises(DatasetRefusedError):
+        dataset(project.config)
+    assert tracked_md5_of(project) is None
+    assert not (project.root / "data" / "tiny").exists()
+    client = MlflowClient()
+    (run,) = client.search_runs([client.get_experiment_by_name(DATASETS_EXPERIMENT).experiment_id])
+    assert run.info.status == "FAILED"
+
+
+def test_cutting_images_otherwise_builds_the_dataset_anew(project: Project):
+    first = dataset(project.config)
+    project.edit("dataset", evaluation_share=0.4)
+    second = dataset(project.config)
+    assert second.num_evaluation > first.num_evaluation
+    assert second.num_train + second.num_evaluation == first.num_train + first.num_evaluation
+
+
+def test_a_worker_that_may_commit_leaves_the_new_version_in_git(project: Project, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("ATELIER_COMMIT_DATA", "true")
+    (project.root / "unrelated.txt").write_text("someone's work")
+    project.git("add", "unrelated.txt")
+    version = dataset(project.config)
+    assert project.git("show", "HEAD:data/tiny.dvc").count(version.dvc_md5) == 1
+    assert project.git("status", "--porcelain").strip() == "A  unrelated.txt"
+
+
+def test_a_version_that_could_not_be_pushed_does_not_exist(project: Project):
+    (project.root / ".atelier" / "dvc-remote").write_text("a file where the remote should be")
+    with pytest.raises(RuntimeError, match="push"):
+        dataset(project.config)
+    assert tracked_md5_of(project) is None
+    (project.root / ".atelier" / "dvc-remote").unlink()
+    version = dataset(project.config)
+    assert version.num_train + version.num_evaluation == 90
+
+
+def tracked_md5_of(project: Project) -> str | None:
+    return tracked_md5(Settings(), "tiny")
