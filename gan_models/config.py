@@ -81,13 +81,13 @@ class DcganConfig(Section):
 
 
 class RestoreConfig(Section):
-    """One editing network for several degradations: L1 alone first, adversarial and feature terms afterwards."""
+    """One editing network for several degradations: PSNR alone first, adversarial and feature terms afterwards."""
 
     name: Literal["restore"] = "restore"
     width: int = Field(24, ge=4)
     blocks: tuple[int, ...] = Field((1, 1, 1, 2), description="blocks per resolution, finest first, coarsest last")
     degradations: tuple[Degradation, ...] = (Denoise(), Inpaint())
-    learning_rate: float = Field(1e-3, gt=0)
+    learning_rate: float = Field(2e-3, gt=0)
     adversarial_from: float = Field(0.7, ge=0, le=1, description="share of the steps after which the GAN terms begin")
     adversarial_weight: float = Field(0.005, ge=0)
     feature_matching_weight: float = Field(0.1, ge=0)

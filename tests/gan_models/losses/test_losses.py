@@ -8,6 +8,7 @@ import torch
 from gan_models.losses.adversarial import ADVERSARIAL_LOSSES
 from gan_models.losses.feature_matching import feature_matching_loss
 from gan_models.losses.penalties import r1_penalty
+from gan_models.losses.reconstruction import negative_psnr
 
 
 @pytest.mark.parametrize(
@@ -37,6 +38,16 @@ def test_the_r1_penalty_of_a_linear_discriminator_is_its_squared_norm() -> None:
     weights, images = torch.randn(1, 3, 4, 4), torch.randn(5, 3, 4, 4, requires_grad=True)
     logits = (weights * images).sum(dim=(1, 2, 3))
     torch.testing.assert_close(r1_penalty(logits, images), weights.square().sum())
+
+
+def test_negative_psnr_counts_the_region_alone() -> None:
+    targets, region = torch.zeros(2, 3, 4, 4), torch.zeros(2, 1, 4, 4)
+    region[:, :, :2] = 1
+    images = torch.full((2, 3, 4, 4), 9.0)
+    images[0, :, :2], images[1, :, :2] = 0.2, 0.0
+    losses = negative_psnr(images, targets, region)
+    assert losses[0].item() == pytest.approx(-20, abs=0.05)
+    assert losses[1].item() == pytest.approx(-46, abs=0.1)
 
 
 def test_feature_matching_averages_layers_and_sends_no_gradient_to_targets() -> None:

@@ -56,6 +56,15 @@ def test_a_unet_leaves_known_pixels_alone_and_changes_the_hole() -> None:
     assert (restored[is_hole] - images[is_hole]).abs().min() > 0
 
 
+def test_what_a_unet_adds_shrinks_with_the_contrast_of_the_image() -> None:
+    network, images = UNet(3, 4, (1, 1)), torch.rand(1, 3, 16, 16)
+    torch.nn.init.normal_(network.last.weight)
+    empty = torch.zeros(1, 1, 16, 16)
+    strong = (network(images, empty) - images).std()
+    flat = (network(0.01 * images, empty) - 0.01 * images).std()
+    assert flat < 0.05 * strong
+
+
 def test_what_is_under_the_mask_does_not_matter() -> None:
     images, mask = torch.rand(1, 1, 16, 16), torch.zeros(1, 1, 16, 16)
     mask[..., 2:12, 3:9] = 1

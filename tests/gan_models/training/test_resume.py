@@ -29,14 +29,14 @@ def wait_for(path: Path, process: subprocess.Popen[bytes]) -> None:
 
 
 def test_a_run_killed_with_sigkill_and_run_again_gives_the_bytes_of_an_uninterrupted_one(tmp_path: Path) -> None:
-    section = train_section(DCGAN, steps=400, checkpoint_every=10)
+    section = train_section(DCGAN, steps=120, checkpoint_every=10)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     whole.mkdir()
     killed.mkdir()
     assert finish(write_run(whole, section)).returncode == 0
 
     command = write_run(killed, section)
-    for checkpoint in ("step-000020.json", "step-000090.json"):
+    for checkpoint in ("step-000020.json", "step-000070.json"):
         process = subprocess.Popen(command)
         wait_for(killed / "run" / "checkpoints" / checkpoint, process)
         process.send_signal(signal.SIGKILL)
