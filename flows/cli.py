@@ -33,6 +33,7 @@ def retrain(
     names = [_project_path(config) for config in configs]
     _check_configs(names)
     _prepare()
+    _check_prefect()
     from flows.progress import console
     from flows.retrain import retrain as retrain_flow
     from flows.summary import next_commands, retraining_summary
@@ -134,6 +135,7 @@ def from_flow(stage: str, config: Path) -> None:
     name = _project_path(config)
     _check_configs([name])
     _prepare()
+    _check_prefect()
     import importlib
 
     from flows.progress import console
@@ -169,6 +171,13 @@ def _prepare() -> None:
     Settings().apply()
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
+
+
+def _check_prefect() -> None:
+    """Refuse to start flows on a server that does not answer; Prefect's own error has no remedy in it."""
+    from flows.doctor import prefect_server
+
+    prefect_server()
 
 
 def _without_heartbeats() -> AbstractContextManager[object]:

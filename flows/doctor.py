@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 
 import httpx
+from rich.markup import escape
 from rich.table import Table
 
 from flows import versioning
@@ -35,7 +36,7 @@ def examine(settings: Settings) -> bool:
         "git": lambda: _git(settings),
         "DVC remote": lambda: versioning.check_remote(settings),
         "MLflow": lambda: _mlflow(settings),
-        "Prefect": _prefect,
+        "Prefect": prefect_server,
         "disk": lambda: _disk(settings),
     }
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
@@ -43,10 +44,10 @@ def examine(settings: Settings) -> bool:
     for name, check in checks.items():
         with console.status(f"checking {name}"):
             try:
-                table.add_row("[green]works[/]", name, check())
+                table.add_row("[green]works[/]", name, escape(check()))
             except Exception as error:
                 healthy = False
-                table.add_row("[red]broken[/]", name, str(error))
+                table.add_row("[red]broken[/]", name, escape(str(error)))
     console.print(table)
     return healthy
 
@@ -82,7 +83,12 @@ def _mlflow(settings: Settings) -> str:
     return tracking.uri if tracking.is_server else f"{tracking.uri}, no server needed"
 
 
-def _prefect() -> str:
+def prefect_server() -> str:
+    """The Prefect server that is set, or that there is none.
+
+    Raises:
+        TroubleError: it does not answer.
+    """
     address = os.environ.get("PREFECT_API_URL")
     if not address:
         return "no server set; commands start a temporary one (`atelier up` starts one that stays)"

@@ -76,6 +76,7 @@ def _decide(place: Workplace, judged: Evaluation, opponent: ModelVersion | None,
             version=version,
             decision="promoted" if passed else "kept champion" if opponent else "rejected",
             reason=_reason(verdicts),
+            verdicts=verdicts,
             replaced_version=opponent.version if passed and opponent else None,
             seconds=place.seconds,
         )
@@ -125,10 +126,8 @@ def _lineage(judged: Evaluation, run_tags: dict[str, str]) -> dict[str, str]:
 
 
 def _reason(verdicts: tuple[Verdict, ...]) -> str:
-    failed = [verdict.reason for verdict in verdicts if not verdict.passed]
-    if failed:
-        return "; ".join(failed)
-    return f"all {len(verdicts)} rules hold: " + "; ".join(verdict.reason for verdict in verdicts)
+    failed = [f"{verdict.rule}: {verdict.reason}" for verdict in verdicts if not verdict.passed]
+    return "; ".join(failed) if failed else f"all {len(verdicts)} rules hold"
 
 
 def _markdown(decision: Promotion, verdicts: tuple[Verdict, ...]) -> str:

@@ -85,5 +85,6 @@ class Promotion(Record):
     version: str
     decision: Literal["promoted", "kept champion", "rejected"]
     reason: str
+    verdicts: tuple[Verdict, ...] = ()
     replaced_version: str | None = None
     decided_by: str = "rules"

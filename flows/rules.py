@@ -3,6 +3,7 @@
 Absolute bounds must hold for the whole 95% interval; comparisons with the champion use the interval of the difference.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -85,6 +86,9 @@ def _compare(rule: Rule, champion: Mapping[str, Comparison] | str | None) -> Ver
     difference = champion.get(rule.metric)
     if difference is None:
         return Verdict(rule=str(rule), passed=False, reason=f"the champion has no '{rule.metric}' to compare with")
+    if not (math.isfinite(difference.low) and math.isfinite(difference.high)):
+        reason = f"{rule.metric} cannot be compared with the champion's: difference {_interval(difference)}"
+        return Verdict(rule=str(rule), passed=False, reason=reason)
     passed = difference.verdict == "better" or (bool(rule.not_worse_than) and difference.verdict == "tie")
     how = "a tie with" if difference.verdict == "tie" else f"{difference.verdict} than"
     return Verdict(

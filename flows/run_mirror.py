@@ -27,7 +27,7 @@ class RunMirror:
         self.metrics = folder / "metrics.jsonl"
         self.samples = folder / "samples"
         self.sent_file = folder / "sent.json"
-        sent = json.loads(self.sent_file.read_text()) if self.sent_file.exists() else {}
+        sent = self._sent()
         same_run = sent.get("run_id") == run_id
         self.sent_step: int = sent["step"] if same_run else -1
         self.sent_samples: set[str] = set(sent["samples"]) if same_run else set()
@@ -62,6 +62,12 @@ class RunMirror:
                 reason = str(error)
                 time.sleep(2.0**attempt)
         raise TrackingError(f"MLflow did not take the run's metrics: {reason}; run again, nothing needs training anew")
+
+    def _sent(self) -> dict[str, Any]:
+        try:
+            return dict(json.loads(self.sent_file.read_text()))
+        except (FileNotFoundError, ValueError):  # damaged: MLflow takes a row that it has already
+            return {}
 
     def _rows(self) -> list[dict[str, Any]]:
         if not self.metrics.exists():

@@ -28,13 +28,19 @@ class Settings(BaseSettings):
         """The project's folder: set, or the nearest one above the current folder that has configs/ and .dvc/.
 
         Raises:
-            FileNotFoundError: there is none.
+            FileNotFoundError: there is none, or what is set is none.
         """
         if self.project is not None:
-            return self.project.resolve()
+            set_to = self.project.resolve()
+            if _is_project(set_to):
+                return set_to
+            raise FileNotFoundError(
+                f"ATELIER_PROJECT is {set_to}, which is not an Atelier project (a folder with configs/ and .dvc/); "
+                "set it to your clone, or unset it and change into the clone"
+            )
         here = Path.cwd()
         for folder in (here, *here.parents):
-            if (folder / "configs").is_dir() and (folder / ".dvc").is_dir():
+            if _is_project(folder):
                 return folder
         raise FileNotFoundError(
             f"{here} is not inside an Atelier project (a folder with configs/ and .dvc/); "
@@ -92,3 +98,7 @@ class Settings(BaseSettings):
     def apply(self) -> None:
         """Set `environment()` for this process; to be called before Prefect or MLflow is imported."""
         os.environ.update(self.environment())
+
+
+def _is_project(folder: Path) -> bool:
+    return (folder / "configs").is_dir() and (folder / ".dvc").is_dir()

@@ -5,13 +5,16 @@ active run belongs to a thread. Importing MLflow takes seconds, so it happens wh
 whether there is anything to do is put to a server over plain HTTP.
 """
 
+import contextlib
 import json
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import httpx
+from pydantic import ValidationError
 
 from flows.records import DatasetVersion, Record, Stage
 from flows.settings import Settings
@@ -66,7 +69,7 @@ class Tracking:
         tags = {"stage": stage, **tags}
         condition = " and ".join(f"tags.{name} = '{value}'" for name, value in tags.items())
         for found in self._search(experiment, f"{condition} and attributes.status = 'FINISHED'"):
-            if "record" in found:
+            with contextlib.suppress(KeyError, ValidationError):  # of an older release: as good as not done
                 return record.model_validate_json(found["record"])
         return None
 
@@ -85,10 +88,18 @@ class Tracking:
         return record.model_validate_json(text) if text else None
 
     def fetch(self, run_id: str, artifact: str) -> Path:
-        """A folder or file of a run's artifacts, on this machine."""
+        """A folder or file of a finished run's artifacts, downloaded once."""
         from mlflow import artifacts
 
-        return Path(artifacts.download_artifacts(run_id=run_id, artifact_path=artifact, tracking_uri=self.uri))
+        folder = self.settings.state / "cache" / "artifacts" / run_id
+        if not (folder / artifact).exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=folder) as arriving:
+                artifacts.download_artifacts(
+                    run_id=run_id, artifact_path=artifact, dst_path=arriving, tracking_uri=self.uri
+                )
+                (Path(arriving) / artifact).rename(folder / artifact)
+        return folder / artifact
 
     def _search(self, experiment: str, condition: str) -> list[dict[str, str]]:
         """Tags of the matching runs, newest first."""
@@ -151,6 +162,8 @@ class Tracking:
         if unfinished:
             run_id = str(unfinished[0].info.run_id)
             self.client.update_run(run_id, status="RUNNING")
+            if "reason" in unfinished[0].data.tags:
+                self.client.delete_tag(run_id, "reason")
             return run_id
         all_tags = {"stage": stage, "fingerprint": fingerprint, MLFLOW_USER: "atelier", **tags}
         run = self.client.create_run(
@@ -176,23 +189,21 @@ class Tracking:
         self.client.set_tag(run_id, "mlflow.note.content", text)
 
     def _experiment(self, name: str) -> str:
-        known = self.client.get_experiment_by_name(name)
-        if known is not None:
-            return str(known.experiment_id)
         from mlflow.exceptions import MlflowException
 
-        # Without a server MLflow would put artifacts below the current folder.
-        location = None if self.is_server else (self.settings.artifact_root / name).as_uri()
-        try:
-            return str(self.client.create_experiment(name, artifact_location=location))
-        except MlflowException:
-            # Another process was faster, or the name is taken by a deleted experiment, which only a person can undo.
-            known = self.client.get_experiment_by_name(name)
-            if known is None or known.lifecycle_stage == "deleted":
-                raise TrackingError(
-                    f"the MLflow experiment '{name}' was deleted; restore it or delete it for good"
-                ) from None
-            return str(known.experiment_id)
+        known = self.client.get_experiment_by_name(name)
+        if known is None:
+            # Without a server MLflow would put artifacts below the current folder.
+            location = None if self.is_server else (self.settings.artifact_root / name).as_uri()
+            try:
+                return str(self.client.create_experiment(name, artifact_location=location))
+            except MlflowException:
+                known = self.client.get_experiment_by_name(name)
+                if known is None:
+                    raise  # else another process was faster
+        if known.lifecycle_stage == "deleted":
+            raise TrackingError(f"the MLflow experiment '{name}' was deleted; restore it or delete it for good")
+        return str(known.experiment_id)
 
     # What is logged on a run
 

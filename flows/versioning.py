@@ -6,6 +6,7 @@ the others alone. Writing goes through DVC's command line, under a lock of the p
 
 import configparser
 import fcntl
+import json
 import os
 import shutil
 import subprocess
@@ -45,7 +46,7 @@ def check_remote(settings: Settings) -> str:
         raise VersioningError(
             f"the remote '{name}' does not verify what it sends; run `dvc remote modify {name} verify true`"
         )
-    _dvc(["status", "--cloud", "--quiet", "--remote", name], settings.root, allowed=(0, 1))
+    _dvc(["status", "--cloud", "--remote", name], settings.root)
     return f"{name}, {config[f'remote.{name}.url']}"
 
 
@@ -73,9 +74,9 @@ def add_and_push(settings: Settings, name: str) -> str:
         file = _dvc_file(settings, name)
         before = file.read_bytes() if file.exists() else None
         try:
-            _dvc(["add", "--quiet", f"data/{name}"], settings.root)
-            _dvc(["push", "--quiet", f"data/{name}.dvc"], settings.root)
-        except VersioningError:
+            _dvc(["add", f"data/{name}"], settings.root)
+            _dvc(["push", f"data/{name}.dvc"], settings.root)
+        except BaseException:  # Ctrl-C too: a version that was not pushed does not exist
             if before is None:
                 file.unlink(missing_ok=True)
             else:
@@ -102,7 +103,14 @@ def materialise(settings: Settings, name: str, md5: str) -> Path:
             (home / ".dvc").mkdir(parents=True)
             _write_config(settings, home / ".dvc" / "config")
             (home / f"{name}.dvc").write_text(yaml.safe_dump({"outs": [{"md5": md5, "hash": "md5", "path": name}]}))
-            _dvc(["pull", "--quiet", f"{name}.dvc"], home)
+            try:
+                _dvc(["pull", f"{name}.dvc"], home)
+            except VersioningError as error:
+                lost = ", ".join(_not_fetched(settings, md5)) or md5
+                raise VersioningError(
+                    f"version {md5} of '{name}' cannot be had whole: {lost} is missing or corrupt in the remote; "
+                    f"push it again from a machine that has it ({error})"
+                ) from None
             (home / "complete").touch()
     return home / name
 
@@ -145,6 +153,18 @@ def _dvc_file(settings: Settings, name: str) -> Path:
     return settings.root / "data" / f"{name}.dvc"
 
 
+def _not_fetched(settings: Settings, md5: str) -> list[str]:
+    """What of a version a pull did not bring into the cache, which DVC itself does not say of corrupt objects."""
+
+    def stored(digest: str) -> Path:
+        return settings.root / ".dvc" / "cache" / "files" / "md5" / digest[:2] / digest[2:]
+
+    if not stored(md5).exists():
+        return [md5]
+    listed = json.loads(stored(md5).read_text())
+    return [f"{file['relpath']} ({file['md5']})" for file in listed if not stored(file["md5"]).exists()]
+
+
 def _write_config(settings: Settings, file: Path) -> None:
     """The project's own DVC settings, remotes and cache included, for a repository without git elsewhere."""
     config: dict[str, dict[str, str]] = {"cache": {"dir": str(settings.root / ".dvc" / "cache")}}
@@ -162,7 +182,7 @@ def _write_config(settings: Settings, file: Path) -> None:
         parser.write(stream)
 
 
-def _dvc(arguments: list[str], folder: Path, allowed: tuple[int, ...] = (0,)) -> str:
+def _dvc(arguments: list[str], folder: Path) -> str:
     try:
         done = subprocess.run(
             [sys.executable, "-m", "dvc", *arguments],
@@ -175,8 +195,9 @@ def _dvc(arguments: list[str], folder: Path, allowed: tuple[int, ...] = (0,)) ->
         )
     except subprocess.TimeoutExpired:
         raise VersioningError(f"`dvc {' '.join(arguments)}` did not end in {COMMAND_TIMEOUT_SECONDS} s") from None
-    if done.returncode not in allowed:
-        reason = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
+    if done.returncode:
+        told = [line for line in done.stderr.splitlines() if not line.startswith("Having any troubles?")]
+        reason = " ".join(" ".join(told).split()) or f"exit code {done.returncode}"
         raise VersioningError(f"`dvc {' '.join(arguments)}` failed: {reason}")
     return done.stdout.strip()
 
