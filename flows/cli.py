@@ -1,7 +1,9 @@
 """The `atelier` command. Imports are made where they are needed: Prefect and MLflow take seconds."""
 
+import importlib
 import os
 import sys
+import threading
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -136,8 +138,6 @@ def from_flow(stage: str, config: Path) -> None:
     _check_configs([name])
     _prepare()
     _check_prefect()
-    import importlib
-
     from flows.progress import console
 
     flow: Callable[[str], Record] = getattr(importlib.import_module(f"flows.{stage}"), stage)
@@ -171,6 +171,9 @@ def _prepare() -> None:
     Settings().apply()
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
+    if "PREFECT_API_URL" not in os.environ:
+        # Prefect's temporary server takes seconds to start, and so does this import: better side by side.
+        threading.Thread(target=importlib.import_module, args=("mlflow",), daemon=True).start()
 
 
 def _check_prefect() -> None:

@@ -62,7 +62,7 @@ def _apply(rule: Rule, metrics: Mapping[str, MetricValue], champion: Mapping[str
         if metric.baseline is None:
             return Verdict(rule=str(rule), passed=False, reason=f"'{rule.metric}' has no baseline to be compared with")
         scale = metric.baseline
-    seen = f"{rule.metric} is {_interval(metric)}"
+    seen = _interval(metric)
     if rule.at_least is not None:
         bound = rule.at_least * scale
         return Verdict(
@@ -87,13 +87,11 @@ def _compare(rule: Rule, champion: Mapping[str, Comparison] | str | None) -> Ver
     if difference is None:
         return Verdict(rule=str(rule), passed=False, reason=f"the champion has no '{rule.metric}' to compare with")
     if not (math.isfinite(difference.low) and math.isfinite(difference.high)):
-        reason = f"{rule.metric} cannot be compared with the champion's: difference {_interval(difference)}"
+        reason = f"cannot be compared with the champion's: difference {_interval(difference)}"
         return Verdict(rule=str(rule), passed=False, reason=reason)
     passed = difference.verdict == "better" or (bool(rule.not_worse_than) and difference.verdict == "tie")
     how = "a tie with" if difference.verdict == "tie" else f"{difference.verdict} than"
-    return Verdict(
-        rule=str(rule), passed=passed, reason=f"{rule.metric} is {how} the champion: difference {_interval(difference)}"
-    )
+    return Verdict(rule=str(rule), passed=passed, reason=f"{how} the champion: difference {_interval(difference)}")
 
 
 def _interval(number: MetricValue | Comparison) -> str:

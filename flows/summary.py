@@ -30,12 +30,17 @@ def retraining_summary(name: str, retraining: Retraining) -> RenderableType:
     for stage, record, result in zip(STAGES, retraining, results, strict=True):
         state = Text("skipped, nothing new", "dim") if record.skipped else Text("ran", "green")
         stages.add_row(stage, state, f"{record.seconds:.1f}", record.run_id[:7], result)
+    rules = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for verdict in promotion.verdicts:
+        rules.add_row(Text("holds", "green") if verdict.passed else Text("fails", "red"), verdict.rule, verdict.reason)
     colour = "green" if promotion.decision == "promoted" else "yellow"
     decision = Text.assemble(
         (f"Version {promotion.version} {promotion.decision}", f"bold {colour}"), f": {promotion.reason}"
     )
     return Panel(
-        Group(stages, Text(), _metrics(evaluation), Text(), decision), title=f"[bold]{name}", title_align="left"
+        Group(stages, Text(), _metrics(evaluation), Text(), rules, Text(), decision),
+        title=f"[bold]{name}",
+        title_align="left",
     )
 
 

@@ -1,6 +1,7 @@
 """Champion against challenger: which differences are more than chance. No PyTorch here."""
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -75,7 +76,7 @@ def _difference(a: Metric, a_influence: Array, b: Metric, b_influence: Array) ->
     value = a.value - b.value
     low, high = interval(Estimate(value, a_influence - b_influence), a.protocol.seed)
     verdict: Verdict
-    if low <= 0 <= high:
+    if not math.isfinite(low) or not math.isfinite(high) or low <= 0 <= high:
         verdict = "tie"
     elif a.higher_is_better is None:
         verdict = "changed"

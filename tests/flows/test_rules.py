@@ -66,8 +66,8 @@ def test_a_bound_of_zero_is_a_bound():
 def test_a_verdict_shows_the_number_its_interval_and_the_bound():
     verdict = judge({"at_least": 0.8}, metric(0.9, 0.75, 0.95))
     assert verdict.rule == "fd at least 0.8"
-    assert verdict.reason == "fd is 0.9 [0.75, 0.95], not wholly at least 0.8"
-    assert judge({"at_most": 1.0}, metric(0.9, 0.75, 0.95)).reason == "fd is 0.9 [0.75, 0.95], wholly at most 1"
+    assert verdict.reason == "0.9 [0.75, 0.95], not wholly at least 0.8"
+    assert judge({"at_most": 1.0}, metric(0.9, 0.75, 0.95)).reason == "0.9 [0.75, 0.95], wholly at most 1"
 
 
 def test_a_bound_of_the_baseline_is_a_multiple_of_it():
@@ -148,7 +148,7 @@ def test_a_comparison_shows_the_difference_and_its_interval():
     measured = metric(1.0, 1.0, 1.0)
     tie = judge({"not_worse_than": "champion"}, measured, {"fd": TIE})
     assert tie.rule == "fd not worse than the champion"
-    assert tie.reason == "fd is a tie with the champion: difference 0.5 [-1, 2]"
+    assert tie.reason == "a tie with the champion: difference 0.5 [-1, 2]"
     worse = judge({"better_than": "champion"}, measured, {"fd": WORSE})
     assert worse.rule == "fd better than the champion"
     assert worse.reason == "fd is worse than the champion: difference 3 [1, 5]"
