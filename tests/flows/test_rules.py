@@ -151,7 +151,7 @@ def test_a_comparison_shows_the_difference_and_its_interval():
     assert tie.reason == "a tie with the champion: difference 0.5 [-1, 2]"
     worse = judge({"better_than": "champion"}, measured, {"fd": WORSE})
     assert worse.rule == "fd better than the champion"
-    assert worse.reason == "fd is worse than the champion: difference 3 [1, 5]"
+    assert worse.reason == "worse than the champion: difference 3 [1, 5]"
 
 
 def test_a_metric_that_the_champion_lacks_fails():
