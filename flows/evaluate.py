@@ -79,6 +79,17 @@ def _current_training(place: Workplace) -> TrainingRun:
     return done
 
 
+def find_opponent(place: Workplace, judged: TrainingRun) -> ModelVersion | None:
+    """The version to be better than: the champion, or what it replaced where the judged model is champion already.
+
+    The latter is so when it is measured again, or when an attempt died between moving the alias and recording it.
+    """
+    champion = place.registry.at(place.model.name, "champion")
+    if champion and champion.logged_model_id == judged.logged_model_id:
+        return place.registry.at(place.model.name, "previous")
+    return champion
+
+
 def judge(place: Workplace, judged: Evaluation, opponent: ModelVersion | None) -> Judgement:
     """Apply the config's rules to an evaluated model against an opponent, measured under the same protocol.
 
@@ -147,7 +158,7 @@ def _evaluate(place: Workplace, trained: TrainingRun, mark: str, *, alone: bool 
         )
         tracking.log_files(run_id, [folder], "evaluation")
         log_numbers(place, record, result, folder)
-        opponent = None if alone else place.registry.at(model.name, "champion")
+        opponent = None if alone else find_opponent(place, trained)
         judgement = judge(place, record, opponent)
         record = record.model_copy(
             update={

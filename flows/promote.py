@@ -3,7 +3,7 @@
 from prefect import flow
 
 from flows import versioning
-from flows.evaluate import current_evaluation, judge
+from flows.evaluate import current_evaluation, find_opponent, judge
 from flows.fingerprint import fingerprint
 from flows.model_config import ModelConfig
 from flows.orchestration import Workplace, enter, name_flow_run, publish, skip, stage_run
@@ -24,24 +24,13 @@ def promote(config: str, evaluation: Evaluation | None = None) -> Promotion:
     model = place.model
     judged = evaluation or current_evaluation(place)
     with versioning.locked(place.settings, f"promote-{model.name}"):
-        opponent = find_opponent(place, judged)
+        opponent = find_opponent(place, judged.training)
         mark = promotion_fingerprint(model, judged, opponent)
         name_flow_run(f"promote {model.name} {mark[:7]}")
         done = find_promotion(place, mark)
         if done:
             return skip(place, done, "promote", model.name, f"version {done.version}: {done.decision}")
         return _decide(place, judged, opponent, mark)
-
-
-def find_opponent(place: Workplace, judged: Evaluation) -> ModelVersion | None:
-    """The version to be better than: the champion, or what it replaced where the judged model is champion already.
-
-    The latter happens when an earlier attempt died between moving the alias and recording it.
-    """
-    champion = place.registry.at(place.model.name, "champion")
-    if champion and champion.logged_model_id == judged.training.logged_model_id:
-        return place.registry.at(place.model.name, "previous")
-    return champion
 
 
 def promotion_fingerprint(model: ModelConfig, judged: Evaluation, opponent: ModelVersion | None) -> str:

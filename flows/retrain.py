@@ -3,9 +3,9 @@
 from prefect import flow
 
 from flows.dataset import dataset, dataset_fingerprint, find_dataset
-from flows.evaluate import evaluate, evaluation_fingerprint, find_evaluation
+from flows.evaluate import evaluate, evaluation_fingerprint, find_evaluation, find_opponent
 from flows.orchestration import call_deployment, enter, name_flow_run
-from flows.promote import find_opponent, find_promotion, promote, promotion_fingerprint
+from flows.promote import find_promotion, promote, promotion_fingerprint
 from flows.records import DatasetVersion, Evaluation, Promotion, TrainingRun
 from flows.train import find_training, train, train_fingerprint
 
@@ -45,7 +45,7 @@ def _retrain_remotely(config: str) -> Retraining:
     parameters = {"config": config, "training": training.model_dump(mode="json")}
     evaluation = call_deployment("evaluate", mark, parameters, timeout, lambda: find_evaluation(place, mark))
 
-    mark = promotion_fingerprint(model, evaluation, find_opponent(place, evaluation))
+    mark = promotion_fingerprint(model, evaluation, find_opponent(place, training))
     parameters = {"config": config, "evaluation": evaluation.model_dump(mode="json")}
     return (
         version,

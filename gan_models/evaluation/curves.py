@@ -7,25 +7,24 @@ from typing import Any
 
 import numpy as np
 
-CURVES = {"Losses": ("loss/",), "Throughput, images per second": ("throughput/",)}
+SHOWN = ("loss/", "throughput/")
 MAX_POINTS = 400
-MAX_LINES = 5
+MAX_CURVES = 6
 
 # Matplotlib writes these colours; the page's style sheet gives them their meaning, in light and in dark.
 INK, FAINT = "#010101", "#020202"
-LINES = ("#010301", "#010302", "#010303", "#010304", "#010305")
-VARIABLES = {INK: "var(--soft)", FAINT: "var(--line)"} | {c: f"var(--curve-{i})" for i, c in enumerate(LINES, 1)}
+LINE = "#010301"
+VARIABLES = {INK: "var(--soft)", FAINT: "var(--line)", LINE: "var(--curve-1)"}
 
 
 def curves(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
-    """(title, SVG) of the loss and throughput curves in `rows`, the lines of a run's metrics.jsonl."""
-    drawn = []
-    for title, prefixes in CURVES.items():
-        names = sorted({name for row in rows for name in row["values"] if name.startswith(prefixes)})[:MAX_LINES]
-        lines = {name: _line(rows, name) for name in names}
-        if any(len(steps) > 1 for steps, _ in lines.values()):
-            drawn.append((title, _svg(title, lines)))
-    return drawn
+    """(title, SVG) of each loss and of the throughput in `rows`, the lines of a run's metrics.jsonl.
+
+    A curve each: losses of one recipe differ by orders of magnitude.
+    """
+    names = sorted({name for row in rows for name in row["values"] if name.startswith(SHOWN)})[:MAX_CURVES]
+    lines = {name.partition("/")[2].replace("_", " "): _line(rows, name) for name in names}
+    return [(title, _svg(title, steps, values)) for title, (steps, values) in lines.items() if len(steps) > 1]
 
 
 def _line(rows: Sequence[Mapping[str, Any]], name: str) -> tuple[Any, Any]:
@@ -35,7 +34,7 @@ def _line(rows: Sequence[Mapping[str, Any]], name: str) -> tuple[Any, Any]:
     return steps, values
 
 
-def _svg(title: str, lines: Mapping[str, tuple[Any, Any]]) -> str:
+def _svg(title: str, steps: Any, values: Any) -> str:  # noqa: ANN401
     from matplotlib import rc_context
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
@@ -53,21 +52,18 @@ def _svg(title: str, lines: Mapping[str, tuple[Any, Any]]) -> str:
         "grid.color": FAINT,
     }
     with rc_context(style):
-        figure = Figure(figsize=(5.4, 2.7), layout="constrained")
+        figure = Figure(figsize=(5.4, 2.2), layout="constrained")
         FigureCanvasSVG(figure)
         axes = figure.add_subplot()
-        for (name, (steps, values)), colour in zip(lines.items(), LINES, strict=False):
-            window = max(1, len(values) // 25)
-            padded = np.pad(values, (window // 2, window - 1 - window // 2), mode="edge")
-            smooth = np.convolve(padded, np.ones(window) / window, mode="valid")
-            axes.plot(steps, values, color=colour, linewidth=0.7, alpha=0.3)
-            axes.plot(steps, smooth, color=colour, linewidth=1.6, label=name.partition("/")[2].replace("_", " "))
+        window = max(1, len(values) // 25)
+        padded = np.pad(values, (window // 2, window - 1 - window // 2), mode="edge")
+        smooth = np.convolve(padded, np.ones(window) / window, mode="valid")
+        axes.plot(steps, values, color=LINE, linewidth=0.7, alpha=0.3)
+        axes.plot(steps, smooth, color=LINE, linewidth=1.6)
         axes.spines[["top", "right", "left"]].set_visible(False)
         axes.grid(axis="y", linewidth=0.6)
         axes.tick_params(length=0)
         axes.set_xlabel("step")
-        if len(lines) > 1:
-            axes.legend(frameon=False, ncols=len(lines), loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
         content = io.StringIO()
         figure.savefig(content, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     svg = content.getvalue()

@@ -80,6 +80,8 @@ class Trainer:
             UnhealthyError: losses or weights that are not finite, again after a rollback.
             CheckpointError: a checkpoint could not be written.
         """
+        if self.step == 0:
+            self._write_sample()  # where it starts from: the first picture of the series that a reviewer pages through
         while self.step < self.config.steps:
             try:
                 outcome = self._train(should_stop, progress or (lambda step, values: None))

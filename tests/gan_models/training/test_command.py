@@ -31,7 +31,11 @@ def test_a_run_leaves_metrics_samples_a_checkpoint_and_a_bundle(tmp_path: Path, 
     assert [line["step"] for line in lines] == [2, 4, 6, 8, 10, 12]
     assert all(line["steps"] == 12 for line in lines)
     assert {"loss/generator", "loss/discriminator", "throughput/images_per_second"} <= lines[-1]["values"].keys()
-    assert sorted(path.name for path in (run / "samples").iterdir()) == ["step-000006.png", "step-000012.png"]
+    assert sorted(path.name for path in (run / "samples").iterdir()) == [
+        "step-000000.png",
+        "step-000006.png",
+        "step-000012.png",
+    ]
     assert sorted(path.name for path in (run / "bundle").iterdir()) == ["bundle.json", "model.safetensors"]
     assert len(list((run / "checkpoints").glob("*.pt"))) == 2
 
