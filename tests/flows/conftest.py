@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -108,6 +109,11 @@ def make_project(root: Path, database: Path) -> Project:
     project.git("add", ".")
     project.git("commit", "--quiet", "-m", "A project")
     return project
+
+
+def hear_ctrl_c() -> None:
+    """For `preexec_fn`: a child of a process in the background, as in CI, would ignore SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def point_environment(monkeypatch: pytest.MonkeyPatch, project: Project) -> None:

@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 from flows.dataset import dataset
 from flows.orchestration import StageError
 from flows.train import train
-from tests.flows.conftest import Project
+from tests.flows.conftest import Project, hear_ctrl_c
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 PATIENCE_SECONDS = 120
@@ -27,6 +27,7 @@ def start_training(project: Project, server: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=hear_ctrl_c,
     )
 
 

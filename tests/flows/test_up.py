@@ -15,7 +15,7 @@ from flows.records import Evaluation, TrainingRun
 from flows.registry import Registry
 from flows.settings import Settings
 from flows.tracking import Tracking
-from tests.flows.conftest import Project, make_project, point_environment
+from tests.flows.conftest import Project, hear_ctrl_c, make_project, point_environment
 
 COMMAND = str(Path(sys.executable).with_name("atelier"))
 PATIENCE_SECONDS = 300
@@ -42,7 +42,13 @@ def running(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> I
         for name in ("MLFLOW_TRACKING_URI", "PREFECT_API_URL"):
             monkeypatch.delenv(name, raising=False)
         port = two_free_ports()
-        up = subprocess.Popen([COMMAND, "up", "--port", str(port)], cwd=project.root, stdout=subprocess.PIPE, text=True)
+        up = subprocess.Popen(
+            [COMMAND, "up", "--port", str(port)],
+            cwd=project.root,
+            stdout=subprocess.PIPE,
+            text=True,
+            preexec_fn=hear_ctrl_c,
+        )
         for line in up.stdout:
             if "Ctrl-C stops" in line:
                 break
