@@ -33,7 +33,8 @@ def serve(settings: Settings, port: int) -> None:
     for taken in (port, port + 1):
         _refuse_taken(taken)
     addresses = {name: os.environ[name] for name in ("PREFECT_API_URL", "MLFLOW_TRACKING_URI")}
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGTERM, signal.SIGINT):  # a background job ignores SIGINT, and so would its children
+        signal.signal(number, _interrupt)
     children: dict[str, subprocess.Popen[bytes]] = {}
     note = settings.state / "up.json"
     try:
