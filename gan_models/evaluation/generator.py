@@ -19,7 +19,7 @@ from gan_models.evaluation.metrics.frechet_distance import RealFeatures, frechet
 from gan_models.evaluation.metrics.label_accuracy import classes_present, label_accuracy, train_judge
 from gan_models.evaluation.metrics.nearest_training import nearest_training
 from gan_models.evaluation.pictures import NamedPicture, draw_nearest_training, draw_samples
-from gan_models.images.shards import ImageSet, load_split, windows
+from gan_models.images.image_set import ImageSet, load_split, windows
 from gan_models.inference.bundle import Bundle
 
 MAX_TRAINING_IMAGES = 10_000  # that samples are compared with; evenly spaced ones beyond

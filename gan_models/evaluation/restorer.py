@@ -20,8 +20,8 @@ from gan_models.evaluation.metrics.psnr import psnr
 from gan_models.evaluation.metrics.ssim import WINDOW, ssim
 from gan_models.evaluation.pictures import NamedPicture, draw_restored
 from gan_models.images.degradations import degrade
+from gan_models.images.image_set import load_split, windows
 from gan_models.images.randomness import generator_for
-from gan_models.images.shards import load_split, windows
 from gan_models.inference.bundle import Bundle
 from gan_models.recipes.base import to_float, to_uint8
 

@@ -19,7 +19,7 @@ from gan_models.evaluation.intervals import Array
 from gan_models.evaluation.measurements import Progress
 from gan_models.evaluation.pictures import NamedPicture
 from gan_models.evaluation.result import INFLUENCE, PICTURES, RESULT, EvaluationResult, protocol_id_of
-from gan_models.files import TEMPORARY_SUFFIX, sync_directory, write_durably
+from gan_models.files import TEMPORARY_SUFFIX, sync, write_durably
 from gan_models.inference.bundle import Bundle, load_bundle
 
 PROGRESS = "progress.jsonl"
@@ -118,7 +118,7 @@ def write(evaluated: Evaluated, out: Path) -> None:
     influence = io.BytesIO()
     np.savez(influence, **evaluated.influence)  # type: ignore[arg-type]
     (out / RESULT).unlink(missing_ok=True)
-    sync_directory(out)
+    sync(out)
     shutil.rmtree(out / PICTURES, ignore_errors=True)
     staged.replace(out / PICTURES)
     write_durably(out / INFLUENCE, influence.getvalue())

@@ -18,7 +18,7 @@ from pydantic import ValidationError, field_validator
 from torch import Tensor, nn
 
 from gan_models.config import ImageConfig, RecipeConfig, Section
-from gan_models.files import TEMPORARY_SUFFIX, sync_directory, write_durably
+from gan_models.files import TEMPORARY_SUFFIX, sync, write_durably
 from gan_models.images.randomness import generator_for
 from gan_models.recipes import Task, build_generator, task_of
 from gan_models.recipes.base import to_float, to_uint8
@@ -186,7 +186,7 @@ def save_bundle(directory: Path, network: nn.Module, **description: Any) -> None
     write_durably(temporary / DESCRIPTION, (complete.model_dump_json(indent=2) + "\n").encode())
     shutil.rmtree(directory, ignore_errors=True)
     temporary.rename(directory)
-    sync_directory(directory.parent)
+    sync(directory.parent)
 
 
 def read_description(directory: Path) -> BundleDescription:

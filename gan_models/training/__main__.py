@@ -16,7 +16,8 @@ from types import FrameType
 import torch
 
 from gan_models.config import ConfigError, TrainConfig, read_train_config, validate
-from gan_models.images.shards import DataError, load_split
+from gan_models.images.image_set import load_split
+from gan_models.images.shards import DataError
 from gan_models.inference.bundle import BundleError, read_description
 from gan_models.training.checkpoints import CheckpointError
 from gan_models.training.health import UnhealthyError

@@ -4,8 +4,8 @@ import torch
 
 from gan_models.config import TrainConfig
 from gan_models.images.augmentation import random_flips, random_windows
+from gan_models.images.image_set import ImageSet
 from gan_models.images.randomness import generator_for
-from gan_models.images.shards import ImageSet
 from gan_models.recipes.base import Batch, to_float
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from gan_models.files import TEMPORARY_SUFFIX, sync_directory, write_durably
+from gan_models.files import TEMPORARY_SUFFIX, sync, write_durably
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ class Checkpoints:
         for old in later + [other for other in self._steps() if other <= step][self.keep :]:
             self._data_path(old).with_suffix(".json").unlink()
             self._data_path(old).unlink(missing_ok=True)
-        sync_directory(self.directory)
+        sync(self.directory)
 
     def load_latest(self) -> tuple[int, dict[str, Any]] | None:
         """Step and state of the newest checkpoint that is whole, on the CPU; None where there has been none.

@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 
 from gan_models.config import TrainConfig
+from gan_models.images.image_set import ImageSet
 from gan_models.images.randomness import generator_for
-from gan_models.images.shards import ImageSet
 from gan_models.inference.bundle import save_bundle
 from gan_models.recipes import build_recipe
 from gan_models.training.batches import Batches

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import pytest
 import yaml
 from PIL import Image
@@ -18,6 +20,7 @@ from prefect.testing.utilities import prefect_test_harness
 from sklearn.datasets import load_digits
 
 from flows.settings import Settings
+from flows.tracking import Tracking
 
 ROOT = Path(__file__).parents[2]
 LABELS = (0, 1, 7)
@@ -150,3 +153,25 @@ def atelier(project: Project) -> Callable[..., subprocess.CompletedProcess[str]]
         )
 
     return run
+
+
+@pytest.fixture
+def tracking(tmp_path: Path, empty_database: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tracking]:
+    """The MLflow of an empty folder, on SQLite."""
+    before = mlflow.get_tracking_uri()
+    monkeypatch.delenv("ATELIER_HOME", raising=False)
+    for name in ("configs", ".dvc"):
+        (tmp_path / name).mkdir()
+    settings = Settings(project=tmp_path)
+    shutil.copy(empty_database, settings.state / "mlflow.db")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{settings.state / 'mlflow.db'}")
+    yield Tracking(settings)
+    mlflow.set_tracking_uri(before)
+
+
+@pytest.fixture
+def dead_address() -> Iterator[str]:
+    """An address of this machine that nobody answers at, and that nobody else can take meanwhile."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{taken.getsockname()[1]}"

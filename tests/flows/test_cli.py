@@ -2,10 +2,9 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,14 +14,6 @@ from tests.flows.conftest import Project
 
 Atelier = Callable[..., subprocess.CompletedProcess[str]]
 CHECKS = ["Python", "packages", "GPU", "git", "DVC remote", "MLflow", "Prefect", "disk"]
-
-
-@pytest.fixture
-def dead_address() -> Iterator[str]:
-    """An address of this machine that nobody answers at, and that nobody else can take meanwhile."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        yield f"http://127.0.0.1:{taken.getsockname()[1]}"
 
 
 @pytest.fixture

@@ -11,15 +11,14 @@ from PIL import Image
 
 from gan_models.config import ImageConfig
 from gan_models.images.decoding import encode_png, image_id
+from gan_models.images.image_set import load_split, windows
 from gan_models.images.shards import (
     DataError,
     ImageRecord,
     content_digest,
-    load_split,
     natural_order,
     split_of,
     statistics,
-    windows,
     write_shards,
 )
 

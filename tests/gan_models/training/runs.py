@@ -12,7 +12,8 @@ import yaml
 from PIL import Image
 
 from gan_models.config import TrainConfig
-from gan_models.images.shards import ImageRecord, ImageSet, write_shards
+from gan_models.images.image_set import ImageSet
+from gan_models.images.shards import ImageRecord, write_shards
 
 DCGAN: dict[str, Any] = {"name": "dcgan", "width": 4, "latent_dim": 8, "learning_rate": 0.001}
 RESTORE: dict[str, Any] = {"name": "restore", "width": 4, "blocks": [1, 1], "adversarial_from": 0.5}
