@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 import httpx
 from rich.markup import escape
-from rich.table import Table
 
 from flows import versioning
 from flows.progress import console
@@ -39,16 +38,15 @@ def examine(settings: Settings) -> bool:
         "Prefect": prefect_server,
         "disk": lambda: _disk(settings),
     }
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     healthy = True
     for name, check in checks.items():
         with console.status(f"checking {name}"):
             try:
-                table.add_row("[green]works[/]", name, escape(check()))
+                said, state = check(), "[green]works [/]"
             except Exception as error:
                 healthy = False
-                table.add_row("[red]broken[/]", name, escape(str(error)))
-    console.print(table)
+                said, state = str(error), "[red]broken[/]"
+        console.print(f"{state} {name:<10} {escape(said)}", soft_wrap=True, highlight=False)
     return healthy
 
 
