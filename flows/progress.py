@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from prefect import get_run_logger
 from prefect.exceptions import MissingContextError
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -27,15 +28,16 @@ def progress(title: str) -> Iterator[Update]:
     """
     if sys.stdout.isatty():
         with Progress(
-            TextColumn("[bold]{task.description}"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[text]}", style="cyan"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
+            TextColumn("[bold]{task.description}", table_column=Column(no_wrap=True)),
+            BarColumn(bar_width=10),
+            MofNCompleteColumn(table_column=Column(no_wrap=True)),
+            TimeRemainingColumn(table_column=Column(no_wrap=True)),
+            TextColumn("left", table_column=Column(no_wrap=True)),
+            # On a narrow terminal the figures give way, not the steps and the time.
+            TextColumn("{task.fields[text]}", "cyan", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),
             console=console,
             transient=True,
+            expand=True,
         ) as bar:
             task = bar.add_task(title, total=None, text="")
             yield lambda done, total, text: bar.update(task, completed=done, total=total, text=text)
@@ -53,7 +55,7 @@ def progress(title: str) -> Iterator[Update]:
 
 def say(line: str) -> None:
     """Tell a person one thing: on the console, and in the flow run's own log."""
-    console.print(line, highlight=False, markup=False)
+    console.print(line, highlight=False, markup=False, soft_wrap=True)
     try:
         get_run_logger().info(line)
     except MissingContextError:
