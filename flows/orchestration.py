@@ -96,8 +96,9 @@ def publish(place: Workplace, stage: Stage, subject: str, run_id: str, text: str
     if not flow_run.id:
         return
     where = f"MLflow run `{run_id}`"
-    if place.tracking.is_server:
-        where = f"[{where}]({place.tracking.uri}/#/runs/{run_id})"
+    page = place.settings.mlflow_ui or (place.tracking.uri if place.tracking.is_server else None)
+    if page:
+        where = f"[{where}]({page}/#/runs/{run_id})"
     create_markdown_artifact(f"{text}\n\n{where}", key=f"{stage}-{subject}".replace("_", "-"), description=stage)
 
 

@@ -21,6 +21,7 @@ class Settings(BaseSettings):
     project: Path | None = Field(None, description="the folder with configs/ and .dvc/; found from the current one")
     home: Path = Field(Path(".atelier"), description="state: databases, artifacts, checkpoints, caches")
     commit_data: bool = Field(False, description="commit data/<name>.dvc to git when a new version was pushed")
+    mlflow_ui: str | None = Field(None, description="where a browser finds MLflow, if not at MLFLOW_TRACKING_URI")
     stage_timeout_minutes: float = Field(24 * 60, gt=0, description="how long the parent waits for a remote stage")
 
     @cached_property
