@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 DATASETS_EXPERIMENT = "datasets"
-# Opens the experiment in the UI as training of models, not as an application of language models.
-EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 MAX_BATCH = 1000  # metrics that one request to MLflow may carry
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)
@@ -198,7 +196,7 @@ class Tracking:
             # Without a server MLflow would put artifacts below the current folder.
             location = None if self.is_server else (self.settings.artifact_root / name).as_uri()
             try:
-                return str(self.client.create_experiment(name, artifact_location=location, tags=EXPERIMENT_TAGS))
+                return str(self.client.create_experiment(name, artifact_location=location))
             except MlflowException:
                 known = self.client.get_experiment_by_name(name)
                 if known is None:
