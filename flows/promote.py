@@ -89,7 +89,9 @@ def _move_aliases(place: Workplace, decision: Promotion) -> None:
     """`previous` first: whenever this is interrupted, `champion` points to a version that was evaluated."""
     model, registry = place.model.name, place.registry
     if decision.decision != "promoted":
-        registry.point(model, "challenger", decision.version)
+        champion = registry.at(model, "champion")
+        if champion is None or champion.version != decision.version:  # a champion judged again is no challenger
+            registry.point(model, "challenger", decision.version)
         return
     if decision.replaced_version:
         registry.point(model, "previous", decision.replaced_version)

@@ -26,11 +26,6 @@ class VersioningError(RuntimeError):
     """DVC or git could not do what was asked; the message says what and what to do."""
 
 
-def is_project(settings: Settings) -> bool:
-    """Whether the project is a DVC repository."""
-    return (settings.root / ".dvc" / "config").is_file()
-
-
 def check_remote(settings: Settings) -> str:
     """What the default remote is, in words, after asking it for something.
 

@@ -23,6 +23,9 @@ from tests.flows.conftest import Project, make_project, point_environment
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
 
+RULES = [{"metric": "noise/psnr_gain", "at_least": -1.0}, {"metric": "noise/psnr", "better_than": "champion"}]
+
+
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory, empty_database: Path, prefect_server: str) -> Iterator[Project]:
     """A project whose first model has been made and promoted."""
@@ -31,8 +34,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, empty_database: Path, prefec
     recipe = {"name": "restore", "width": 8, "blocks": [1, 1], "degradations": [noise], "adversarial_from": 1.0}
     project.edit("train", steps=40, batch_size=16, recipe=recipe)
     project.edit("evaluate", degradations=[noise])
-    rules = [{"metric": "noise/psnr_gain", "at_least": -1.0}, {"metric": "noise/psnr", "better_than": "champion"}]
-    project.edit("promote", rules=rules)
+    project.edit("promote", rules=RULES)
     with pytest.MonkeyPatch.context() as monkeypatch:
         point_environment(monkeypatch, project)
         retrain(project.config)
@@ -140,6 +142,19 @@ def test_a_better_challenger_becomes_champion_and_the_old_one_previous(world: Pr
     assert registry.at("tiny-digits", "champion").version == promotion.version
     assert registry.at("tiny-digits", "previous").version == "1"
     assert [record.skipped for record in again(world)] == [True, True, True, True]
+
+
+def test_a_champion_that_fails_new_rules_keeps_serving_and_does_not_become_a_challenger(
+    world: Project, registry: Registry
+):
+    champion, challenger = (registry.at("tiny-digits", alias) for alias in ("champion", "challenger"))
+    world.edit("promote", rules=[{"metric": "noise/psnr_gain", "at_least": 100.0}])
+    *_, promotion = again(world)
+    world.edit("promote", rules=RULES)
+    assert promotion.decision == "kept champion"
+    assert promotion.version == champion.version
+    assert registry.at("tiny-digits", "champion").version == champion.version
+    assert registry.at("tiny-digits", "challenger").version == challenger.version
 
 
 def test_every_run_says_what_it_is_and_every_finished_one_carries_its_record(world: Project, registry: Registry):
