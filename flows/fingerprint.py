@@ -18,8 +18,8 @@ from pydantic import BaseModel
 import gan_models
 
 # What a trained model depends on; evaluation code may change without training anything again.
-TRAINING_SOURCES = ("config.py", "images", "networks", "losses", "recipes", "training", "inference")
-EVALUATION_SOURCES = ("config.py", "images", "networks", "losses", "recipes", "inference", "evaluation")
+TRAINING_SOURCES = ("config", "images", "networks", "losses", "recipes", "training", "inference")
+EVALUATION_SOURCES = ("config", "images", "networks", "losses", "recipes", "inference", "evaluation")
 IMAGE_SOURCES = ("images/decoding.py", "images/shards.py")
 
 

@@ -46,20 +46,24 @@ class ServedModel(PythonModel):
     def _generated(self, request: Request) -> str:
         import torch
 
+        from gan_models.inference.generate import generate
+
         names = self.bundle.label_names
         if names and request.label not in names:
             raise ValueError(f"'label' has to be one of {', '.join(names)}; it is {request.label!r}")
         labels = torch.tensor([names.index(request.label)]) if names and request.label else None
-        return _encode(self.bundle.generate(labels, num_images=1, seed=request.seed)[0])
+        return _encode(generate(self.bundle, labels, num_images=1, seed=request.seed)[0])
 
     def _restored(self, request: Request) -> str:
+        from gan_models.inference.restore import restore
+
         if request.image is None:
             raise ValueError("'image' is missing: the picture to edit, as base64 PNG")
         image = _decode(request.image, "RGB" if self.bundle.image.channels == 3 else "L")
         mask = None if request.mask is None else _decode(request.mask, "L") > 127
         if mask is not None and mask.shape[-2:] != image.shape[-2:]:
             raise ValueError(f"'mask' has size {tuple(mask.shape[-2:])}, the image {tuple(image.shape[-2:])}")
-        return _encode(self.bundle.restore(image, mask)[0])
+        return _encode(restore(self.bundle, image, mask)[0])
 
 
 def _decode(text: str, mode: str) -> Any:  # noqa: ANN401

@@ -21,6 +21,7 @@ from gan_models.evaluation.metrics.nearest_training import nearest_training
 from gan_models.evaluation.pictures import NamedPicture, draw_nearest_training, draw_samples
 from gan_models.images.image_set import ImageSet, load_split, windows
 from gan_models.inference.bundle import Bundle
+from gan_models.inference.generate import generate
 
 MAX_TRAINING_IMAGES = 10_000  # that samples are compared with; evenly spaced ones beyond
 
@@ -63,7 +64,7 @@ def evaluate_generator(
 
     progress("drawing images")
     labels = None if asked is None else torch.from_numpy(asked)
-    drawn = bundle.generate(labels, num_images=config.num_images, seed=config.seed, batch_size=config.batch_size)
+    drawn = generate(bundle, labels, num_images=config.num_images, seed=config.seed, batch_size=config.batch_size)
     progress("features of the training images")
     known_features = cache.features(known, config.batch_size)
     progress("features of the evaluation images")

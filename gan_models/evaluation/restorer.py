@@ -21,8 +21,9 @@ from gan_models.evaluation.metrics.ssim import WINDOW, ssim
 from gan_models.evaluation.pictures import NamedPicture, draw_restored
 from gan_models.images.degradations import degrade
 from gan_models.images.image_set import load_split, windows
-from gan_models.images.randomness import generator_for
+from gan_models.images.randomness import random_for
 from gan_models.inference.bundle import Bundle
+from gan_models.inference.restore import restore
 from gan_models.recipes.base import to_float, to_uint8
 
 
@@ -121,12 +122,12 @@ def evaluate_restorer(
 
 
 def _restore(bundle: Bundle, originals: Tensor, degradation: Degradation, config: EvaluateConfig) -> Case:
-    random = generator_for(config.seed, "evaluation", degradation.name)
+    random = random_for(config.seed, "evaluation", degradation.name)
     degraded = degrade(to_float(originals), degradation, random)
     inputs, holes = to_uint8(degraded.images), degraded.mask > 0.5
     if torch.equal(inputs, originals):
         raise EvaluationError(f"the degradation {degradation.name} leaves every image as it is; choose a stronger one")
-    restored = bundle.restore(inputs, holes, config.batch_size)
+    restored = restore(bundle, inputs, holes, config.batch_size)
     return Case(originals, inputs, holes, restored)
 
 

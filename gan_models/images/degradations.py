@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from gan_models.config import Degradation, Denoise, Inpaint
+from gan_models.images.randomness import Random
 
 MAX_STROKES = 5
 STROKE_CORNERS = 4
@@ -19,21 +20,21 @@ class Degraded(NamedTuple):
     mask: Tensor
 
 
-def degrade(images: Tensor, degradation: Degradation, generator: torch.Generator) -> Degraded:
+def degrade(images: Tensor, degradation: Degradation, random: Random) -> Degraded:
     """Degrade each image at random.
 
-    Each image gets a seed of its own from `generator`, in order, so that on a CPU generator the result for an image
+    Each image gets a seed of its own from `random`, in order, so that on a CPU the result for an image
     does not depend on how the images were batched. The result can be held by 8-bit images: it stays in [-1, 1].
 
     Args:
         images: Float [N, C, H, W] in [-1, 1].
         degradation: a section of the config.
-        generator: on any device; only the images' seeds are drawn from it.
+        random: on any device; only the images' seeds are drawn from it.
 
     Returns:
         Missing pixels are 0 (mid grey). Noise leaves the mask empty.
     """
-    seeds = torch.randint(2**62, (len(images),), generator=generator, device=generator.device).tolist()
+    seeds = random.integers(len(images), 2**62).tolist()
     own = torch.Generator(images.device)
     if isinstance(degradation, Denoise):
         return _with_noise(images, degradation, seeds, own)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
-from gan_models.config import ImageConfig
+from gan_models.config import ImageConfig, TrainConfig, domains_of
 from gan_models.images.decoding import DecodingLimits, UnreadableImageError, decode
 from gan_models.images.shards import DataError, natural_order, read_rows, read_shard, shard_paths
 
@@ -38,8 +38,39 @@ class ImageSet:
     digest: str
 
 
-def load_split(directory: Path, split: str, image: ImageConfig) -> ImageSet:
-    """Every image of a split, as the config asks for them.
+@dataclass(frozen=True)
+class TrainingData:
+    """What a recipe trains on: images and, where it turns them into those of another domain, targets, unpaired."""
+
+    images: ImageSet
+    targets: ImageSet | None = None
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """The labels that a model can be asked for: those of the targets, where there are targets."""
+        return (self.targets or self.images).label_names
+
+    @property
+    def digest(self) -> str:
+        """Of both."""
+        if self.targets is None:
+            return self.images.digest
+        return hashlib.sha256(f"{self.images.digest} {self.targets.digest}".encode()).hexdigest()
+
+
+def load_training_data(directory: Path, split: str, config: TrainConfig) -> TrainingData:
+    """What the recipe of `config` needs of a split.
+
+    Raises:
+        DataError: see `load_split`.
+    """
+    source, target = domains_of(config.recipe)
+    images = load_split(directory, split, config.image, source)
+    return TrainingData(images, load_split(directory, split, config.image, target) if target else None)
+
+
+def load_split(directory: Path, split: str, image: ImageConfig, domain: str | None = None) -> ImageSet:
+    """Every image of a split, or of one domain of it, as the config asks for them.
 
     `fit: resize` scales the shorter side to `size` (bicubic, antialiased) and cuts out the centre; `fit: crop` keeps
     the stored size, which has to be one for all and `size` at least: windows are taken in training and by `windows`.
@@ -50,7 +81,10 @@ def load_split(directory: Path, split: str, image: ImageConfig) -> ImageSet:
     """
     import torch
 
-    rows = {row["id"]: row for row in read_rows(directory, ["id", "split", "label", "width", "height", "source"])}
+    columns = ["id", "split", "label", "domain", "width", "height", "source"]
+    rows = {row["id"]: row for row in read_rows(directory, columns)}
+    if domain is not None:
+        rows = _of_domain(rows, domain, directory)
     ids = sorted(id_ for id_, row in rows.items() if row["split"] == split)
     if not ids:
         found = ", ".join(sorted({row["split"] for row in rows.values()}))
@@ -82,6 +116,17 @@ def load_split(directory: Path, split: str, image: ImageConfig) -> ImageSet:
         sources=tuple(rows[id_]["source"] for id_ in ids),
         digest=hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest(),
     )
+
+
+def _of_domain(rows: dict[str, dict[str, Any]], domain: str, directory: Path) -> dict[str, dict[str, Any]]:
+    chosen = {id_: row for id_, row in rows.items() if row["domain"] == domain}
+    if not chosen:
+        found = ", ".join(sorted({row["domain"] for row in rows.values() if row["domain"]})) or "none at all"
+        raise DataError(
+            f"{directory} has no images of the domain '{domain}', only of: {found}; name the domain of each source, "
+            "as in `sources: [{path: inbox/paintings, domain: painting}]`"
+        )
+    return chosen
 
 
 def windows(images: "Tensor", size: int) -> "Tensor":

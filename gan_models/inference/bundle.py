@@ -15,13 +15,11 @@ import safetensors
 import safetensors.torch
 import torch
 from pydantic import ValidationError, field_validator
-from torch import Tensor, nn
+from torch import nn
 
 from gan_models.config import ImageConfig, RecipeConfig, Section
 from gan_models.files import TEMPORARY_SUFFIX, sync, write_durably
-from gan_models.images.randomness import generator_for
 from gan_models.recipes import Task, build_generator, task_of
-from gan_models.recipes.base import to_float, to_uint8
 
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "bundle.json"
@@ -82,88 +80,8 @@ class Bundle:
 
     @property
     def task(self) -> Task:
-        """What it does: "generate" or "restore"."""
+        """What it does: "generate", "restore", "translate" or "stylize"."""
         return task_of(self.recipe)
-
-    @torch.inference_mode()
-    def generate(self, labels: Tensor | None, *, num_images: int, seed: int, batch_size: int = 64) -> Tensor:
-        """Draw images. Each depends on (seed, its index, its label), whatever `num_images` and `batch_size` are.
-
-        Args:
-            labels: int64 [num_images]; None takes each label in turn.
-            num_images: how many.
-            seed: of the latents.
-            batch_size: images at a time.
-
-        Returns:
-            uint8 [num_images, C, S, S] on the CPU.
-
-        Raises:
-            ValueError: this model does not generate, or labels are out of range or of another number.
-        """
-        if self.task != "generate":
-            raise ValueError(f"a {self.recipe.name} model restores images, it does not generate any")
-        labels = self._labels(labels, num_images)
-        latent_dim = self.recipe.latent_dim  # type: ignore[union-attr]
-        images = []
-        for start in range(0, num_images, batch_size):
-            indices = range(start, min(start + batch_size, num_images))
-            latents = torch.stack(
-                [torch.randn(latent_dim, generator=generator_for(seed, "latent", i)) for i in indices]
-            )
-            own = None if labels is None else labels[start : start + batch_size].to(self.device)
-            images.append(to_uint8(self.network(latents.to(self.device), own)).cpu())
-        return torch.cat(images)
-
-    @torch.inference_mode()
-    def restore(self, images: Tensor, mask: Tensor | None, batch_size: int = 64) -> Tensor:
-        """Restore degraded images.
-
-        Args:
-            images: uint8 [N, C, H, W] of any size from 8 x 8, C as in `image`.
-            mask: uint8 or bool [N, 1, H, W], other than 0 where a pixel is missing: those are filled, and all the
-                others come back as they were. None, or an empty mask: the whole image is restored.
-            batch_size: images at a time.
-
-        Returns:
-            uint8 [N, C, H, W] on the CPU.
-
-        Raises:
-            ValueError: this model does not restore, or the shapes do not fit.
-        """
-        if self.task != "restore":
-            raise ValueError(f"a {self.recipe.name} model generates images, it does not restore any")
-        if images.ndim != 4 or images.shape[1] != self.image.channels or min(images.shape[2:]) < 8:
-            expected = f"[N, {self.image.channels}, H, W] with H and W of 8 or more"
-            raise ValueError(f"images should be uint8 {expected}, these are {list(images.shape)}")
-        if mask is None:
-            mask = torch.zeros(len(images), 1, *images.shape[2:], dtype=torch.bool)
-        if mask.shape != (len(images), 1, *images.shape[2:]):
-            raise ValueError(f"the mask {list(mask.shape)} does not fit images {list(images.shape)}")
-        height, width = images.shape[2:]
-        multiple: int = self.network.multiple  # type: ignore[assignment]
-        rows, columns = _reflected(height, multiple), _reflected(width, multiple)
-        restored = []
-        for start in range(0, len(images), batch_size):
-            part, holes = images[start : start + batch_size], mask[start : start + batch_size] != 0
-            padded = to_float(part)[:, :, rows][:, :, :, columns].to(self.device)
-            padded_holes = holes[:, :, rows][:, :, :, columns].float().to(self.device)
-            filled = to_uint8(self.network(padded * (1 - padded_holes), padded_holes))[..., :height, :width].cpu()
-            has_hole = holes.flatten(1).any(1).view(-1, 1, 1, 1)
-            restored.append(torch.where(has_hole & ~holes, part.cpu(), filled))
-        return torch.cat(restored)
-
-    def _labels(self, labels: Tensor | None, num_images: int) -> Tensor | None:
-        num_labels = len(self.label_names) if self.recipe.conditional else 0  # type: ignore[union-attr]
-        if not num_labels:
-            if labels is not None:
-                raise ValueError("this model was trained without labels and takes none")
-            return None
-        if labels is None:
-            return torch.arange(num_images) % num_labels
-        if labels.shape != (num_images,) or labels.min() < 0 or labels.max() >= num_labels:
-            raise ValueError(f"labels should be {num_images} numbers from 0 to {num_labels - 1}")
-        return labels
 
 
 def save_bundle(directory: Path, network: nn.Module, **description: Any) -> None:  # noqa: ANN401
@@ -234,9 +152,3 @@ def _parse(directory: Path, content: bytes) -> BundleDescription:
         raise BundleError(f"{directory / DESCRIPTION} is not valid: {problems}") from None
     except ValueError as error:
         raise BundleError(f"{directory / DESCRIPTION} is not JSON: {error}") from None
-
-
-def _reflected(length: int, multiple: int) -> Tensor:
-    """Indices of a line of `length` pixels, continued by reflection to a whole number of `multiple`."""
-    indices = torch.arange(-(-length // multiple) * multiple) % (2 * (length - 1))
-    return torch.where(indices < length, indices, 2 * (length - 1) - indices)

@@ -1,23 +1,30 @@
 """What a recipe is: networks, their optimisers, one training step, and a preview."""
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
 from gan_models.config import TrainConfig
+from gan_models.images.randomness import Random
 
-Task = Literal["generate", "restore"]
+Task = Literal["generate", "restore", "translate", "stylize"]
 
 
 class Batch(NamedTuple):
-    """Images, Float [N, C, S, S] in [-1, 1], and their labels, int64 [N], or None where the data has none."""
+    """Images, Float [N, C, S, S] in [-1, 1], and their labels, int64 [N], or None where the data has none.
+
+    targets, target_labels: as many of the domain that a recipe turns images into, unpaired; None where it has no such.
+    """
 
     images: Tensor
     labels: Tensor | None
+    targets: Tensor | None = None
+    target_labels: Tensor | None = None
 
 
 class Preview(NamedTuple):
@@ -30,8 +37,8 @@ class Preview(NamedTuple):
 class Recipe(ABC):
     """One way to train one family of models.
 
-    A subclass sets `networks` and `optimizers` (by name, optimisers made by `adam`), and everything that its next step
-    depends on is in `state_dict`.
+    A subclass sets `networks` and `optimizers` (by name, optimisers made by `adam`) and moves weights by
+    `update` alone. Everything that its next step depends on is in `state_dict`.
     """
 
     task: ClassVar[Task]
@@ -49,7 +56,7 @@ class Recipe(ABC):
         return self.networks["generator"]
 
     @abstractmethod
-    def training_step(self, batch: Batch, step: int, random: torch.Generator) -> dict[str, Tensor]:
+    def training_step(self, batch: Batch, step: int, random: Random) -> dict[str, Tensor]:
         """One update of every network.
 
         Args:
@@ -62,18 +69,47 @@ class Recipe(ABC):
         """
 
     @abstractmethod
-    def preview(self, network: nn.Module, batch: Batch, random: torch.Generator) -> Preview:
+    def preview(self, network: nn.Module, batch: Batch, random: Random) -> Preview:
         """What `network`, a copy of `generator` in evaluation mode, does with fixed inputs."""
 
-    @abstractmethod
     def learning_rate(self, step: int, network: str) -> float:
-        """The schedule of the optimiser of `network`, for steps counted from 1."""
+        """The rate of the optimiser of `network` at a step, counted from 1: rising, constant, falling by `schedule`."""
+        recipe, steps = self.config.recipe, self.config.steps
+        done = (step - 1) / steps
+        if step / steps < recipe.warm_up:
+            return recipe.learning_rate * step / steps / recipe.warm_up
+        fallen = min(1.0, max(0.0, 1 - (1 - done) / recipe.decay)) if recipe.decay else 0.0  # share of the way down
+        curve = {"constant": 0.0, "linear": fallen, "cosine": 0.5 * (1 - math.cos(math.pi * fallen))}[recipe.schedule]
+        return recipe.learning_rate * (1 - curve * (1 - recipe.final_learning_rate))
 
     def set_learning_rates(self, step: int) -> None:
         """Give every optimiser the learning rate of `step`."""
         for name, optimizer in self.optimizers.items():
             for group in optimizer.param_groups:
                 group["lr"] = self.learning_rate(step, name) * self.learning_rate_scale
+
+    def update(self, loss: Tensor, *networks: str) -> Tensor:
+        """Move the weights of `networks` down `loss`, a mean over this process's share of the batch.
+
+        Gradients are averaged over processes, and clipped where the config says so.
+
+        Returns:
+            The Euclidean norm of each network's gradient before clipping, all together, a scalar.
+        """
+        for name in networks:
+            self.optimizers[name].zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        norms = []
+        for name in networks:
+            parameters = [p for p in self.networks[name].parameters() if p.grad is not None]
+            average_gradients(parameters)
+            if self.config.recipe.gradient_clip:
+                norms.append(nn.utils.clip_grad_norm_(parameters, self.config.recipe.gradient_clip))
+            else:
+                norms.append(gradient_norm(parameters))
+            self.optimizers[name].step()
+        norm: Tensor = torch.linalg.vector_norm(torch.stack(norms)).detach()
+        return norm
 
     def place(self, network: nn.Module) -> nn.Module:
         """`network` on the device, in the memory format that convolutions are fastest in, on CPUs as on GPUs."""
@@ -106,6 +142,31 @@ class Recipe(ABC):
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
         self.learning_rate_scale = float(state["learning_rate_scale"])
+
+
+@contextmanager
+def frozen(*networks: nn.Module) -> Iterator[None]:
+    """Within it, no gradients are computed for the weights of `networks`: they only pass them on."""
+    for network in networks:
+        network.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for network in networks:
+            network.requires_grad_(True)
+
+
+def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
+    """The mean of each gradient over all processes; with one process they stay as they are."""
+    if not distributed.is_initialized() or distributed.get_world_size() == 1:
+        return
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    flat = torch.cat([gradient.flatten() for gradient in gradients])
+    distributed.all_reduce(flat)
+    flat /= distributed.get_world_size()
+    sizes = [gradient.numel() for gradient in gradients]
+    for gradient, mean in zip(gradients, torch.split(flat, sizes), strict=True):
+        gradient.copy_(mean.view_as(gradient))
 
 
 def gradient_norm(parameters: Iterable[nn.Parameter]) -> Tensor:

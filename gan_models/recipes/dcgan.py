@@ -8,11 +8,12 @@ from torch import Tensor, nn
 
 from gan_models.config import DcganConfig, ImageConfig, TrainConfig
 from gan_models.images.augmentation import diff_augment
+from gan_models.images.randomness import Random
 from gan_models.losses.adversarial import ADVERSARIAL_LOSSES
 from gan_models.losses.penalties import r1_penalty
 from gan_models.networks.dcgan_discriminator import DcganDiscriminator
 from gan_models.networks.dcgan_generator import DcganGenerator
-from gan_models.recipes.base import Batch, Preview, Recipe, Task, gradient_norm, tile
+from gan_models.recipes.base import Batch, Preview, Recipe, Task, frozen, tile
 
 PREVIEW_ROWS = 8
 PREVIEW_COLUMNS = 10
@@ -41,12 +42,7 @@ class DcganRecipe(Recipe):
         self.networks = {"generator": self.place(generator), "discriminator": self.place(discriminator)}
         self.optimizers = {name: self.adam(network, self.recipe.betas) for name, network in self.networks.items()}
 
-    def learning_rate(self, step: int, network: str) -> float:
-        """Constant, then linear to zero over the last `decay` share of the steps."""
-        left = 1 - (step - 1) / self.config.steps
-        return self.recipe.learning_rate * min(1.0, left / max(self.recipe.decay, 1e-9))
-
-    def training_step(self, batch: Batch, step: int, random: torch.Generator) -> dict[str, Tensor]:
+    def training_step(self, batch: Batch, step: int, random: Random) -> dict[str, Tensor]:
         """One update of the discriminator, then one of the generator."""
         generator, discriminator = self.networks["generator"].train(), self.networks["discriminator"].train()
         labels = batch.labels if self.num_labels else None
@@ -62,19 +58,13 @@ class DcganRecipe(Recipe):
         discriminator_loss = self.loss.real(real_logits).mean() + self.loss.fake(fake_logits).mean()
         penalty = r1_penalty(real_logits, reals) if self.recipe.r1_gamma else torch.zeros((), device=self.device)
         discriminator_loss = discriminator_loss + self.recipe.r1_gamma / 2 * penalty
-        self.optimizers["discriminator"].zero_grad()
-        discriminator_loss.backward()  # type: ignore[no-untyped-call]
-        self.optimizers["discriminator"].step()
+        discriminator_norm = self.update(discriminator_loss, "discriminator")
 
-        discriminator.requires_grad_(False)  # the generator's step needs no gradients of its weights
-        with self.autocast():
+        with frozen(discriminator), self.autocast():
             fakes = generator(self._latents(len(batch.images), random), labels).float()
             logits = discriminator(self._augment(fakes, random), labels).float()
         generator_loss = self.loss.generator(logits).mean()
-        self.optimizers["generator"].zero_grad()
-        generator_loss.backward()  # type: ignore[no-untyped-call]
-        self.optimizers["generator"].step()
-        discriminator.requires_grad_(True)
+        generator_norm = self.update(generator_loss, "generator")
 
         threshold = 0.5 if self.recipe.loss == "lsgan" else 0.0
         return {
@@ -83,11 +73,11 @@ class DcganRecipe(Recipe):
             "loss/r1_penalty": penalty.detach(),
             "health/discriminator_accuracy_real": (real_logits > threshold).float().mean(),
             "health/discriminator_accuracy_fake": (fake_logits < threshold).float().mean(),
-            "health/gradient_norm_discriminator": gradient_norm(discriminator.parameters()),
-            "health/gradient_norm_generator": gradient_norm(generator.parameters()),
+            "health/gradient_norm_discriminator": discriminator_norm,
+            "health/gradient_norm_generator": generator_norm,
         }
 
-    def preview(self, network: nn.Module, batch: Batch, random: torch.Generator) -> Preview:
+    def preview(self, network: nn.Module, batch: Batch, random: Random) -> Preview:
         """A grid with one column per label (ten at most), one latent per image.
 
         `health/diversity` is the standard deviation of a pixel over images of one label, averaged, on [0, 1].
@@ -99,8 +89,8 @@ class DcganRecipe(Recipe):
         diversity = images.reshape(PREVIEW_ROWS, columns, -1).std(dim=0).mean() / 2
         return Preview(tile(images, columns), {"health/diversity": diversity.item()})
 
-    def _augment(self, images: Tensor, random: torch.Generator) -> Tensor:
+    def _augment(self, images: Tensor, random: Random) -> Tensor:
         return diff_augment(images, random) if self.recipe.augment else images
 
-    def _latents(self, num: int, random: torch.Generator) -> Tensor:
-        return torch.randn(num, self.recipe.latent_dim, generator=random, device=self.device)
+    def _latents(self, num: int, random: Random) -> Tensor:
+        return random.normal(num, self.recipe.latent_dim)

@@ -1,6 +1,5 @@
 """Restore: one network that undoes several degradations, reconstruction first, adversarial terms afterwards."""
 
-import math
 from typing import ClassVar, cast
 
 import torch
@@ -9,17 +8,17 @@ from torch.nn.functional import adaptive_max_pool2d
 
 from gan_models.config import ImageConfig, RestoreConfig, TrainConfig
 from gan_models.images.degradations import Degraded, degrade
+from gan_models.images.randomness import Random
 from gan_models.losses.adversarial import ADVERSARIAL_LOSSES
 from gan_models.losses.feature_matching import feature_matching_loss
 from gan_models.losses.reconstruction import negative_psnr
 from gan_models.networks.patch_discriminator import PatchDiscriminator
 from gan_models.networks.unet import UNet
-from gan_models.recipes.base import Batch, Preview, Recipe, Task, gradient_norm, tile
+from gan_models.recipes.base import Batch, Preview, Recipe, Task, frozen, tile
 
 PREVIEW_COLUMNS = 8
 DISCRIMINATOR_LEARNING_RATE = 1e-3
 RECONSTRUCTION_WEIGHT = 0.005  # a decibel then pulls about as a change of L1 by 0.005 would
-WARM_UP = 0.05  # share of the steps over which the learning rate rises
 
 
 def build_generator(config: RestoreConfig, image: ImageConfig, num_labels: int) -> UNet:
@@ -43,15 +42,10 @@ class RestoreRecipe(Recipe):
         self.optimizers = {name: self.adam(network, (0.9, 0.99)) for name, network in self.networks.items()}
 
     def learning_rate(self, step: int, network: str) -> float:
-        """A linear rise, then half a cosine to zero. The discriminator, which comes late, learns at a constant rate."""
-        if network == "discriminator":
-            return DISCRIMINATOR_LEARNING_RATE
-        done = step / self.config.steps
-        if done < WARM_UP:
-            return self.recipe.learning_rate * done / WARM_UP
-        return self.recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP)))
+        """The config's schedule. The discriminator, which comes late, learns at a constant rate."""
+        return DISCRIMINATOR_LEARNING_RATE if network == "discriminator" else super().learning_rate(step, network)
 
-    def training_step(self, batch: Batch, step: int, random: torch.Generator) -> dict[str, Tensor]:
+    def training_step(self, batch: Batch, step: int, random: Random) -> dict[str, Tensor]:
         """One update of the generator and, from `adversarial_from` on, one of the discriminator before it."""
         generator = self.networks["generator"].train()
         self.set_learning_rates(step)
@@ -68,14 +62,11 @@ class RestoreRecipe(Recipe):
             loss = loss + self.recipe.adversarial_weight * adversarial
             loss = loss + self.recipe.feature_matching_weight * matching
             values |= {"loss/adversarial": adversarial.detach(), "loss/feature_matching": matching.detach()}
-        self.optimizers["generator"].zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.optimizers["generator"].step()
+        values["health/gradient_norm_generator"] = self.update(loss, "generator")
         values["loss/generator"] = loss.detach()
-        values["health/gradient_norm_generator"] = gradient_norm(generator.parameters())
         return values
 
-    def preview(self, network: nn.Module, batch: Batch, random: torch.Generator) -> Preview:
+    def preview(self, network: nn.Module, batch: Batch, random: Random) -> Preview:
         """Columns of images, rows degraded, restored and original.
 
         `health/error_left` is the squared error left, as a share of that of the degraded images.
@@ -90,7 +81,7 @@ class RestoreRecipe(Recipe):
             tile(torch.cat([degraded.images, restored, images]), columns), {"health/error_left": left.item()}
         )
 
-    def _degrade(self, images: Tensor, random: torch.Generator) -> Degraded:
+    def _degrade(self, images: Tensor, random: Random) -> Degraded:
         """An equal share of the batch to each degradation, in the order of the config."""
         parts = images.tensor_split(len(self.recipe.degradations))
         done = [degrade(part, d, random) for part, d in zip(parts, self.recipe.degradations, strict=True) if len(part)]
@@ -105,27 +96,24 @@ class RestoreRecipe(Recipe):
         # Known pixels are the image's own: where a patch holds nothing else, the target of a "fake" is real too.
         on_fakes = is_fake * self.loss.fake(fake_logits) + (1 - is_fake) * self.loss.real(fake_logits)
         loss = self.loss.real(real_logits).mean() + on_fakes.mean()
-        self.optimizers["discriminator"].zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.optimizers["discriminator"].step()
+        norm = self.update(loss, "discriminator")
         found = (fake_logits < 0).float() * is_fake
         return {
             "loss/discriminator": loss.detach(),
             "health/discriminator_accuracy_real": (real_logits > 0).float().mean(),
             "health/discriminator_accuracy_fake": found.sum() / is_fake.sum().clamp(min=1),
-            "health/gradient_norm_discriminator": gradient_norm(discriminator.parameters()),
+            "health/gradient_norm_discriminator": norm,
         }
 
     def _adversarial_terms(self, real: Tensor, restored: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        discriminator = self.networks["discriminator"].requires_grad_(False)
-        with self.autocast():
+        discriminator = self.networks["discriminator"]
+        with frozen(discriminator), self.autocast():
             with torch.no_grad():
                 _, targets = discriminator(real)
             logits, features = discriminator(restored)
         is_fake = _restored_patches(mask, logits)
         adversarial = (is_fake * self.loss.generator(logits.float())).sum() / is_fake.sum().clamp(min=1)
         matching = feature_matching_loss([f.float() for f in features], [t.float() for t in targets])
-        discriminator.requires_grad_(True)
         return adversarial, matching
 
 

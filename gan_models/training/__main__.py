@@ -16,7 +16,7 @@ from types import FrameType
 import torch
 
 from gan_models.config import ConfigError, TrainConfig, read_train_config, validate
-from gan_models.images.image_set import load_split
+from gan_models.images.image_set import load_training_data
 from gan_models.images.shards import DataError
 from gan_models.inference.bundle import BundleError, read_description
 from gan_models.training.checkpoints import CheckpointError
@@ -66,8 +66,7 @@ def _train(config: TrainConfig, data: Path, out: Path) -> int:
                 raise CheckpointError(f"{out} holds a finished run of another config; train into another directory")
             return Outcome.DONE
         is_asked_to_stop = _stop_on_signals()
-        images = load_split(data, "train", config.image)
-        previews = load_split(data, "evaluation", config.image)
+        images, previews = (load_training_data(data, split, config) for split in ("train", "evaluation"))
         trainer = Trainer(config, images, previews, out, device)
         outcome = trainer.run(lambda: bool(is_asked_to_stop), _print_progress if sys.stderr.isatty() else None)
         if sys.stderr.isatty():

@@ -1,12 +1,15 @@
 """Batches as a function of the step: the same ones whether or not a run was interrupted."""
 
 import torch
+from torch import Tensor
 
 from gan_models.config import TrainConfig
 from gan_models.images.augmentation import random_flips, random_windows
-from gan_models.images.image_set import ImageSet
-from gan_models.images.randomness import generator_for
+from gan_models.images.image_set import TrainingData
+from gan_models.images.randomness import WHOLE, Random, Share, generator_for, random_for
 from gan_models.recipes.base import Batch, to_float
+
+PURPOSES = ("images", "targets")
 
 
 class Batches:
@@ -16,43 +19,61 @@ class Batches:
     all images are seen equally often whatever the batch size.
 
     Args:
-        images: where larger than the config's size, training takes random windows of them.
+        data: images and targets; where larger than the config's size, training takes random windows of them.
         config: of the training run.
         device: that batches are made on.
+        share: of each batch, that this process takes.
     """
 
-    def __init__(self, images: ImageSet, config: TrainConfig, device: torch.device) -> None:
+    def __init__(
+        self,
+        data: TrainingData,
+        config: TrainConfig,
+        device: torch.device,
+        share: Share = WHOLE,
+    ) -> None:
         self.config = config
         self.device = device
-        self.images = images.images.to(device)
-        self.labels = None if images.labels is None else images.labels.to(device)
+        self.share = share
+        sets = [data.images] if data.targets is None else [data.images, data.targets]
+        self._images = [one.images.to(device) for one in sets]
+        self._labels = [None if one.labels is None else one.labels.to(device) for one in sets]
 
     def at(self, step: int) -> Batch:
-        """The batch of `step`, counted from 1."""
-        size = self.config.batch_size
-        return self._batch(self._order((step - 1) * size, size), "images", step)
+        """This process's share of the batch of `step`, counted from 1."""
+        num = self.config.batch_size // self.share.count
+        start = (step - 1) * self.config.batch_size + self.share.index * num
+        parts = []
+        for which, purpose in zip(range(len(self._images)), PURPOSES, strict=False):
+            random = random_for(self.config.seed, purpose, step, device=self.device, share=self.share)
+            parts.append(self._part(which, self._order(which, start, num), random, self.config.flips))
+        return Batch(*parts[0], *(parts[1] if len(parts) > 1 else (None, None)))
 
     def fixed(self, num: int) -> Batch:
         """The first `num` images, in windows that are always the same ones: for previews."""
-        return self._batch(torch.arange(min(num, len(self.images))), "fixed images", 0, flips=False)
+        parts = []
+        for which, purpose in zip(range(len(self._images)), PURPOSES, strict=False):
+            random = random_for(self.config.seed, f"fixed {purpose}", 0, device=self.device)
+            parts.append(self._part(which, torch.arange(min(num, len(self._images[which]))), random, flips=False))
+        return Batch(*parts[0], *(parts[1] if len(parts) > 1 else (None, None)))
 
-    def _order(self, start: int, num: int) -> torch.Tensor:
+    def _order(self, which: int, start: int, num: int) -> Tensor:
         """Positions `start` to `start + num` of the permutations of all epochs, laid end to end."""
-        total, parts, end = len(self.images), [], start + num
+        total, parts, end = len(self._images[which]), [], start + num
+        purpose = ("epoch", "target epoch")[which]
         while start < end:
             epoch, offset = divmod(start, total)
-            order = torch.randperm(total, generator=generator_for(self.config.seed, "epoch", epoch))
+            order = torch.randperm(total, generator=generator_for(self.config.seed, purpose, epoch))
             parts.append(order[offset : offset + end - start])
             start += len(parts[-1])
         return torch.cat(parts)
 
-    def _batch(self, indices: torch.Tensor, purpose: str, step: int, flips: bool = True) -> Batch:
-        random = generator_for(self.config.seed, purpose, step, device=self.device)
+    def _part(self, which: int, indices: Tensor, random: Random, flips: bool) -> tuple[Tensor, Tensor | None]:
         indices = indices.to(self.device)
-        images = self.images[indices]
+        images, labels = self._images[which][indices], self._labels[which]
         if self.config.image.fit == "crop":
             images = random_windows(images, self.config.image.size, random)
-        if flips and self.config.flips:
+        if flips:
             images = random_flips(images, random)
         images = to_float(images).contiguous(memory_format=torch.channels_last)
-        return Batch(images, None if self.labels is None else self.labels[indices])
+        return images, None if labels is None else labels[indices]

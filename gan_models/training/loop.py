@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 
 from gan_models.config import TrainConfig
-from gan_models.images.image_set import ImageSet
-from gan_models.images.randomness import generator_for
+from gan_models.images.image_set import TrainingData
+from gan_models.images.randomness import random_for
 from gan_models.inference.bundle import save_bundle
 from gan_models.recipes import build_recipe
 from gan_models.training.batches import Batches
@@ -44,21 +44,21 @@ class Trainer:
 
     Args:
         config: of the run.
-        images: to train on.
-        previews: what the sample pictures of an editing model are made from; not trained on.
+        data: to train on.
+        previews: what sample pictures are made from, where they are made from images; not trained on.
         out: directory of the run; it exists.
         device: to train on.
     """
 
     def __init__(
-        self, config: TrainConfig, images: ImageSet, previews: ImageSet, out: Path, device: torch.device
+        self, config: TrainConfig, data: TrainingData, previews: TrainingData, out: Path, device: torch.device
     ) -> None:
-        self.config, self.images, self.out, self.device = config, images, out, device
-        self.recipe = build_recipe(config, len(images.label_names), device)
+        self.config, self.data, self.out, self.device = config, data, out, device
+        self.recipe = build_recipe(config, len(data.label_names), device)
         self.ema = ExponentialMovingAverage(self.recipe.generator, config.ema_half_life_images)
-        self.batches = Batches(images, config, device)
+        self.batches = Batches(data, config, device)
         self.preview_batch = Batches(previews, config, device).fixed(NUM_PREVIEW_IMAGES)
-        identity = {**config.model_dump(mode="json", exclude={"device"}), "data": images.digest}
+        identity = {**config.model_dump(mode="json", exclude={"device"}), "data": data.digest}
         self.checkpoints = Checkpoints(out / "checkpoints", config.keep_checkpoints, identity)
         self.monitor = HealthMonitor()
         self.step = self.saved_step = self.rollbacks = 0
@@ -95,10 +95,10 @@ class Trainer:
             self.ema.network,
             recipe=self.config.recipe,
             image=self.config.image,
-            label_names=self.images.label_names,
+            label_names=self.data.label_names,
             num_steps=self.config.steps,
             config_digest=config_digest(self.config),
-            data_digest=self.images.digest,
+            data_digest=self.data.digest,
         )
         return Outcome.DONE
 
@@ -110,7 +110,7 @@ class Trainer:
                 self._save()
                 return Outcome.PREEMPTED
             step = self.step + 1
-            random = generator_for(config.seed, "step", step, device=self.device)
+            random = random_for(config.seed, "step", step, device=self.device)
             losses = self.recipe.training_step(self.batches.at(step), step, random)
             self.ema.update(self.recipe.generator, step * config.batch_size, config.batch_size)
             self.monitor.report(step, losses)
@@ -132,7 +132,7 @@ class Trainer:
         return Outcome.DONE
 
     def _write_sample(self) -> dict[str, float]:
-        random = generator_for(self.config.seed, "preview", device=self.device)
+        random = random_for(self.config.seed, "preview", device=self.device)
         picture, values = self.recipe.preview(self.ema.network, self.preview_batch, random)
         self.log.write_sample(self.step, picture)
         return values

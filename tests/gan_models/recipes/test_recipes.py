@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from gan_models.images.randomness import generator_for
+from gan_models.images.randomness import random_for
 from gan_models.recipes import build_generator, build_recipe, task_of
 from gan_models.recipes.base import Batch, Recipe, gradient_norm, tile, to_float, to_uint8
 from tests.gan_models.training.runs import DCGAN, RESTORE, image_set, train_config
@@ -17,13 +17,13 @@ def batch_of(recipe: dict[str, object], num: int = 16) -> Batch:
 
 
 def train(recipe: Recipe, batch: Batch, steps: range) -> list[dict[str, torch.Tensor]]:
-    return [recipe.training_step(batch, step, generator_for("test", step)) for step in steps]
+    return [recipe.training_step(batch, step, random_for("test", step)) for step in steps]
 
 
 def test_restoration_error_goes_down_in_thirty_steps() -> None:
     recipe = build_recipe(train_config({**RESTORE, "adversarial_from": 1, "learning_rate": 0.01}, steps=60), 0)
     batch = batch_of(RESTORE)
-    losses = [recipe.training_step(batch, step, generator_for("same"))["loss/reconstruction"] for step in range(1, 31)]
+    losses = [recipe.training_step(batch, step, random_for("same"))["loss/reconstruction"] for step in range(1, 31)]
     assert losses[-1] < losses[0] - 1  # decibel
 
 
@@ -87,7 +87,7 @@ def test_state_carries_all_that_the_next_step_depends_on(section) -> None:
 @pytest.mark.parametrize("section", [DCGAN, RESTORE])
 def test_previews_are_pictures_with_finite_values(section) -> None:
     recipe = build_recipe(train_config(section), 2)
-    preview = recipe.preview(recipe.generator.eval(), batch_of(section), generator_for("preview"))
+    preview = recipe.preview(recipe.generator.eval(), batch_of(section), random_for("preview"))
     assert preview.picture.dtype == torch.uint8
     assert preview.picture.shape == ((1, 128, 32) if section is DCGAN else (3, 48, 128))
     assert all(isinstance(value, float) for value in preview.values.values())
@@ -95,9 +95,7 @@ def test_previews_are_pictures_with_finite_values(section) -> None:
 
 def test_diversity_is_zero_for_a_generator_that_ignores_its_latents() -> None:
     recipe = build_recipe(train_config(DCGAN), 2)
-    values = recipe.preview(
-        lambda latents, labels: torch.ones(len(latents), 1, 16, 16), batch_of(DCGAN), generator_for(0)
-    )
+    values = recipe.preview(lambda latents, labels: torch.ones(len(latents), 1, 16, 16), batch_of(DCGAN), random_for(0))
     assert values.values["health/diversity"] == 0
 
 

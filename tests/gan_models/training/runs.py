@@ -12,7 +12,7 @@ import yaml
 from PIL import Image
 
 from gan_models.config import TrainConfig
-from gan_models.images.image_set import ImageSet
+from gan_models.images.image_set import ImageSet, TrainingData
 from gan_models.images.shards import ImageRecord, write_shards
 
 DCGAN: dict[str, Any] = {"name": "dcgan", "width": 4, "latent_dim": 8, "learning_rate": 0.001}
@@ -50,6 +50,11 @@ def image_set(recipe: dict[str, Any], num: int = 20) -> ImageSet:
     coarse = torch.rand(num, 3, 3, 3, generator=random)
     images = torch.nn.functional.interpolate(coarse, size=(24, 24), mode="bilinear") * 255
     return ImageSet(images.to(torch.uint8), None, (), ("",) * num, ("",) * num, "tiles")
+
+
+def training_data(recipe: dict[str, Any], num: int = 20) -> TrainingData:
+    """`image_set` as what a recipe trains on."""
+    return TrainingData(image_set(recipe, num))
 
 
 def write_run(directory: Path, section: dict[str, Any]) -> list[str]:

@@ -4,9 +4,10 @@ import pytest
 import torch
 from torch import nn
 
+from gan_models.images.image_set import TrainingData
 from gan_models.training.batches import Batches
 from gan_models.training.ema import ExponentialMovingAverage
-from tests.gan_models.training.runs import DCGAN, RESTORE, image_set, train_config
+from tests.gan_models.training.runs import DCGAN, RESTORE, image_set, train_config, training_data
 
 CPU = torch.device("cpu")
 
@@ -41,7 +42,7 @@ def test_statistics_of_batch_norm_are_averaged_and_its_counter_copied() -> None:
 def test_every_image_is_seen_once_an_epoch_whatever_the_batch_size() -> None:
     images = image_set(DCGAN, num=20)
     images.images[:, 0, 0, 0] = torch.arange(20, dtype=torch.uint8)
-    batches = Batches(images, train_config(DCGAN, batch_size=8), CPU)
+    batches = Batches(TrainingData(images), train_config(DCGAN, batch_size=8), CPU)
     seen = torch.cat([batches.at(step).images[:, 0, 0, 0] for step in (1, 2, 3, 4, 5)])
     seen = ((seen + 1) * 127.5).round().int()
     assert sorted(seen[:20].tolist()) == sorted(seen[20:].tolist()) == list(range(20))
@@ -50,17 +51,17 @@ def test_every_image_is_seen_once_an_epoch_whatever_the_batch_size() -> None:
 
 def test_a_batch_depends_on_seed_and_step_alone() -> None:
     images = image_set(RESTORE)
-    first, second = (Batches(images, train_config(RESTORE, flips=True), CPU) for _ in range(2))
+    first, second = (Batches(TrainingData(images), train_config(RESTORE, flips=True), CPU) for _ in range(2))
     first.at(1)
     assert torch.equal(first.at(9).images, second.at(9).images)
     assert not torch.equal(first.at(9).images, first.at(10).images)
-    other = Batches(images, train_config(RESTORE, flips=True, seed=1), CPU)
+    other = Batches(TrainingData(images), train_config(RESTORE, flips=True, seed=1), CPU)
     assert not torch.equal(first.at(9).images, other.at(9).images)
 
 
 @pytest.mark.parametrize("recipe", [DCGAN, RESTORE])
 def test_batches_are_of_the_size_that_the_config_asks_for(recipe) -> None:
-    batch = Batches(image_set(recipe), train_config(recipe), CPU).at(1)
+    batch = Batches(training_data(recipe), train_config(recipe), CPU).at(1)
     assert batch.images.shape[2:] == (16, 16)
     assert -1 <= batch.images.min() < batch.images.max() <= 1
     assert (batch.labels is None) == (recipe is RESTORE)

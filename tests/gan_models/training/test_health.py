@@ -6,7 +6,7 @@ import torch
 from gan_models.recipes.dcgan import DcganRecipe
 from gan_models.training.health import HealthMonitor, UnhealthyError, check_weights
 from gan_models.training.loop import Outcome, Trainer
-from tests.gan_models.training.runs import DCGAN, image_set, train_config
+from tests.gan_models.training.runs import DCGAN, train_config, training_data
 
 CPU = torch.device("cpu")
 
@@ -26,7 +26,7 @@ def inject_nan(monkeypatch: pytest.MonkeyPatch, step: int, times: int) -> None:
 
 def test_a_nan_rolls_the_run_back_to_its_last_checkpoint_with_a_lower_learning_rate(tmp_path, monkeypatch) -> None:
     inject_nan(monkeypatch, step=7, times=1)
-    trainer = Trainer(train_config(DCGAN), image_set(DCGAN), image_set(DCGAN), tmp_path, CPU)
+    trainer = Trainer(train_config(DCGAN), training_data(DCGAN), training_data(DCGAN), tmp_path, CPU)
     assert trainer.run() is Outcome.DONE
     assert trainer.rollbacks == 1
     assert trainer.recipe.learning_rate_scale == 0.5
@@ -35,7 +35,7 @@ def test_a_nan_rolls_the_run_back_to_its_last_checkpoint_with_a_lower_learning_r
 
 def test_a_nan_that_comes_back_stops_the_run_naming_loss_and_step(tmp_path, monkeypatch) -> None:
     inject_nan(monkeypatch, step=7, times=2)
-    trainer = Trainer(train_config(DCGAN), image_set(DCGAN), image_set(DCGAN), tmp_path, CPU)
+    trainer = Trainer(train_config(DCGAN), training_data(DCGAN), training_data(DCGAN), tmp_path, CPU)
     with pytest.raises(UnhealthyError, match=r"loss/\w+ is nan at step 7"):
         trainer.run()
     assert not (tmp_path / "bundle").exists()
@@ -43,7 +43,7 @@ def test_a_nan_that_comes_back_stops_the_run_naming_loss_and_step(tmp_path, monk
 
 def test_a_resumed_run_remembers_that_it_was_rolled_back(tmp_path, monkeypatch) -> None:
     inject_nan(monkeypatch, step=7, times=1)
-    config, images = train_config(DCGAN), image_set(DCGAN)
+    config, images = train_config(DCGAN), training_data(DCGAN)
     first = Trainer(config, images, images, tmp_path, CPU)
     first.run(lambda: first.rollbacks == 1 and first.step == 9)
     second = Trainer(config, images, images, tmp_path, CPU)

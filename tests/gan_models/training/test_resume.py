@@ -11,7 +11,15 @@ import torch
 
 from gan_models.inference.bundle import load_bundle
 from gan_models.training.loop import Outcome, Trainer
-from tests.gan_models.training.runs import DCGAN, RESTORE, finish, image_set, train_config, train_section, write_run
+from tests.gan_models.training.runs import (
+    DCGAN,
+    RESTORE,
+    finish,
+    train_config,
+    train_section,
+    training_data,
+    write_run,
+)
 
 BUNDLE_FILES = ("model.safetensors", "bundle.json")
 
@@ -51,7 +59,7 @@ def test_a_run_killed_with_sigkill_and_run_again_gives_the_bytes_of_an_uninterru
 @pytest.mark.parametrize("recipe", [DCGAN, {**DCGAN, "discriminator_norm": "batch", "r1_gamma": 0}, RESTORE])
 @pytest.mark.parametrize("stop_after", [5, 7])
 def test_stopped_anywhere_and_resumed_equals_uninterrupted_bit_for_bit(tmp_path: Path, recipe, stop_after) -> None:
-    config, images = train_config(recipe), image_set(recipe)
+    config, images = train_config(recipe), training_data(recipe)
     for name in ("whole", "stopped"):
         (tmp_path / name).mkdir()
     whole = Trainer(config, images, images, tmp_path / "whole", torch.device("cpu"))
@@ -105,7 +113,7 @@ def test_a_finished_run_is_left_as_it_is(tmp_path: Path) -> None:
 
 
 def test_lines_of_lost_steps_and_torn_lines_are_dropped_on_resume(tmp_path: Path) -> None:
-    config, images = train_config(DCGAN), image_set(DCGAN)
+    config, images = train_config(DCGAN), training_data(DCGAN)
     asked = iter([False] * 6 + [True])
     Trainer(config, images, images, tmp_path, torch.device("cpu")).run(lambda: next(asked))
     with (tmp_path / "metrics.jsonl").open("a") as file:

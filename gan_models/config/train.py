@@ -1,0 +1,69 @@
+"""The section `train`: everything that decides what a training run produces."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter, model_validator
+
+from gan_models.config.generation import DcganConfig
+from gan_models.config.restoration import RestoreConfig
+from gan_models.config.section import Section, read_yaml, validate
+
+
+class ImageConfig(Section):
+    """The images a model works on: square, `size` pixels, 1 (grey) or 3 (RGB) channels."""
+
+    size: int = Field(ge=8, le=1024)
+    channels: Literal[1, 3] = 3
+    fit: Literal["resize", "crop"] = Field(
+        "resize", description="resize: scale the stored image to size; crop: take size x size windows of it"
+    )
+
+
+RecipeConfig = Annotated[DcganConfig | RestoreConfig, Field(discriminator="name")]
+
+
+class TrainConfig(Section):
+    """Everything that decides what a training run produces."""
+
+    image: ImageConfig
+    recipe: RecipeConfig
+    steps: int = Field(ge=1)
+    batch_size: int = Field(64, ge=1, description="images per step, over all processes together")
+    seed: int = 0
+    flips: bool = Field(False, description="mirror training images left to right at random; wrong for digits or text")
+    ema_half_life_images: float = Field(2_000, ge=0, description="half-life of the weights' moving average, in images")
+    checkpoint_every: int = Field(250, ge=1, description="steps")
+    sample_every: int = Field(250, ge=1, description="steps")
+    log_every: int = Field(20, ge=1, description="steps")
+    keep_checkpoints: int = Field(2, ge=1)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+    @model_validator(mode="after")
+    def _recipe_can_make_the_size(self) -> "TrainConfig":
+        multiple = getattr(self.recipe, "size_multiple", 1)
+        if self.recipe.name in ("dcgan",) and self.image.size & (self.image.size - 1):
+            raise ValueError(
+                f"{self.recipe.name} makes images whose size is a power of two, and image.size is {self.image.size}"
+            )
+        if self.image.size % multiple:
+            raise ValueError(
+                f"{self.recipe.name} with this config works on sizes that are multiples of {multiple}, "
+                f"and image.size is {self.image.size}"
+            )
+        return self
+
+
+def read_train_config(path: Path) -> TrainConfig:
+    """The `train` section of a model's config file, which is all that training needs of it."""
+    return validate(TrainConfig, read_yaml(path).get("train"), f"{path}, section train")
+
+
+def recipe_config(content: dict[str, Any]) -> RecipeConfig:
+    """A recipe section as read back from a bundle."""
+    return TypeAdapter[RecipeConfig](RecipeConfig).validate_python(content)
+
+
+def domains_of(recipe: RecipeConfig) -> tuple[str | None, str | None]:
+    """The domain that a recipe reads and the one it turns images into; None where it takes all images, or has none."""
+    return getattr(recipe, "source_domain", None), getattr(recipe, "target_domain", None)
