@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from PIL import Image
 
-from flows.sources import Source, SourceItem
+from flows.source_item import Source, SourceItem
 from gan_models.images.decoding import DecodingLimits, UnreadableImageError, decode, encode_png, image_id
 from gan_models.images.shards import (
     ImageRecord,
@@ -72,11 +73,13 @@ def build_dataset(
     """Adds what is new in `sources` to the dataset in `directory`, which stays as it was where this raises.
 
     Files that cannot be used are copied to `quarantine`, with their reasons in `quarantine.csv`. A file with the pixels
-    of an earlier one is left out; with another label than that one, it is quarantined. With `tile`, each photograph is
-    cut into tiles of that many pixels, all of them in the photograph's split. The same sources make the same files.
+    of an earlier one is left out; with another label or domain than that one, it is quarantined. With `tile`, each
+    photograph is cut into tiles of that many pixels, all of them in the photograph's split, unless its source splits by
+    tile. A tile with the pixels of an earlier one is left out. The same sources make the same files.
 
     Raises:
-        DatasetRefusedError: too much is quarantined, only some images have labels, or a split would be empty.
+        DatasetRefusedError: too much is quarantined; only some images of a domain have labels; a split of a domain
+            would be empty.
         DataError: an existing shard is damaged.
     """
     if not 0 < evaluation_share < 1:
@@ -89,7 +92,7 @@ def build_dataset(
         quarantine=quarantine,
     )
     if shard_paths(directory):
-        build.know(read_rows(directory, ["id", "split", "label", "source"]))
+        build.know(read_rows(directory, ["id", "split", "label", "domain", "source"]))
     total = sum(source.num_items for source in sources)
 
     def records() -> Iterator[ImageRecord]:
@@ -113,6 +116,19 @@ def build_dataset(
     )
 
 
+class _Facts(NamedTuple):
+    """What a source says of an image; it must not say two things of the same pixels."""
+
+    label: str | None
+    domain: str | None
+
+    def contradiction(self, later: "_Facts") -> str:
+        """What `later` says otherwise, for an error message."""
+        if self.domain != later.domain:
+            return f"of the domain {self.domain!r}, not {later.domain!r}"
+        return f"labelled {self.label!r}, not {later.label!r}"
+
+
 @dataclass
 class _Build:
     """One build under way: its settings, and what it has seen so far."""
@@ -125,20 +141,20 @@ class _Build:
     num_new: int = 0
     num_known: int = 0
     num_duplicates: int = 0
-    num_unlabelled: int = 0
     quarantined: list[QuarantinedFile] = field(default_factory=list)
-    splits: Counter[str] = field(default_factory=Counter)
-    _known: dict[str, str | None] = field(default_factory=dict)  # id -> label, of images in the dataset
-    _seen: dict[str, tuple[str, str | None]] = field(default_factory=dict)  # id -> source and label, in this build
+    splits: Counter[tuple[str | None, str]] = field(default_factory=Counter)  # by domain and split
+    unlabelled: Counter[str | None] = field(default_factory=Counter)  # by domain
+    _known: dict[str, _Facts] = field(default_factory=dict)  # by id, of images in the dataset
+    _seen: dict[str, tuple[str, _Facts]] = field(default_factory=dict)  # by id, with the source, in this build
     _split_of_source: dict[str, Split] = field(default_factory=dict)
 
     def know(self, rows: list[dict[str, str | None]]) -> None:
         """Takes in the rows of the dataset as it is."""
         for row in rows:
-            self._known[row["id"] or ""] = row["label"]
+            self._known[row["id"] or ""] = _Facts(row["label"], row["domain"])
             self._split_of_source[row["source"] or ""] = "evaluation" if row["split"] == "evaluation" else "train"
-            self.splits[row["split"] or ""] += 1
-            self.num_unlabelled += row["label"] is None
+            self.splits[row["domain"], row["split"] or ""] += 1
+            self.unlabelled[row["domain"]] += row["label"] is None
 
     def records_of(self, item: SourceItem) -> Iterator[ImageRecord]:
         """The rows that a file becomes: one, several tiles, or none where it is known or quarantined."""
@@ -155,10 +171,11 @@ class _Build:
         if key in self._seen:
             self.num_duplicates += 1
             return
-        self._seen[key] = source, item.label
+        facts = _Facts(item.label, item.domain)
+        self._seen[key] = source, facts
         split = split_of(key, self.evaluation_share)
         if self.tile is None:
-            yield from self._record(image, key, item.path, split, item.label, source)
+            yield from self._record(image, key, item.path, split, facts, source)
             return
         split = self._split_of_source.get(source, split)  # further tiles follow those that are in the dataset
         for column, row in _tile_grid(image, self.tile, self.max_tiles_per_image):
@@ -168,8 +185,9 @@ class _Build:
             if tile_id != key and tile_id in self._seen:
                 self.num_duplicates += 1
                 continue
-            self._seen[tile_id] = source, item.label
-            yield from self._record(cut, tile_id, path, split, item.label, source)
+            self._seen[tile_id] = source, facts
+            own = split_of(tile_id, self.evaluation_share) if item.split_by == "tile" else split
+            yield from self._record(cut, tile_id, path, own, facts, source)
 
     def write_quarantine_list(self) -> None:
         """Lists the quarantined files of this build, in place of the last one's."""
@@ -191,39 +209,47 @@ class _Build:
                 f"{len(self.quarantined)} of {total} files cannot be used, more than the {max_quarantined_share:.0%} "
                 f"allowed, most often because {reason}; see {self.quarantine / 'quarantine.csv'}"
             )
-        images = self.splits.total()
-        if 0 < self.num_unlabelled < images:
+        for domain in sorted({domain for domain, _ in self.splits} or {None}, key=str):
+            self._check_domain(domain)
+
+    def _check_domain(self, domain: str | None) -> None:
+        """A recipe may be trained on one domain alone, so each has to make a dataset of its own."""
+        of = f" of the domain '{domain}'" if domain else ""
+        images = self.splits[domain, "train"] + self.splits[domain, "evaluation"]
+        if 0 < self.unlabelled[domain] < images:
             raise DatasetRefusedError(
-                f"{self.num_unlabelled} of {images} images have no label; put all images into sub-folders, or none"
+                f"{self.unlabelled[domain]} of {images} images{of} have no label; "
+                "put all images into sub-folders, or none"
             )
         for split in ("train", "evaluation"):
-            if not self.splits[split]:
+            if not self.splits[domain, split]:
                 raise DatasetRefusedError(
-                    f"the {split} split is empty: {images} images are too few for evaluation_share "
+                    f"the {split} split{of} is empty: {images} images are too few for evaluation_share "
                     f"{self.evaluation_share}; add images or change the share"
+                    + ("" if self.tile is None else ", or let the source have `split_by: tile`")
                 )
 
     def _record(
-        self, image: Image.Image, key: str, path: str, split: Split, label: str | None, source: str
+        self, image: Image.Image, key: str, path: str, split: Split, facts: _Facts, source: str
     ) -> Iterator[ImageRecord]:
         if key in self._known:
             self.num_known += 1
             return
         self.num_new += 1
-        self.splits[split] += 1
-        self.num_unlabelled += label is None
+        self.splits[facts.domain, split] += 1
+        self.unlabelled[facts.domain] += facts.label is None
         size = {"width": image.width, "height": image.height}
         stored = Path(path).with_suffix(".png").as_posix()
-        yield ImageRecord(encode_png(image), stored, key, split, label, None, **size, source=source)
+        yield ImageRecord(encode_png(image), stored, key, split, facts.label, facts.domain, **size, source=source)
 
     def _refuse_contradiction(self, key: str, item: SourceItem) -> None:
-        if key in self._seen and self._seen[key][1] != item.label:
-            source, label = self._seen[key]
-            raise UnreadableImageError(f"its pixels are those of {source}, labelled {label!r}, not {item.label!r}")
-        if key in self._known and self._known[key] != item.label:
-            raise UnreadableImageError(
-                f"its pixels are in the dataset already, labelled {self._known[key]!r}, not {item.label!r}"
-            )
+        facts = _Facts(item.label, item.domain)
+        if key in self._seen and self._seen[key][1] != facts:
+            source, earlier = self._seen[key]
+            raise UnreadableImageError(f"its pixels are those of {source}, {earlier.contradiction(facts)}")
+        if key in self._known and self._known[key] != facts:
+            earlier = self._known[key]
+            raise UnreadableImageError(f"its pixels are in the dataset already, {earlier.contradiction(facts)}")
 
     def _quarantine(self, item: SourceItem, data: bytes, reason: str) -> None:
         copy = ""

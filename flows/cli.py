@@ -60,9 +60,15 @@ def dataset(config: Config) -> None:
 
 
 @app.command()
-def train(config: Config) -> None:
+def train(
+    config: Config,
+    dry_run: Annotated[bool, typer.Option(help="print config, sizes and memory as they would be, and stop")] = False,
+) -> None:
     """Train a model on the dataset version that its sources hold now."""
-    from_flow("train", config)
+    if dry_run:
+        _dry_run(config)
+    else:
+        from_flow("train", config)
 
 
 @app.command()
@@ -147,6 +153,15 @@ def from_flow(stage: str, config: Path) -> None:
     console.print(f"[bold]{stage}[/] {state} in {record.seconds:.1f} s, MLflow run {record.run_id}")
 
 
+def _dry_run(config: Path) -> None:
+    name = _project_path(config)
+    _check_configs([name])
+    _prepare()
+    code = importlib.import_module("flows.train").dry_run(name)
+    if code:
+        raise typer.Exit(code)
+
+
 def _project_path(config: Path) -> str:
     """The config's path relative to the project, as deployments know it; absolute where it lies elsewhere."""
     path = config.resolve()
@@ -163,7 +178,7 @@ def _check_configs(names: list[str]) -> None:
     for name in names:
         config = read_model_config(settings.root / name)
         for source in config.dataset.sources:
-            open_source(source, settings.root)
+            open_source(source, settings.root, settings.download_folder)
 
 
 def _prepare() -> None:

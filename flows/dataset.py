@@ -4,21 +4,24 @@ import json
 import shutil
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from prefect import flow
 from prefect.events import emit_event
 
 from flows import versioning
 from flows.fingerprint import IMAGE_SOURCES, fingerprint, source_digest
-from flows.model_config import DatasetConfig
+from flows.model_config import DatasetConfig, SourceConfig
 from flows.orchestration import Workplace, enter, name_flow_run, publish, skip, stage_run
 from flows.progress import progress, say
 from flows.records import DatasetVersion
 from flows.settings import Settings
+from flows.source_item import Source
 from flows.sources import open_source
 from flows.tracking import DATASETS_EXPERIMENT
 
 LAYOUT_FILE = "_layout.json"  # the underscore keeps pandas and pyarrow from reading it as a shard
+_CUTTING = ("tile", "max_tiles_per_image", "evaluation_share", "min_side")
 
 
 @flow(name="dataset", description=__doc__)
@@ -47,9 +50,18 @@ def dataset_fingerprint(settings: Settings, config: DatasetConfig) -> str:
     """
     return fingerprint(
         config=config,
-        sources=[open_source(source, settings.root).fingerprint() for source in config.sources],
+        sources=[source.fingerprint() for source in open_sources(settings, config)],
         code=source_digest(*IMAGE_SOURCES),
     )
+
+
+def open_sources(settings: Settings, config: DatasetConfig) -> list[Source]:
+    """The sources of a dataset, in the order of the config.
+
+    Raises:
+        SourceError: a source is not there.
+    """
+    return [open_source(source, settings.root, settings.download_folder) for source in config.sources]
 
 
 def find_dataset(place: Workplace, mark: str) -> DatasetVersion | None:
@@ -70,7 +82,7 @@ def _build(place: Workplace, mark: str) -> DatasetVersion:
             shutil.rmtree(building, ignore_errors=True)
         with progress(f"dataset {config.name}") as update:
             report = build_dataset(
-                [open_source(source, settings.root) for source in config.sources],
+                open_sources(settings, config),
                 building,
                 evaluation_share=config.evaluation_share,
                 tile=config.tile,
@@ -80,7 +92,7 @@ def _build(place: Workplace, mark: str) -> DatasetVersion:
                 quarantine=settings.state / "quarantine" / config.name,
                 on_progress=lambda done, total: update(done, total, "images"),
             )
-        (building / LAYOUT_FILE).write_text(_layout(config))
+        (building / LAYOUT_FILE).write_text(_layout(config, _written_layout(building)))
         if anew:
             shutil.rmtree(folder, ignore_errors=True)
             folder.parent.mkdir(exist_ok=True)
@@ -101,7 +113,8 @@ def _build(place: Workplace, mark: str) -> DatasetVersion:
             num_quarantined=len(report.quarantined),
             seconds=place.seconds,
         )
-        tracking.log_params(run_id, {"sources": ", ".join(config.sources), **config.model_dump(exclude={"sources"})})
+        sources = ", ".join(source.path for source in config.sources)
+        tracking.log_params(run_id, {"sources": sources, **config.model_dump(exclude={"sources"})})
         now = [("num_train", version.num_train), ("num_evaluation", version.num_evaluation)]
         tracking.log_metrics(run_id, [(f"images/{key[4:]}", float(count), 0, 0.0) for key, count in now])
         tracking.log_dataset(run_id, version, "version")
@@ -117,16 +130,43 @@ def _build(place: Workplace, mark: str) -> DatasetVersion:
     return version
 
 
-def _layout(config: DatasetConfig) -> str:
-    """How images are cut and split: shards of different layouts do not belong in one dataset."""
-    parts = config.model_dump(include={"tile", "max_tiles_per_image", "evaluation_share", "min_side"})
+def _layout(config: DatasetConfig, written: dict[str, Any]) -> str:
+    """How images are cut, split and described: shards of different layouts do not belong in one dataset.
+
+    Sources that were there before are remembered, because their images are. While paths alone name them there is
+    nothing to say of them.
+    """
+    parts = config.model_dump(include=set(_CUTTING))
+    sources = written.get("sources", {}) | {source.path: _description(source) for source in config.sources}
+    if any(source != _description(SourceConfig(path=path)) for path, source in sources.items()):
+        parts["sources"] = sources
     return json.dumps(parts, sort_keys=True, indent=1) + "\n"
 
 
 def _has_layout(folder: Path, config: DatasetConfig) -> bool:
     """Whether new images may join the shards in the folder; if not it is built anew, and DVC keeps the old version."""
-    written = folder / LAYOUT_FILE
-    return written.exists() and written.read_text() == _layout(config)
+    written = _written_layout(folder)
+    if {key: written.get(key) for key in _CUTTING} != config.model_dump(include=set(_CUTTING)):
+        return False
+    known = written.get("sources")
+    for source in config.sources:
+        said = _description(source)
+        if known is None and said != _description(SourceConfig(path=source.path)):
+            return False  # its images may be there already, undescribed
+        if known is not None and known.get(source.path, said) != said:
+            return False
+    return True
+
+
+def _written_layout(folder: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads((folder / LAYOUT_FILE).read_text()))
+    except (OSError, ValueError):
+        return {}
+
+
+def _description(source: SourceConfig) -> dict[str, Any]:
+    return {"domain": source.domain, "labels": source.labels, "split_by": source.split_by}
 
 
 def _counts(version: DatasetVersion) -> str:

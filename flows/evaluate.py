@@ -73,7 +73,7 @@ def current_evaluation(place: Workplace) -> Evaluation:
 
 
 def _current_training(place: Workplace) -> TrainingRun:
-    done = find_training(place, train_fingerprint(place.model, current_dataset(place)))
+    done = find_training(place, train_fingerprint(place, current_dataset(place)))
     if done is None:
         raise StageError(f"'{place.model.name}' is not trained on its present data; run `atelier train` first")
     return done

@@ -1,9 +1,9 @@
 """The schema of configs/*.yaml: everything a person edits to retrain something else."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from flows.names import validate_name
 from gan_models.config import EvaluateConfig, Section, TrainConfig, read_yaml, validate
@@ -11,18 +11,52 @@ from gan_models.config import EvaluateConfig, Section, TrainConfig, read_yaml, v
 Name = Annotated[str, AfterValidator(lambda name: validate_name(name, "name"))]
 
 
+class SourceConfig(Section):
+    """A place that images come from: in a config a path alone, or a mapping that says more of it.
+
+    A path alone is written as it was read, so that a config which uses nothing more keeps its fingerprint.
+    """
+
+    path: str = Field(description="builtin:digits, builtin:photos, torchvision:CIFAR10 and others, or a folder")
+    domain: Annotated[str, AfterValidator(lambda name: validate_name(name, "domain"))] | None = Field(
+        None, description="what translation recipes call the kind of its images, such as photo or painting"
+    )
+    labels: Literal["folder", "file"] = Field("folder", description="what names the label: the sub-folder, or the file")
+    split_by: Literal["image", "tile"] = Field(
+        "image", description="tile: each tile is in training or evaluation on its own, where images are very few"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_a_path(cls, content: Any) -> Any:  # noqa: ANN401
+        return {"path": content} if isinstance(content, str) else content
+
+    @model_serializer(mode="wrap")
+    def _as_it_was_read(self, write: SerializerFunctionWrapHandler) -> Any:  # noqa: ANN401
+        return self.path if self == SourceConfig(path=self.path) else write(self)
+
+
 class DatasetConfig(Section):
     """Where the images come from and how they are cut and split. Several models may share one dataset by its name."""
 
     name: Name
-    sources: tuple[str, ...] = Field(
-        min_length=1, description="builtin:digits, builtin:photos, or a folder (its sub-folders are the labels)"
-    )
+    sources: tuple[SourceConfig, ...] = Field(min_length=1)
     tile: int | None = Field(None, ge=8, description="cut images into square tiles of so many pixels")
     max_tiles_per_image: int = Field(40, ge=1)
     evaluation_share: float = Field(0.25, gt=0, lt=1)
     min_side: int = Field(8, ge=1, description="pixels; smaller images are quarantined")
     max_quarantined_share: float = Field(0.05, ge=0, le=1, description="above it the version is refused")
+
+    @model_validator(mode="after")
+    def _splits_by_tiles_that_there_are(self) -> "DatasetConfig":
+        by_tile = [source.path for source in self.sources if source.split_by == "tile"]
+        if by_tile and self.tile is None:
+            raise ValueError(f"the source {by_tile[0]!r} has 'split_by: tile', and the dataset has no 'tile': set one")
+        paths = [source.path for source in self.sources]
+        twice = sorted({path for path in paths if paths.count(path) > 1})
+        if twice:
+            raise ValueError(f"the source {twice[0]!r} is named twice; an image has one domain and one label")
+        return self
 
 
 class Rule(Section):

@@ -112,6 +112,8 @@ def _lineage(judged: Evaluation, run_tags: dict[str, str]) -> dict[str, str]:
         "dataset_version": training.dataset.dvc_md5,
         "git_commit": run_tags.get("git_commit", "none"),
         "fingerprint": training.fingerprint,
+        "bundle_digest": training.bundle_digest,
+        "initial_model": run_tags.get("initial_model", "none"),
         "recipe": training.recipe,
     }
 

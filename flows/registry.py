@@ -102,7 +102,7 @@ class Registry:
         for name, value in tags.items():
             self.tracking.client.set_model_version_tag(model, version, name, value)
 
-    def at(self, model: str, alias: Alias) -> ModelVersion | None:
+    def at(self, model: str, alias: str) -> ModelVersion | None:
         """The version an alias points to, or None where the model, the alias or its version is not there."""
         if self.tracking.is_server:
             answer = self.tracking.ask("GET", "registered-models/alias", {"name": model, "alias": alias})

@@ -37,7 +37,7 @@ def _retrain_remotely(config: str) -> Retraining:
     mark = dataset_fingerprint(place.settings, model.dataset)
     version = call_deployment("dataset", mark, {"config": config}, timeout, lambda: find_dataset(place, mark))
 
-    mark = train_fingerprint(model, version)
+    mark = train_fingerprint(place, version)
     parameters = {"config": config, "dataset": version.model_dump(mode="json")}
     training = call_deployment("train", mark, parameters, timeout, lambda: find_training(place, mark))
 

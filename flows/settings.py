@@ -20,6 +20,8 @@ class Settings(BaseSettings):
 
     project: Path | None = Field(None, description="the folder with configs/ and .dvc/; found from the current one")
     home: Path = Field(Path(".atelier"), description="state: databases, artifacts, checkpoints, caches")
+    downloads: Path | None = Field(None, description="of torchvision: sources; without it `.atelier/downloads`")
+    train_processes: int = Field(1, ge=1, description="of one training run, on one machine: as many as it has GPUs")
     commit_data: bool = Field(False, description="commit data/<name>.dvc to git when a new version was pushed")
     mlflow_ui: str | None = Field(None, description="where a browser finds MLflow, if not at MLFLOW_TRACKING_URI")
     stage_timeout_minutes: float = Field(24 * 60, gt=0, description="how long the parent waits for a remote stage")
@@ -54,6 +56,11 @@ class Settings(BaseSettings):
         folder = self.root / self.home
         folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+    @property
+    def download_folder(self) -> Path:
+        """Where torchvision's datasets are, or are put; several projects may share one."""
+        return self.state / "downloads" if self.downloads is None else self.root / self.downloads
 
     @property
     def running_servers(self) -> dict[str, str]:

@@ -1,7 +1,7 @@
-"""Where images come from: photographs and digits that installed packages bring along, and folders.
+"""Where images come from: photographs and digits that installed packages bring along, torchvision's datasets, folders.
 
 Opening a source and taking its fingerprint reads files only: no scikit-learn, scikit-image, pandas or PyTorch is
-imported, and nothing is ever downloaded.
+imported, and nothing is downloaded. Only the images of a `torchvision:` source are, when they are asked for.
 """
 
 import csv
@@ -13,16 +13,19 @@ import os
 import stat
 import unicodedata
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
-from pathlib import Path
-from typing import NoReturn, Protocol
+from pathlib import Path, PurePosixPath
+from typing import NoReturn
 
 import numpy as np
 from PIL import Image
 
+from flows.model_config import SourceConfig
+from flows.source_item import Source, SourceError, SourceItem
+from flows.torchvision_source import PREFIX, TORCHVISION_SOURCES, TorchvisionSource
 from gan_models.images.decoding import DecodingLimits, UnreadableImageError, encode_png
 
 _LIST_VERSION = 1  # of the lists below: what a built-in source is made of
@@ -37,65 +40,63 @@ _PHOTOS = {
 }
 
 
-class SourceError(ValueError):
-    """A source that cannot be opened; the message says why and what to write instead."""
-
-
-@dataclass(frozen=True)
-class SourceItem:
-    """One file of a source.
-
-    path: its name within the source
-    read: its bytes; raises UnreadableImageError where they cannot be had
-    label: what the source says it shows, if anything
-    source: the source's own name, as it stands in the config
-    """
-
-    path: str
-    read: Callable[[], bytes]
-    label: str | None
-    source: str
-
-
-class Source(Protocol):
-    """A place that images come from. `num_items`: how many files it holds, readable or not."""
-
-    @property
-    def spec(self) -> str: ...
-
-    @property
-    def num_items(self) -> int: ...
-
-    def fingerprint(self) -> str:
-        """SHA-256 that changes whenever what `items` yields changes."""
-        ...
-
-    def items(self) -> Iterator[SourceItem]:
-        """The files, sorted by path."""
-        ...
-
-
-def open_source(spec: str, root: Path) -> Source:
-    """The source that `spec` names: `builtin:digits`, `builtin:photos`, or a folder, relative to `root`.
+def open_source(source: SourceConfig | str, root: Path, downloads: Path | None = None) -> Source:
+    """The source that a config names: `builtin:photos`, `torchvision:CIFAR10`, or a folder, relative to `root`.
 
     In a folder, the sub-folders are labels, and folders within those only order things. Hidden files are ignored.
     Everything else counts as an image, so that what is none is reported rather than overlooked.
 
+    Args:
+        source: the path, or a mapping that says more.
+        root: of the project.
+        downloads: where torchvision's datasets are, or are put; without it, the project's `.atelier/downloads`.
+
     Raises:
         SourceError: an unknown name, a missing or empty folder, or one that cannot be read.
     """
+    config = SourceConfig(path=source) if isinstance(source, str) else source
+    opened = _open(config.path, root, downloads or root / ".atelier" / "downloads")
+    return opened if config == SourceConfig(path=config.path) else DescribedSource(opened, config)
+
+
+def _open(spec: str, root: Path, downloads: Path) -> Source:
     if spec in _BUILTINS:
         return _BUILTINS[spec]()
+    if spec in TORCHVISION_SOURCES:
+        return TorchvisionSource(spec, downloads)
     folder = root / spec
-    if spec.startswith("builtin:") or not folder.exists():
-        wanted = spec if ":" in spec else f"builtin:{spec}"
-        near = difflib.get_close_matches(wanted, list(_BUILTINS), n=1, cutoff=0.7)
-        hint = f"did you mean '{near[0]}'?" if near else f"it can be a folder or one of {', '.join(_BUILTINS)}"
-        kind = "built-in source" if spec.startswith("builtin:") else "folder"
+    is_named = spec.startswith(("builtin:", PREFIX))
+    if is_named or not folder.exists():
+        known = {name.split(":")[1].lower(): name for name in (*_BUILTINS, *TORCHVISION_SOURCES)}
+        near = difflib.get_close_matches(spec.split(":")[-1].lower(), list(known), n=1, cutoff=0.7)
+        choice = f"it can be a folder or one of {', '.join(known.values())}"
+        hint = f"did you mean '{known[near[0]]}'?" if near else choice
+        kind = "source" if is_named else "folder"
         raise SourceError(f"there is no {kind} {spec!r}; {hint}")
     if not folder.is_dir():
         raise SourceError(f"the source {spec!r} is a file; name the folder that the images are in")
     return FolderSource(spec, folder)
+
+
+class DescribedSource:
+    """A source of which the config says more than its path: domain, labels, split."""
+
+    def __init__(self, source: Source, config: SourceConfig) -> None:
+        self.spec = source.spec
+        self._source = source
+        self._config = config
+
+    @property
+    def num_items(self) -> int:
+        return self._source.num_items
+
+    def fingerprint(self) -> str:
+        return _sha256([self._source.fingerprint(), self._config.model_dump()])
+
+    def items(self) -> Iterator[SourceItem]:
+        for item in self._source.items():
+            label = PurePosixPath(item.path).stem if self._config.labels == "file" else item.label
+            yield replace(item, label=label, domain=self._config.domain, split_by=self._config.split_by)
 
 
 class FolderSource:

@@ -105,6 +105,7 @@ def _chain(name: str, version: ModelVersion) -> Tree:
         ("promotion run", "promotion_run"),
         ("evaluation run", "evaluation_run"),
         ("training run", "training_run"),
+        ("initial weights", "initial_model"),
         ("config", "config"),
         ("dataset", "dataset"),
         ("dataset version (DVC)", "dataset_version"),

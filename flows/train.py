@@ -2,10 +2,12 @@
 
 import hashlib
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -16,11 +18,12 @@ from prefect import flow
 from flows import versioning
 from flows.dataset import dataset_fingerprint, find_dataset
 from flows.fingerprint import TRAINING_SOURCES, fingerprint, source_digest, torch_version
-from flows.model_config import ModelConfig
+from flows.initial_weights import find_initial_weights, follows_itself, pin
 from flows.orchestration import StageError, Workplace, enter, name_flow_run, publish, skip, stage_run
 from flows.progress import progress, say
 from flows.records import DatasetVersion, TrainingRun
 from flows.run_mirror import RunMirror
+from flows.settings import Settings
 
 EXIT_CAUSES = {2: "", 3: "training became unhealthy: ", 75: "training was asked to stop and wrote a checkpoint: "}
 GRACE_SECONDS = 60
@@ -38,7 +41,7 @@ def train(config: str, dataset: DatasetVersion | None = None) -> TrainingRun:
     place = enter(config)
     model = place.model
     version = dataset or current_dataset(place)
-    mark = train_fingerprint(model, version)
+    mark = train_fingerprint(place, version)
     name_flow_run(f"train {model.name} {mark[:7]}")
     with versioning.locked(place.settings, f"train-{mark}") as lock:
         done = find_training(place, mark)
@@ -47,14 +50,21 @@ def train(config: str, dataset: DatasetVersion | None = None) -> TrainingRun:
         return _train(place, version, mark, lock)
 
 
-def train_fingerprint(model: ModelConfig, dataset: DatasetVersion) -> str:
-    """Of the train section, the images, the code of the models, and PyTorch."""
+def train_fingerprint(place: Workplace, dataset: DatasetVersion) -> str:
+    """Of the train section, the images, the code of the models, PyTorch, and another model's weights to begin from.
+
+    Raises:
+        StageError: the model to begin from does not exist.
+    """
+    model = place.model
+    initial = None if follows_itself(model) else find_initial_weights(place)
     return fingerprint(
         model=model.name,
         config=model.train,
         data=dataset.content_digest,
         code=source_digest(*TRAINING_SOURCES),
         torch=torch_version(),
+        **({"initial": initial.digest} if initial else {}),
     )
 
 
@@ -78,25 +88,44 @@ def current_dataset(place: Workplace) -> DatasetVersion:
     return done
 
 
+def dry_run(config: str) -> int:
+    """Let the trainer print what it would do with a config, and do nothing of it.
+
+    Returns:
+        Its exit code.
+
+    Raises:
+        StageError: the dataset has no version of what its sources hold now.
+    """
+    place = enter(config)
+    version = current_dataset(place)
+    data = versioning.materialise(place.settings, version.name, version.dvc_md5)
+    with tempfile.TemporaryDirectory(dir=place.settings.state) as folder:
+        _begin(place, Path(folder))
+        command = [sys.executable, "-m", "gan_models.training", "--config", str(Path(folder) / "config.yaml")]
+        command += ["--data", str(data), "--out", str(Path(folder) / "run"), "--dry-run"]
+        environment = {**os.environ, "WORLD_SIZE": str(place.settings.train_processes)}  # as torchrun says it
+        return subprocess.run(command, env=environment, check=False).returncode
+
+
 def _train(place: Workplace, version: DatasetVersion, mark: str, lock: int) -> TrainingRun:
     settings, model, tracking = place.settings, place.model, place.tracking
     data = versioning.materialise(settings, version.name, version.dvc_md5)
     out = settings.state / "runs" / mark
     out.mkdir(parents=True, exist_ok=True)
-    config = model.model_dump(mode="json", exclude_none=True)
-    (out / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     tags = {
+        "initial_model": _begin(place, out),
         "model": model.name,
         "dataset": version.name,
         "dataset_version": version.dvc_md5,
         "git_commit": versioning.git_commit(settings),
     }
     with stage_run(place, model.name, "train", mark, subject=model.name, tags=tags) as run_id:
-        tracking.log_params(run_id, config["train"])
+        tracking.log_params(run_id, model.train.model_dump(mode="json", exclude_none=True))
         tracking.log_dataset(run_id, version, "training")
         tracking.log_files(run_id, [out / "config.yaml"])
         mirror = RunMirror(tracking, run_id, out)
-        _run_trainer(model, data, out, lock, mirror)
+        _run_trainer(place, data, out, lock, mirror)
         mirror.flush()
         tracking.log_files(run_id, [out / "metrics.jsonl"])
         say(f"train     {model.name}: logging the model")
@@ -119,20 +148,42 @@ def _train(place: Workplace, version: DatasetVersion, mark: str, lock: int) -> T
             f"**{model.name}**, recipe `{record.recipe}`, on dataset `{version.name}` version `{version.dvc_md5}`.",
         )
         tracking.finish(record)
-    shutil.rmtree(out / "checkpoints", ignore_errors=True)
+    for folder in ("checkpoints", "initial"):
+        shutil.rmtree(out / folder, ignore_errors=True)
     publish(
         place, "train", model.name, run_id, f"Trained **{model.name}** on `{version.name}` `{version.dvc_md5[:7]}`."
     )
     return record
 
 
-def _run_trainer(model: ModelConfig, data: Path, out: Path, lock: int, mirror: RunMirror) -> None:
+def _begin(place: Workplace, out: Path) -> str | None:
+    """Write the config that the trainer reads, with a folder in place of the name of the initial weights.
+
+    An attempt that goes on from a checkpoint has to begin where the first one began.
+
+    Returns:
+        The name of the model whose weights were taken, None where there is none.
+    """
+    config = place.model.model_dump(mode="json", exclude_none=True)
+    file, pinned = out / "config.yaml", out / "initial"
+    initial = None if file.exists() else find_initial_weights(place)
+    if initial:
+        say(f"train     {place.model.name}: beginning from {initial.name}")
+        pin(initial, pinned)
+    elif not pinned.exists() and config["train"].pop("init_from", None):
+        say(f"train     {place.model.name}: {place.model.train.init_from} is not there yet, beginning from scratch")
+    if pinned.exists():
+        config["train"]["init_from"] = str(pinned)
+    file.write_text(yaml.safe_dump(config, sort_keys=False))
+    return initial.name if initial else None
+
+
+def _run_trainer(place: Workplace, data: Path, out: Path, lock: int, mirror: RunMirror) -> None:
     """Run `python -m gan_models.training` to its end, mirroring what it writes to MLflow.
 
     The trainer inherits the lock: should this process die, the next attempt waits until the orphan has ended.
     """
-    command = [sys.executable, "-m", "gan_models.training"]
-    command += ["--config", str(out / "config.yaml"), "--data", str(data), "--out", str(out)]
+    command = _trainer_command(place.settings, out / "config.yaml", data, out)
     with (out / "training.log").open("ab") as log:
         trainer = subprocess.Popen(
             command,
@@ -144,7 +195,7 @@ def _run_trainer(model: ModelConfig, data: Path, out: Path, lock: int, mirror: R
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )
     try:
-        with progress(f"train {model.name}") as update:
+        with progress(f"train {place.model.name}") as update:
             while trainer.poll() is None:
                 row = mirror.send_new()
                 if row:
@@ -162,8 +213,23 @@ def _run_trainer(model: ModelConfig, data: Path, out: Path, lock: int, mirror: R
         raise StageError(_cause(trainer.returncode, out / "training.log"))
 
 
+def _trainer_command(settings: Settings, config: Path, data: Path, out: Path) -> list[str]:
+    """With several processes through `torchrun`, which is `python -m torch.distributed.run`."""
+    launcher = [sys.executable]
+    if settings.train_processes > 1:
+        launcher += ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={settings.train_processes}"]
+    arguments = ["--config", str(config), "--data", str(data), "--out", str(out)]
+    arguments += ["--cache", str(settings.state / "cache" / "images")]
+    return [*launcher, "-m", "gan_models.training", *arguments]
+
+
 def _cause(code: int, log: Path) -> str:
-    lines = log.read_text(errors="replace").strip().splitlines()
+    text = log.read_text(errors="replace").strip()
+    lines = text.splitlines()
+    of_process = re.findall(r"^\s*exitcode\s*:\s*(-?\d+)", text, re.MULTILINE)
+    if code == 1 and of_process:  # torchrun has a code of its own, and its report of the processes comes last
+        code = int(of_process[-1])
+        lines = [line for line in lines if line.startswith("error: ")]
     last = lines[-1].removeprefix("error: ") if lines else "it left no message"
     if code < 0:
         return f"the training process was killed by {signal.Signals(-code).name}; run again to resume it ({log})"

@@ -4,12 +4,15 @@ It imports no PyTorch, so that the platform can read a config in milliseconds. E
 unknown keys, offering the nearest valid one.
 """
 
-from gan_models.config.degradations import Degradation, Denoise, Inpaint
+from gan_models.config.degradations import Deblur, Degradation, Denoise, Inpaint, SuperResolution, Watermark
 from gan_models.config.evaluate import EvaluateConfig, ExtractorConfig, read_evaluate_config
-from gan_models.config.generation import DcganConfig
+from gan_models.config.generation import DcganConfig, R3ganConfig, VaeConfig, WganGpConfig
+from gan_models.config.health import HealthConfig
 from gan_models.config.recipe import RecipeSection
 from gan_models.config.restoration import RestoreConfig
 from gan_models.config.section import ConfigError, Section, read_yaml, validate
+from gan_models.config.speed import SpeedConfig
+from gan_models.config.stylisation import StyleBankConfig
 from gan_models.config.train import (
     ImageConfig,
     RecipeConfig,
@@ -18,21 +21,34 @@ from gan_models.config.train import (
     read_train_config,
     recipe_config,
 )
+from gan_models.config.translation import CutConfig, CycleganConfig, Pix2PixConfig
 
 __all__ = [
     "ConfigError",
+    "CutConfig",
+    "CycleganConfig",
     "DcganConfig",
+    "Deblur",
     "Degradation",
     "Denoise",
     "EvaluateConfig",
     "ExtractorConfig",
+    "HealthConfig",
     "ImageConfig",
     "Inpaint",
+    "Pix2PixConfig",
+    "R3ganConfig",
     "RecipeConfig",
     "RecipeSection",
     "RestoreConfig",
     "Section",
+    "SpeedConfig",
+    "StyleBankConfig",
+    "SuperResolution",
     "TrainConfig",
+    "VaeConfig",
+    "Watermark",
+    "WganGpConfig",
     "domains_of",
     "read_evaluate_config",
     "read_train_config",

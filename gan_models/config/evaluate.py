@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from gan_models.config.degradations import Degradation
-from gan_models.config.section import Section, read_yaml, validate
+from gan_models.config.section import ConfigError, Section, read_yaml, validate
 
 
 class ExtractorConfig(Section):
@@ -26,6 +26,12 @@ class EvaluateConfig(Section):
     extractor: ExtractorConfig = ExtractorConfig()
     degradations: tuple[Degradation, ...] = Field((), description="editing models: one slice of the metrics each")
 
+    unseen_style: Path | None = Field(
+        None,
+        description="style banks: a picture that is in no training set; a relative path is looked for in the folder of "
+        "the config file, then in each folder above it, such as the project's",
+    )
+
     @model_validator(mode="after")
     def _slices_are_told_apart(self) -> "EvaluateConfig":
         names = [d.name for d in self.degradations]
@@ -41,5 +47,19 @@ class EvaluateConfig(Section):
 
 
 def read_evaluate_config(path: Path) -> EvaluateConfig:
-    """The `evaluate` section of a model's config file."""
-    return validate(EvaluateConfig, read_yaml(path).get("evaluate", {}), f"{path}, section evaluate")
+    """The `evaluate` section of a model's config file, its paths made absolute.
+
+    Raises:
+        ConfigError: it is not valid, or a file that it names is not there.
+    """
+    config = validate(EvaluateConfig, read_yaml(path).get("evaluate", {}), f"{path}, section evaluate")
+    if config.unseen_style is None:
+        return config
+    places = [folder / config.unseen_style for folder in path.resolve().parents]
+    found = next((place for place in places if place.is_file()), None)
+    if found is None:
+        raise ConfigError(
+            f"{path}, section evaluate: unseen_style is {config.unseen_style}, and there is no such file in "
+            f"{path.resolve().parent} nor in a folder above it"
+        )
+    return config.model_copy(update={"unseen_style": found})

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from gan_models.config.degradations import Degradation, Denoise, Inpaint
 from gan_models.config.recipe import RecipeSection
@@ -14,7 +14,10 @@ class RestoreConfig(RecipeSection):
     name: Literal["restore"] = "restore"
     width: int = Field(24, ge=4)
     blocks: tuple[int, ...] = Field((1, 1, 1, 2), description="blocks per resolution, finest first, coarsest last")
-    degradations: tuple[Degradation, ...] = (Denoise(), Inpaint())
+    degradations: tuple[Degradation, ...] = Field((Denoise(), Inpaint()), min_length=1)
+    shares: tuple[int, ...] = Field(
+        (), description="how many training images each degradation gets for every one of the others; () gives all one"
+    )
     learning_rate: float = Field(2e-3, gt=0)
     betas: tuple[float, float] = (0.9, 0.99)
     schedule: Literal["constant", "linear", "cosine"] = "cosine"
@@ -23,3 +26,22 @@ class RestoreConfig(RecipeSection):
     adversarial_from: float = Field(0.7, ge=0, le=1, description="share of the steps after which the GAN terms begin")
     adversarial_weight: float = Field(0.005, ge=0)
     feature_matching_weight: float = Field(0.1, ge=0)
+    perceptual_weight: float = Field(
+        0.0, ge=0, description="of the distance in the features of a network trained on ImageNet, with the GAN terms"
+    )
+
+    @property
+    def size_multiple(self) -> int:
+        """Of which the sides of training images have to be: the network halves them once per resolution."""
+        return 1 << (len(self.blocks) - 1)
+
+    @model_validator(mode="after")
+    def _each_degradation_has_a_share(self) -> "RestoreConfig":
+        if self.shares and len(self.shares) != len(self.degradations):
+            raise ValueError(
+                f"shares has {len(self.shares)} numbers and there are {len(self.degradations)} degradations; give each "
+                "one, or leave shares out"
+            )
+        if any(share < 1 for share in self.shares):
+            raise ValueError(f"a share is a number of images, 1 or more; these are {list(self.shares)}")
+        return self

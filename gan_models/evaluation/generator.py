@@ -18,10 +18,12 @@ from gan_models.evaluation.metrics.diversity import diversity
 from gan_models.evaluation.metrics.frechet_distance import RealFeatures, frechet_distance
 from gan_models.evaluation.metrics.label_accuracy import classes_present, label_accuracy, train_judge
 from gan_models.evaluation.metrics.nearest_training import nearest_training
+from gan_models.evaluation.metrics.psnr import psnr
 from gan_models.evaluation.pictures import NamedPicture, draw_nearest_training, draw_samples
 from gan_models.images.image_set import ImageSet, load_split, windows
 from gan_models.inference.bundle import Bundle
-from gan_models.inference.generate import generate
+from gan_models.inference.generate import generate, reconstruct
+from gan_models.networks.vae import Vae
 
 MAX_TRAINING_IMAGES = 10_000  # that samples are compared with; evenly spaced ones beyond
 
@@ -127,6 +129,8 @@ def evaluate_generator(
         measured.add(
             "classes_present", estimate, baseline=baseline, baseline_name="evaluation images", note=note, **facts
         )
+    if isinstance(bundle.network, Vae):
+        _add_reconstruction(measured, bundle, real, real_labels, known, config.batch_size)
     progress("pictures")
     names = evaluation.label_names if asked is not None else ()
     pictures = [
@@ -167,6 +171,26 @@ def _add_label_accuracy(
             baseline_name=of_judge,
             **facts,
         )
+
+
+def _add_reconstruction(
+    measured: Measurements,
+    bundle: Bundle,
+    real: Tensor,
+    real_labels: NDArray[np.int64] | None,
+    known: Tensor,
+    batch_size: int,
+) -> None:
+    """PSNR of evaluation images encoded and decoded, beside that of the mean training image in place of each."""
+    labels = None if real_labels is None else torch.from_numpy(real_labels)
+    copies = reconstruct(bundle, real, labels, batch_size).numpy()
+    mean = known.double().mean(dim=0, keepdim=True).round().to(torch.uint8).expand_as(real).numpy()
+    measured.add(
+        "reconstruction_psnr",
+        mean_of(psnr(copies, real.numpy())),
+        baseline=float(psnr(mean, real.numpy()).mean()),
+        baseline_name="the mean training image",
+    )
 
 
 def _images(split: ImageSet, size: int) -> tuple[Tensor, NDArray[np.int64] | None]:

@@ -66,10 +66,17 @@ class Measurements:
         """`add` for a metric that is measured in features."""
         self.add(name, estimate, **{**self._extractor, **facts})
 
-    def add_frechet(self, estimate: Estimate, *, num_real: int, **facts: Any) -> None:  # noqa: ANN401
+    def add_frechet(
+        self,
+        estimate: Estimate,
+        *,
+        num_real: int,
+        remark: str = "",
+        **facts: Any,  # noqa: ANN401
+    ) -> None:
         """`add` for a Fréchet distance, whose name is the extractor's, with a note where few images bias it."""
         num = len(estimate.influence)
-        note = f"{num} images against {num_real} real ones."
+        note = f"{num} images against {num_real} real ones." + (f" {remark}" if remark else "")
         if min(num, num_real) < self._dimension:
             note += (
                 f" Fewer than the {self._dimension} dimensions of the features, so the distance is biased upwards: "

@@ -53,7 +53,7 @@ def draw_samples(
             for i in range(min(6, len(drawn) // columns))
         ]
         caption = "Top row: real evaluation images. Below: drawn by the model, the first ones, not chosen."
-        return _named("samples", "Samples", caption, rows, paired=True)
+        return named_picture("samples", "Samples", caption, rows, paired=True)
     labels = [label for label in np.unique(asked) if (real_labels == label).any()][:16]
     of_label = [np.flatnonzero(asked == label) for label in labels]
     depth = min(7, *(len(indices) for indices in of_label))
@@ -63,7 +63,7 @@ def draw_samples(
         picked = [indices[i] for indices in of_label]
         rows.append(Row(drawn[picked], "drawn" if i == 0 else "", gap=8 if i == 0 else 0))
     caption = "One column per label. Top row: real evaluation images. Below: drawn by the model, not chosen."
-    return _named("samples", "Samples", caption, rows, [label_names[label] for label in labels], paired=True)
+    return named_picture("samples", "Samples", caption, rows, [label_names[label] for label in labels], paired=True)
 
 
 def draw_nearest_training(
@@ -76,7 +76,7 @@ def draw_nearest_training(
         Row(training[index[closest]], "training", [f"{distance[i]:.1f}" for i in closest]),
     ]
     caption = "The samples nearest to a training image, with it and the distance in features. Equal pairs: memorised."
-    return _named("nearest_training", "Nearest training images", caption, rows)
+    return named_picture("nearest_training", "Nearest training images", caption, rows)
 
 
 def draw_restored(name: str, degraded: Tensor, restored: Tensor, originals: Tensor, gain: Array) -> list[NamedPicture]:
@@ -91,7 +91,7 @@ def draw_restored(name: str, degraded: Tensor, restored: Tensor, originals: Tens
             Row(restored[chosen], "restored"),
             Row(originals[chosen], "original", [f"{gain[i]:+.1f} dB" for i in chosen]),
         ]
-        return _named(file, title, caption, rows, paired=paired)
+        return named_picture(file, title, caption, rows, paired=paired)
 
     over = "Below each: the gain in PSNR over the degraded input, in holes over the nearest known pixel."
     return [
@@ -107,9 +107,10 @@ def draw_restored(name: str, degraded: Tensor, restored: Tensor, originals: Tens
     ]
 
 
-def _named(
+def named_picture(
     file: str, title: str, caption: str, rows: list[Row], columns: Sequence[str] = (), *, paired: bool = False
 ) -> NamedPicture:
+    """Rows of images as a PNG, under a name that is safe as a file's. `columns`: a text above each column."""
     file = re.sub(r"[^A-Za-z0-9_-]", "_", file)  # part of it is a name out of a config
     picture = Picture(file=f"{PICTURES}/{file}.png", title=title, caption=caption, paired=paired)
     return NamedPicture(picture, _png(_compose(rows, columns)))

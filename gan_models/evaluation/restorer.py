@@ -5,13 +5,21 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from gan_models.config import Degradation, EvaluateConfig
+from gan_models.evaluation.classical import (
+    Candidates,
+    best_by,
+    blind_candidates,
+    classical_candidates,
+    fill_with_mean_colour,
+    fill_with_nearest,
+)
 from gan_models.evaluation.errors import EvaluationError
 from gan_models.evaluation.extractor import Extractor
 from gan_models.evaluation.feature_cache import FeatureCache
-from gan_models.evaluation.fills import fill_with_mean_colour, fill_with_nearest
 from gan_models.evaluation.intervals import Array, mean_of
 from gan_models.evaluation.measurements import Measurements, Progress, require
 from gan_models.evaluation.metrics.diversity import diversity
@@ -19,7 +27,7 @@ from gan_models.evaluation.metrics.frechet_distance import RealFeatures, frechet
 from gan_models.evaluation.metrics.psnr import psnr
 from gan_models.evaluation.metrics.ssim import WINDOW, ssim
 from gan_models.evaluation.pictures import NamedPicture, draw_restored
-from gan_models.images.degradations import degrade
+from gan_models.images.degradations import degrade_seeded, image_seeds
 from gan_models.images.image_set import load_split, windows
 from gan_models.images.randomness import random_for
 from gan_models.inference.bundle import Bundle
@@ -32,12 +40,14 @@ class Case(NamedTuple):
 
     originals, degraded, restored: uint8 [N, C, S, S]
     holes: bool [N, 1, S, S], True where a pixel is missing
+    seeds: of each image's degradation
     """
 
     originals: Tensor
     degraded: Tensor
     holes: Tensor
     restored: Tensor
+    seeds: list[int]
 
 
 def degradations_of(bundle: Bundle, config: EvaluateConfig) -> tuple[Degradation, ...]:
@@ -55,7 +65,9 @@ def degradations_of(bundle: Bundle, config: EvaluateConfig) -> tuple[Degradation
 
 def steps(bundle: Bundle, config: EvaluateConfig) -> tuple[str, ...]:
     """What an evaluation does, in its order."""
-    each = tuple(f"{what} {d.name}" for d in degradations_of(bundle, config) for what in ("restoring", "measuring"))
+    each = tuple(
+        f"{what} {d.name}" for d in degradations_of(bundle, config) for what in ("restoring", "measuring", "comparing")
+    )
     return ("reading the images", "features of the originals", *each)
 
 
@@ -117,18 +129,25 @@ def evaluate_restorer(
             baseline_name="original images",
             **facts,
         )
+        progress(f"comparing {name}")
+        holes = case.holes.numpy()
+        candidates = classical_candidates(degradation, case.degraded.numpy(), holes, case.seeds)
+        _add_classical(measured, case, candidates, "classical", name, facts)
+        blind = blind_candidates(degradation, case.degraded.numpy())
+        if blind:
+            _add_classical(measured, case, blind, "classical_blind", name, facts)
         pictures += draw_restored(name, case.degraded, case.restored, case.originals, gain)
     return measured, pictures
 
 
 def _restore(bundle: Bundle, originals: Tensor, degradation: Degradation, config: EvaluateConfig) -> Case:
-    random = random_for(config.seed, "evaluation", degradation.name)
-    degraded = degrade(to_float(originals), degradation, random)
+    seeds = image_seeds(len(originals), random_for(config.seed, "evaluation", degradation.name))
+    degraded = degrade_seeded(to_float(originals), degradation, seeds)
     inputs, holes = to_uint8(degraded.images), degraded.mask > 0.5
     if torch.equal(inputs, originals):
         raise EvaluationError(f"the degradation {degradation.name} leaves every image as it is; choose a stronger one")
     restored = restore(bundle, inputs, holes, config.batch_size)
-    return Case(originals, inputs, holes, restored)
+    return Case(originals, inputs, holes, restored, seeds)
 
 
 def _add_pixel_metrics(measured: Measurements, case: Case, name: str, facts: dict[str, Any]) -> Array:
@@ -165,3 +184,29 @@ def _add_pixel_metrics(measured: Measurements, case: Case, name: str, facts: dic
     add("psnr_hole_gain_nearest", in_holes - nearest)
     add("psnr_hole_gain_mean_colour", in_holes - mean_colour)
     return in_holes - nearest
+
+
+def _add_classical(
+    measured: Measurements, case: Case, candidates: Candidates, against: str, name: str, facts: dict[str, Any]
+) -> None:
+    """PSNR and SSIM less those of the best of the candidates, chosen for each of the two on these images."""
+
+    def psnr_of(images: NDArray[np.uint8]) -> Array:
+        return psnr(images, case.originals.numpy())
+
+    def ssim_of(images: NDArray[np.uint8]) -> Array:
+        return ssim(torch.from_numpy(images), case.originals)
+
+    scores = {"psnr": psnr_of}
+    if min(case.originals.shape[2:]) >= WINDOW:
+        scores["ssim"] = ssim_of
+    for metric, score in scores.items():
+        method, theirs = best_by(candidates, score)
+        measured.add(
+            f"{metric}_gain_{against}",
+            mean_of(score(case.restored.numpy()) - theirs),
+            slice_name=name,
+            baseline=0.0,
+            baseline_name=method,
+            **facts,
+        )

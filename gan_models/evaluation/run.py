@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_models.config import EvaluateConfig
-from gan_models.evaluation import generator, restorer
+from gan_models.evaluation import generator, restorer, stylizer, translator
 from gan_models.evaluation.errors import NonFiniteError
 from gan_models.evaluation.extractor import load_extractor
 from gan_models.evaluation.feature_cache import FeatureCache
@@ -23,6 +23,13 @@ from gan_models.files import TEMPORARY_SUFFIX, sync, write_durably
 from gan_models.inference.bundle import Bundle, load_bundle
 
 PROGRESS = "progress.jsonl"
+
+_JUDGES = {
+    "generate": generator.evaluate_generator,
+    "restore": restorer.evaluate_restorer,
+    "translate": translator.evaluate_translator,
+    "stylize": stylizer.evaluate_stylizer,
+}
 
 
 class Evaluated(NamedTuple):
@@ -68,8 +75,7 @@ def evaluate_to(
     chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     bundle = load_bundle(bundle_directory, chosen)
     out.mkdir(parents=True, exist_ok=True)
-    steps = generator.STEPS if bundle.task == "generate" else restorer.steps(bundle, config)
-    progress = ProgressLog(out / PROGRESS, steps)
+    progress = ProgressLog(out / PROGRESS, _steps(bundle, config))
     evaluated = evaluate(bundle, data, config, cache=cache, progress=progress)
     write(evaluated, out)
     progress.finish()
@@ -83,7 +89,7 @@ def evaluate(
 
     Args:
         cache: where features of real images are kept, None for nowhere.
-        progress: called with each step of `generator.STEPS` or `restorer.steps`.
+        progress: called with each step of the evaluation of the bundle's task.
 
     Raises:
         InsufficientDataError, NonFiniteError, EvaluationError, DataError.
@@ -92,8 +98,9 @@ def evaluate(
     watch = bundle.network.register_forward_hook(_refuse_non_finite_images)
     try:
         extractor = load_extractor(config.extractor, bundle.device)
-        judge = generator.evaluate_generator if bundle.task == "generate" else restorer.evaluate_restorer
-        measured, pictures = judge(bundle, data, config, extractor, FeatureCache(cache, extractor), progress)
+        measured, pictures = _JUDGES[bundle.task](
+            bundle, data, config, extractor, FeatureCache(cache, extractor), progress
+        )
     finally:
         watch.remove()
     metrics = tuple(measured.metrics)
@@ -123,6 +130,15 @@ def write(evaluated: Evaluated, out: Path) -> None:
     staged.replace(out / PICTURES)
     write_durably(out / INFLUENCE, influence.getvalue())
     write_durably(out / RESULT, (evaluated.result.model_dump_json(indent=2) + "\n").encode())
+
+
+def _steps(bundle: Bundle, config: EvaluateConfig) -> tuple[str, ...]:
+    """What the evaluation of a bundle's task does, in its order."""
+    if bundle.task == "generate":
+        return generator.STEPS
+    if bundle.task == "stylize":
+        return stylizer.steps(bundle, config)
+    return translator.steps(bundle) if bundle.task == "translate" else restorer.steps(bundle, config)
 
 
 def _refuse_non_finite_weights(network: nn.Module) -> None:

@@ -1,4 +1,9 @@
-"""Augmentation on the device: random windows and flips of the data, and DiffAugment for discriminators."""
+"""Augmentation on the device: random windows and flips of the data, and what discriminators see images through.
+
+None of it samples a grid, whose second derivative, needed for gradient penalties, not every release of PyTorch has.
+"""
+
+import math
 
 import torch
 from torch import Tensor
@@ -7,6 +12,10 @@ from gan_models.images.randomness import Random
 
 TRANSLATION = 1 / 8  # largest shift, as a share of the side
 CUTOUT = 1 / 2  # side of the square set to 0, as a share of the side
+SCALE_OCTAVES = 0.2  # standard deviations of `random_augment`, those of Karras et al. 2020, appendix B
+BRIGHTNESS = 0.2
+CONTRAST_OCTAVES = 0.5
+SATURATION_OCTAVES = 1.0
 
 
 def random_windows(images: Tensor, size: int, random: Random) -> Tensor:
@@ -43,13 +52,73 @@ def diff_augment(images: Tensor, random: Random) -> Tensor:
     left = random.integers(num, 2 * right + 1, 1)
     images = _gather(padded, top + row_steps, left + column_steps)
 
-    # The centre of the square may lie on the border, which leaves as little as a quarter of it inside.
-    half_height, half_width = int(height * CUTOUT / 2), int(width * CUTOUT / 2)
-    rows = row_steps - random.integers(num, height, 1)
-    columns = column_steps - random.integers(num, width, 1)
-    is_cut_row = (rows >= -half_height) & (rows < half_height)
-    is_cut_column = (columns >= -half_width) & (columns < half_width)
-    return images.masked_fill((is_cut_row[:, :, None] & is_cut_column[:, None, :]).unsqueeze(1), 0.0)
+    return images.masked_fill(_squares(images, random), 0.0)
+
+
+def random_augment(images: Tensor, probability: Tensor | float, random: Random) -> Tensor:
+    """Each transformation on each image with `probability`: the pipeline of adaptive augmentation, differentiable.
+
+    Karras et al. 2020, https://arxiv.org/abs/2006.06676, appendix B: scaling, translation, brightness, contrast,
+    saturation, hue and cutout. Left out are flips and rotations, which turn a digit into another sign.
+
+    Args:
+        images: Float [N, C, H, W] in [-1, 1]; real and fake images are both to pass through it.
+        probability: scalar in [0, 1]. The random numbers are drawn, and the work is done, at 0 too.
+        random: on the device of the images.
+    """
+    num, channels = images.shape[:2]
+
+    def chosen() -> Tensor:
+        return random.uniform(num) < probability
+
+    def octaves(deviation: float) -> Tensor:
+        return torch.where(chosen(), torch.exp2(deviation * random.normal(num)), 1.0)
+
+    scale = octaves(SCALE_OCTAVES)
+    shift = torch.where(chosen()[:, None], (random.uniform(num, 2) * 2 - 1) * TRANSLATION, 0.0)
+    images = _resample(images, scale, shift)
+    images = images + torch.where(chosen(), BRIGHTNESS * random.normal(num), 0.0).view(num, 1, 1, 1)
+    images = images * octaves(CONTRAST_OCTAVES).view(num, 1, 1, 1)
+    if channels == 3:
+        angle = torch.where(chosen(), (random.uniform(num) * 2 - 1) * math.pi, 0.0)
+        images = _turn_colours(images, octaves(SATURATION_OCTAVES), angle)
+    return images.masked_fill(_squares(images, random) & chosen().view(num, 1, 1, 1), 0.0)
+
+
+def _resample(images: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    """Images magnified by scale [N] about their centre and moved by shift [N, 2], a share of height and width.
+
+    Linear interpolation along columns, then rows, as products with a matrix each; the border is repeated outwards.
+    """
+    for axis, equation in ((2, "nyh,nchw->ncyw"), (3, "nxw,nchw->nchx")):
+        length = images.shape[axis]
+        pixels = torch.arange(length, device=images.device)
+        centre = (length - 1) / 2
+        places = (pixels - centre - shift[:, axis - 2, None] * length) / scale[:, None] + centre
+        distances = places.clamp(0, length - 1)[:, :, None] - pixels
+        images = torch.einsum(equation, (1 - distances.abs()).clamp(min=0).to(images.dtype), images)
+    return images
+
+
+def _turn_colours(images: Tensor, saturation: Tensor, angle: Tensor) -> Tensor:
+    """RGB images [N, 3, H, W] turned about the axis of greys by angle [N] (hue), colour scaled by saturation [N]."""
+    grey = torch.full((3, 3), 1 / 3, device=images.device)
+    cross = torch.tensor([[0.0, -1, 1], [1, 0, -1], [-1, 1, 0]], device=images.device) / math.sqrt(3)
+    cosine, sine = angle.cos().view(-1, 1, 1), angle.sin().view(-1, 1, 1)
+    turn = cosine * (torch.eye(3, device=images.device) - grey) + sine * cross
+    matrix = grey + saturation.view(-1, 1, 1) * turn
+    return torch.einsum("ndc,nchw->ndhw", matrix.to(images.dtype), images)
+
+
+def _squares(images: Tensor, random: Random) -> Tensor:
+    """A square of each image, bool [N, 1, H, W]. Its centre may lie on the border, which leaves a quarter of it."""
+    num, _, height, width = images.shape
+    is_cut = []
+    for length in (height, width):
+        half = int(length * CUTOUT / 2)
+        distance = torch.arange(length, device=images.device) - random.integers(num, length, 1)
+        is_cut.append((distance >= -half) & (distance < half))
+    return (is_cut[0][:, :, None] & is_cut[1][:, None, :]).unsqueeze(1)
 
 
 def _gather(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:

@@ -116,6 +116,15 @@ def read_description(directory: Path) -> BundleDescription:
     return _parse(directory, _read(directory / DESCRIPTION))
 
 
+def read_digest(directory: Path) -> str:
+    """The digest of a bundle, see `Bundle`, without a look at the weights.
+
+    Raises:
+        BundleError: its description is missing.
+    """
+    return hashlib.sha256(_read(directory / DESCRIPTION)).hexdigest()
+
+
 def load_bundle(directory: Path, device: torch.device | str = "cpu") -> Bundle:
     """The model in a bundle, on `device`, its SHA-256 verified.
 

@@ -3,12 +3,14 @@
 import torch
 from torch import Tensor
 
+from gan_models.images.degradations.resolution import enlarged
 from gan_models.inference.bundle import Bundle
+from gan_models.inference.padding import padded
 from gan_models.recipes.base import to_float, to_uint8
 
 
 @torch.inference_mode()
-def restore(bundle: Bundle, images: Tensor, mask: Tensor | None, batch_size: int = 64) -> Tensor:
+def restore(bundle: Bundle, images: Tensor, mask: Tensor | None, batch_size: int = 64, scale: int = 1) -> Tensor:
     """Restore degraded images.
 
     Args:
@@ -16,12 +18,14 @@ def restore(bundle: Bundle, images: Tensor, mask: Tensor | None, batch_size: int
         mask: uint8 or bool [N, 1, H, W], other than 0 where a pixel is missing: those are filled, and all the
             others come back as they were. None, or an empty mask: the whole image is restored.
         batch_size: images at a time.
+        scale: how many times larger, along each side, small images come back: they are enlarged by bicubic
+            interpolation, as a model for super-resolution was trained to see them, and then restored.
 
     Returns:
-        uint8 [N, C, H, W] on the CPU.
+        uint8 [N, C, scale * H, scale * W] on the CPU.
 
     Raises:
-        ValueError: this model does not restore, or the shapes do not fit.
+        ValueError: this model does not restore, the shapes do not fit, or there is a mask for images to be enlarged.
     """
     if bundle.task != "restore":
         raise ValueError(f"a {bundle.recipe.name} model generates images, it does not restore any")
@@ -32,21 +36,21 @@ def restore(bundle: Bundle, images: Tensor, mask: Tensor | None, batch_size: int
         mask = torch.zeros(len(images), 1, *images.shape[2:], dtype=torch.bool)
     if mask.shape != (len(images), 1, *images.shape[2:]):
         raise ValueError(f"the mask {list(mask.shape)} does not fit images {list(images.shape)}")
-    height, width = images.shape[2:]
+    if scale < 1:
+        raise ValueError(f"scale should be 1 or more, it is {scale}")
+    if scale > 1 and mask.any():
+        raise ValueError("holes and enlargement do not go together; fill the holes first, then enlarge the result")
+    height, width = scale * images.shape[2], scale * images.shape[3]
     multiple: int = bundle.network.multiple  # type: ignore[assignment]
-    rows, columns = _reflected(height, multiple), _reflected(width, multiple)
     restored = []
     for start in range(0, len(images), batch_size):
-        part, holes = images[start : start + batch_size], mask[start : start + batch_size] != 0
-        padded = to_float(part)[:, :, rows][:, :, :, columns].to(bundle.device)
-        padded_holes = holes[:, :, rows][:, :, :, columns].float().to(bundle.device)
-        filled = to_uint8(bundle.network(padded * (1 - padded_holes), padded_holes))[..., :height, :width].cpu()
+        part, holes = images[start : start + batch_size].to(bundle.device), mask[start : start + batch_size] != 0
+        if scale > 1:
+            part = to_uint8(enlarged(to_float(part), (height, width)))
+            holes = torch.zeros(len(part), 1, height, width, dtype=torch.bool)
+        holes = holes.to(bundle.device)
+        missing = padded(holes, multiple).float()
+        filled = to_uint8(bundle.network(padded(to_float(part), multiple) * (1 - missing), missing))
         has_hole = holes.flatten(1).any(1).view(-1, 1, 1, 1)
-        restored.append(torch.where(has_hole & ~holes, part.cpu(), filled))
+        restored.append(torch.where(has_hole & ~holes, part, filled[..., :height, :width]).cpu())
     return torch.cat(restored)
-
-
-def _reflected(length: int, multiple: int) -> Tensor:
-    """Indices of a line of `length` pixels, continued by reflection to a whole number of `multiple`."""
-    indices = torch.arange(-(-length // multiple) * multiple) % (2 * (length - 1))
-    return torch.where(indices < length, indices, 2 * (length - 1) - indices)

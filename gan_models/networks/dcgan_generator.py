@@ -1,6 +1,7 @@
 """The generator of DCGAN."""
 
 import math
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -18,9 +19,19 @@ class DcganGenerator(nn.Module):
         width: channels at the last stage before the image; doubled at each coarser one.
         latent_dim: of z ~ N(0, I).
         num_labels: 0 for an unconditional network.
+        upsample: "transposed" as in DCGAN, or "nearest": pixels repeated and a 3x3 convolution, which leaves no
+            checkerboards (Odena et al. 2016, https://distill.pub/2016/deconv-checkerboard/).
     """
 
-    def __init__(self, size: int, channels: int, width: int, latent_dim: int, num_labels: int) -> None:
+    def __init__(
+        self,
+        size: int,
+        channels: int,
+        width: int,
+        latent_dim: int,
+        num_labels: int,
+        upsample: Literal["transposed", "nearest"] = "transposed",
+    ) -> None:
         super().__init__()
         self.latent_dim = latent_dim
         self.num_labels = num_labels
@@ -31,9 +42,9 @@ class DcganGenerator(nn.Module):
         layers: list[nn.Module] = [nn.ConvTranspose2d(inputs, widths[0], 4, bias=False)]
         for narrow, wide in zip(widths[1:], widths, strict=False):
             layers += [nn.BatchNorm2d(wide), nn.ReLU(inplace=True)]
-            layers += [nn.ConvTranspose2d(wide, narrow, 4, stride=2, padding=1, bias=False)]
+            layers += _upsampling(wide, narrow, upsample, bias=False)
         layers += [nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
-        layers += [nn.ConvTranspose2d(width, channels, 4, stride=2, padding=1), nn.Tanh()]
+        layers += [*_upsampling(width, channels, upsample, bias=True), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
         self.apply(_initialise)
         if self.embedding is not None:
@@ -57,8 +68,15 @@ class DcganGenerator(nn.Module):
         return images
 
 
+def _upsampling(inputs: int, outputs: int, kind: str, bias: bool) -> list[nn.Module]:
+    """Layers that double height and width."""
+    if kind == "transposed":
+        return [nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1, bias=bias)]
+    return [nn.Upsample(scale_factor=2, mode="nearest"), nn.Conv2d(inputs, outputs, 3, padding=1, bias=bias)]
+
+
 def _initialise(module: nn.Module) -> None:
-    if isinstance(module, nn.ConvTranspose2d):
+    if isinstance(module, (nn.ConvTranspose2d, nn.Conv2d)):
         nn.init.normal_(module.weight, 0.0, 0.02)
     elif isinstance(module, nn.BatchNorm2d):
         nn.init.normal_(module.weight, 1.0, 0.02)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 MIN_CONTRAST = 1 / 255
-SMOOTHINGS = 4  # per resolution, in filling holes smoothly
+SMOOTHINGS = 8  # per resolution, in filling holes smoothly
 
 
 class NafBlock(nn.Module):
@@ -96,8 +96,18 @@ def fill_smoothly(images: Tensor, mask: Tensor) -> Tensor:
     """Holes filled with a smooth surface through the known pixels around them: what the network starts from.
 
     Pull-push (Gortler et al. 1996, "The Lumigraph", section 3.4): means of known pixels at coarser and coarser
-    resolutions, which then fill the finer ones, smoothed at each. Shapes as in `UNet.forward`.
+    resolutions, which then fill the finer ones, smoothed at each. Images without holes stay as they are and cost
+    nothing. Shapes as in `UNet.forward`.
     """
+    has_hole = mask.flatten(1).any(1)
+    if not has_hole.any():
+        return images
+    filled = images.clone()
+    filled[has_hole] = _pull_push(images[has_hole], mask[has_hole])
+    return filled
+
+
+def _pull_push(images: Tensor, mask: Tensor) -> Tensor:
     colours, weights = [images * (1 - mask)], [1 - mask]
     while min(colours[-1].shape[-2:]) > 1:
         colours.append(nn.functional.avg_pool2d(colours[-1], 2, ceil_mode=True))

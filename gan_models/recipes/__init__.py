@@ -7,11 +7,31 @@ from torch import nn
 
 from gan_models.config import ImageConfig, RecipeConfig, TrainConfig
 from gan_models.images.randomness import seed_of
-from gan_models.recipes import dcgan, restore
+from gan_models.recipes import cut, cyclegan, dcgan, pix2pix, r3gan, restore, style_bank, vae, wgan_gp
 from gan_models.recipes.base import Recipe, Task
 
-_RECIPES: dict[str, type[Recipe]] = {"dcgan": dcgan.DcganRecipe, "restore": restore.RestoreRecipe}
-_GENERATORS = {"dcgan": dcgan.build_generator, "restore": restore.build_generator}
+_RECIPES: dict[str, type[Recipe]] = {
+    "dcgan": dcgan.DcganRecipe,
+    "wgan_gp": wgan_gp.WganGpRecipe,
+    "r3gan": r3gan.R3ganRecipe,
+    "vae": vae.VaeRecipe,
+    "pix2pix": pix2pix.Pix2PixRecipe,
+    "cyclegan": cyclegan.CycleganRecipe,
+    "cut": cut.CutRecipe,
+    "restore": restore.RestoreRecipe,
+    "style_bank": style_bank.StyleBankRecipe,
+}
+_GENERATORS = {
+    "dcgan": dcgan.build_generator,
+    "wgan_gp": wgan_gp.build_generator,
+    "r3gan": r3gan.build_generator,
+    "vae": vae.build_generator,
+    "pix2pix": pix2pix.build_generator,
+    "cyclegan": cyclegan.build_generator,
+    "cut": cut.build_generator,
+    "restore": restore.build_generator,
+    "style_bank": style_bank.build_generator,
+}
 
 
 def build_recipe(config: TrainConfig, num_labels: int, device: torch.device | str = "cpu") -> Recipe:

@@ -112,16 +112,19 @@ class Recipe(ABC):
         return norm
 
     def place(self, network: nn.Module) -> nn.Module:
-        """`network` on the device, in the memory format that convolutions are fastest in, on CPUs as on GPUs."""
-        return network.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+        """`network` on the device, in the memory format of the config."""
+        memory_format = torch.channels_last if self.config.speed.channels_last else torch.contiguous_format
+        return network.to(device=self.device, memory_format=memory_format)  # type: ignore[call-overload,no-any-return]
 
     def adam(self, network: nn.Module, betas: tuple[float, float]) -> torch.optim.Adam:
         """Adam for the parameters of `network`; `set_learning_rates` gives it the rate."""
-        return torch.optim.Adam(network.parameters(), betas=betas, fused=True)
+        return torch.optim.Adam(network.parameters(), betas=betas, fused=self.config.speed.fused_optimizer)
 
     def autocast(self) -> AbstractContextManager[Any]:
-        """bfloat16 for forward passes on a GPU, float32 on a CPU."""
-        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.device.type == "cuda")
+        """The precision of the config for forward passes; auto is bfloat16 on a GPU and float32 on a CPU."""
+        precision = self.config.speed.precision
+        enabled = self.device.type == "cuda" if precision == "auto" else precision == "bfloat16"
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=enabled)
 
     def state_dict(self) -> dict[str, Any]:
         """Networks, optimisers and the learning rate's scale, as plain containers and tensors."""
@@ -167,6 +170,15 @@ def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
     sizes = [gradient.numel() for gradient in gradients]
     for gradient, mean in zip(gradients, torch.split(flat, sizes), strict=True):
         gradient.copy_(mean.view_as(gradient))
+
+
+def mean_over_processes(value: Tensor) -> Tensor:
+    """The mean of a detached tensor over all processes: what a recipe measures on its share and steers itself by."""
+    if not distributed.is_initialized() or distributed.get_world_size() == 1:
+        return value
+    total = value.clone()
+    distributed.all_reduce(total)
+    return total / distributed.get_world_size()
 
 
 def gradient_norm(parameters: Iterable[nn.Parameter]) -> Tensor:

@@ -1,96 +1,78 @@
 """DCGAN: images out of noise, of a class where there are labels."""
 
-from contextlib import nullcontext
-from typing import ClassVar, cast
+from typing import Any, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gan_models.config import DcganConfig, ImageConfig, TrainConfig
-from gan_models.images.augmentation import diff_augment
+from gan_models.images.augmentation import diff_augment, random_augment
 from gan_models.images.randomness import Random
 from gan_models.losses.adversarial import ADVERSARIAL_LOSSES
-from gan_models.losses.penalties import r1_penalty
 from gan_models.networks.dcgan_discriminator import DcganDiscriminator
 from gan_models.networks.dcgan_generator import DcganGenerator
-from gan_models.recipes.base import Batch, Preview, Recipe, Task, frozen, tile
-
-PREVIEW_ROWS = 8
-PREVIEW_COLUMNS = 10
+from gan_models.recipes.base import Batch, mean_over_processes
+from gan_models.recipes.generation import AdversarialRecipe
 
 
 def build_generator(config: DcganConfig, image: ImageConfig, num_labels: int) -> DcganGenerator:
     """The generator of a `dcgan` config, untrained."""
     labels = num_labels if config.conditional else 0
-    return DcganGenerator(image.size, image.channels, config.width, config.latent_dim, labels)
+    return DcganGenerator(image.size, image.channels, config.width, config.latent_dim, labels, config.upsample)
 
 
-class DcganRecipe(Recipe):
-    """DCGAN with a projection discriminator and the R1 penalty."""
+class DcganRecipe(AdversarialRecipe):
+    """DCGAN with a projection discriminator and the R1 penalty.
 
-    task: ClassVar[Task] = "generate"
+    With `augment: adaptive`, the probability of augmentation rises while the discriminator is surer of real training
+    images than `augment_target`, and falls otherwise (Karras et al. 2020, https://arxiv.org/abs/2006.06676, section 3).
+    """
 
     def __init__(self, config: TrainConfig, num_labels: int, device: torch.device) -> None:
-        super().__init__(config, device)
         self.recipe = cast(DcganConfig, config.recipe)
+        super().__init__(config, build_generator(self.recipe, config.image, num_labels), device)
         self.loss = ADVERSARIAL_LOSSES[self.recipe.loss]
-        generator = build_generator(self.recipe, config.image, num_labels)
-        self.num_labels = generator.num_labels
+        self.penalty_every = self.recipe.penalty_every
+        self.couples_batch = self.recipe.discriminator_norm == "batch"
         discriminator = DcganDiscriminator(
             config.image.size, config.image.channels, self.recipe.width, self.num_labels, self.recipe.discriminator_norm
         )
-        self.networks = {"generator": self.place(generator), "discriminator": self.place(discriminator)}
+        self.networks["discriminator"] = self.place(discriminator)
         self.optimizers = {name: self.adam(network, self.recipe.betas) for name, network in self.networks.items()}
+        self.augment_probability = torch.zeros((), device=device)
+
+    def gammas(self, step: int) -> tuple[float, float]:
+        """Those of the config."""
+        return self.recipe.r1_gamma, self.recipe.r2_gamma
+
+    def augment(self, images: Tensor, step: int, random: Random) -> Tensor:
+        """Always, sometimes or never, as the config says."""
+        if self.recipe.augment == "diffaugment":
+            return diff_augment(images, random)
+        if self.recipe.augment == "adaptive":
+            return random_augment(images, self.augment_probability, random)
+        return images
+
+    def observe(self, real_logits: Tensor, fake_logits: Tensor) -> None:
+        """Move the probability of adaptive augmentation by how sure the discriminator is of real images."""
+        if self.recipe.augment == "adaptive":
+            accuracy, _ = self.loss.accuracies(real_logits, fake_logits)
+            surplus = 2 * mean_over_processes(accuracy) - 1 - self.recipe.augment_target
+            move = surplus.sign() * self.config.batch_size / self.recipe.augment_images
+            self.augment_probability = (self.augment_probability + move).clamp(0, 1)
 
     def training_step(self, batch: Batch, step: int, random: Random) -> dict[str, Tensor]:
         """One update of the discriminator, then one of the generator."""
-        generator, discriminator = self.networks["generator"].train(), self.networks["discriminator"].train()
-        labels = batch.labels if self.num_labels else None
-        self.set_learning_rates(step)
+        values = super().training_step(batch, step, random)
+        if self.recipe.augment == "adaptive":
+            values["health/augment_probability"] = self.augment_probability
+        return values
 
-        with torch.no_grad(), self.autocast():
-            fakes = generator(self._latents(len(batch.images), random), labels).float()
-        reals = self._augment(batch.images, random).detach().requires_grad_(self.recipe.r1_gamma > 0)
-        with self.autocast() if self.recipe.r1_gamma == 0 else nullcontext():  # the penalty's gradients take float32
-            real_logits = discriminator(reals, labels).float()
-        with self.autocast():
-            fake_logits = discriminator(self._augment(fakes, random), labels).float()
-        discriminator_loss = self.loss.real(real_logits).mean() + self.loss.fake(fake_logits).mean()
-        penalty = r1_penalty(real_logits, reals) if self.recipe.r1_gamma else torch.zeros((), device=self.device)
-        discriminator_loss = discriminator_loss + self.recipe.r1_gamma / 2 * penalty
-        discriminator_norm = self.update(discriminator_loss, "discriminator")
+    def state_dict(self) -> dict[str, Any]:
+        """What `Recipe.state_dict` says, and the probability of augmentation."""
+        return {**super().state_dict(), "augment_probability": self.augment_probability}
 
-        with frozen(discriminator), self.autocast():
-            fakes = generator(self._latents(len(batch.images), random), labels).float()
-            logits = discriminator(self._augment(fakes, random), labels).float()
-        generator_loss = self.loss.generator(logits).mean()
-        generator_norm = self.update(generator_loss, "generator")
-
-        threshold = 0.5 if self.recipe.loss == "lsgan" else 0.0
-        return {
-            "loss/discriminator": discriminator_loss.detach(),
-            "loss/generator": generator_loss.detach(),
-            "loss/r1_penalty": penalty.detach(),
-            "health/discriminator_accuracy_real": (real_logits > threshold).float().mean(),
-            "health/discriminator_accuracy_fake": (fake_logits < threshold).float().mean(),
-            "health/gradient_norm_discriminator": discriminator_norm,
-            "health/gradient_norm_generator": generator_norm,
-        }
-
-    def preview(self, network: nn.Module, batch: Batch, random: Random) -> Preview:
-        """A grid with one column per label (ten at most), one latent per image.
-
-        `health/diversity` is the standard deviation of a pixel over images of one label, averaged, on [0, 1].
-        """
-        columns = min(self.num_labels, PREVIEW_COLUMNS) or PREVIEW_COLUMNS
-        labels = torch.arange(columns, device=self.device).repeat(PREVIEW_ROWS) if self.num_labels else None
-        with torch.no_grad():
-            images = network(self._latents(PREVIEW_ROWS * columns, random), labels).float()
-        diversity = images.reshape(PREVIEW_ROWS, columns, -1).std(dim=0).mean() / 2
-        return Preview(tile(images, columns), {"health/diversity": diversity.item()})
-
-    def _augment(self, images: Tensor, random: Random) -> Tensor:
-        return diff_augment(images, random) if self.recipe.augment else images
-
-    def _latents(self, num: int, random: Random) -> Tensor:
-        return random.normal(num, self.recipe.latent_dim)
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Undo `state_dict`."""
+        super().load_state_dict(state)
+        self.augment_probability = state["augment_probability"].to(self.device)

@@ -7,11 +7,13 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_max_pool2d
 
 from gan_models.config import ImageConfig, RestoreConfig, TrainConfig
-from gan_models.images.degradations import Degraded, degrade
+from gan_models.images.degradations import Degraded, degrade_seeded, image_seeds
 from gan_models.images.randomness import Random
 from gan_models.losses.adversarial import ADVERSARIAL_LOSSES
 from gan_models.losses.feature_matching import feature_matching_loss
+from gan_models.losses.perceptual import perceptual_loss
 from gan_models.losses.reconstruction import negative_psnr
+from gan_models.networks.feature_network import load_feature_network
 from gan_models.networks.patch_discriminator import PatchDiscriminator
 from gan_models.networks.unet import UNet
 from gan_models.recipes.base import Batch, Preview, Recipe, Task, frozen, tile
@@ -27,7 +29,7 @@ def build_generator(config: RestoreConfig, image: ImageConfig, num_labels: int) 
 
 
 class RestoreRecipe(Recipe):
-    """A U-Net that learns to maximise PSNR, then PatchGAN and feature matching besides."""
+    """A U-Net that learns to maximise PSNR, then PatchGAN, feature matching and a perceptual term besides."""
 
     task: ClassVar[Task] = "restore"
 
@@ -39,7 +41,12 @@ class RestoreRecipe(Recipe):
         self.networks = {"generator": self.place(generator)}
         if self.recipe.adversarial_from < 1:
             self.networks["discriminator"] = self.place(PatchDiscriminator(config.image.channels, self.recipe.width))
-        self.optimizers = {name: self.adam(network, (0.9, 0.99)) for name, network in self.networks.items()}
+        self.optimizers = {name: self.adam(network, self.recipe.betas) for name, network in self.networks.items()}
+        self.features: nn.Module | None = None  # frozen, and so neither in `networks` nor in checkpoints
+        if self.recipe.perceptual_weight and self.recipe.adversarial_from < 1:
+            self.features = self.place(load_feature_network("efficientnet_lite0"))
+        shares = self.recipe.shares or (1,) * len(self.recipe.degradations)
+        self.turns = [which for which, share in enumerate(shares) for _ in range(share)]
 
     def learning_rate(self, step: int, network: str) -> float:
         """The config's schedule. The discriminator, which comes late, learns at a constant rate."""
@@ -49,7 +56,7 @@ class RestoreRecipe(Recipe):
         """One update of the generator and, from `adversarial_from` on, one of the discriminator before it."""
         generator = self.networks["generator"].train()
         self.set_learning_rates(step)
-        degraded = self._degrade(batch.images, random)
+        degraded = self._degrade(batch.images, step, random)
         with self.autocast():
             restored = generator(*degraded).float()
         # Over what there was to restore: otherwise holes, a small share of all pixels, would hardly count.
@@ -62,6 +69,10 @@ class RestoreRecipe(Recipe):
             loss = loss + self.recipe.adversarial_weight * adversarial
             loss = loss + self.recipe.feature_matching_weight * matching
             values |= {"loss/adversarial": adversarial.detach(), "loss/feature_matching": matching.detach()}
+            if self.features is not None:
+                perceptual = self._perceptual_term(self.features, batch.images, restored)
+                loss = loss + self.recipe.perceptual_weight * perceptual
+                values["loss/perceptual"] = perceptual.detach()
         values["health/gradient_norm_generator"] = self.update(loss, "generator")
         values["loss/generator"] = loss.detach()
         return values
@@ -73,7 +84,7 @@ class RestoreRecipe(Recipe):
         """
         columns = min(PREVIEW_COLUMNS, len(batch.images))
         images = batch.images[:columns]
-        degraded = self._degrade(images, random)
+        degraded = self._degrade(images, 1, random)
         with torch.no_grad():
             restored = network(*degraded).float().clamp(-1, 1)
         left = (restored - images).square().mean() / (degraded.images - images).square().mean()
@@ -81,11 +92,21 @@ class RestoreRecipe(Recipe):
             tile(torch.cat([degraded.images, restored, images]), columns), {"health/error_left": left.item()}
         )
 
-    def _degrade(self, images: Tensor, random: Random) -> Degraded:
-        """An equal share of the batch to each degradation, in the order of the config."""
-        parts = images.tensor_split(len(self.recipe.degradations))
-        done = [degrade(part, d, random) for part, d in zip(parts, self.recipe.degradations, strict=True) if len(part)]
-        return Degraded(torch.cat([part.images for part in done]), torch.cat([part.mask for part in done]))
+    def _degrade(self, images: Tensor, step: int, random: Random) -> Degraded:
+        """Every image by the degradation whose turn it is.
+
+        Turns go round, as many for each degradation as its share, over all images of a run: what an image gets
+        depends on its place among them, not on which process it is in.
+        """
+        first = (step - 1) * self.config.batch_size
+        turns = [self.turns[(first + place) % len(self.turns)] for place in random.positions(len(images))]
+        seeds = image_seeds(len(images), random)
+        degraded, mask = torch.empty_like(images), images.new_empty(len(images), 1, *images.shape[-2:])
+        for which in set(turns):
+            chosen = [i for i, turn in enumerate(turns) if turn == which]
+            part = degrade_seeded(images[chosen], self.recipe.degradations[which], [seeds[i] for i in chosen])
+            degraded[chosen], mask[chosen] = part.images, part.mask
+        return Degraded(degraded, mask)
 
     def _train_discriminator(self, real: Tensor, fake: Tensor, mask: Tensor) -> dict[str, Tensor]:
         discriminator = self.networks["discriminator"].train()
@@ -97,11 +118,10 @@ class RestoreRecipe(Recipe):
         on_fakes = is_fake * self.loss.fake(fake_logits) + (1 - is_fake) * self.loss.real(fake_logits)
         loss = self.loss.real(real_logits).mean() + on_fakes.mean()
         norm = self.update(loss, "discriminator")
-        found = (fake_logits < 0).float() * is_fake
         return {
             "loss/discriminator": loss.detach(),
             "health/discriminator_accuracy_real": (real_logits > 0).float().mean(),
-            "health/discriminator_accuracy_fake": found.sum() / is_fake.sum().clamp(min=1),
+            "health/discriminator_accuracy_fake": _mean_over((fake_logits < 0).float(), is_fake),
             "health/gradient_norm_discriminator": norm,
         }
 
@@ -112,9 +132,16 @@ class RestoreRecipe(Recipe):
                 _, targets = discriminator(real)
             logits, features = discriminator(restored)
         is_fake = _restored_patches(mask, logits)
-        adversarial = (is_fake * self.loss.generator(logits.float())).sum() / is_fake.sum().clamp(min=1)
+        adversarial = _mean_over(self.loss.generator(logits.float()), is_fake)
         matching = feature_matching_loss([f.float() for f in features], [t.float() for t in targets])
         return adversarial, matching
+
+    def _perceptual_term(self, network: nn.Module, real: Tensor, restored: Tensor) -> Tensor:
+        with self.autocast():
+            with torch.no_grad():
+                targets = network(real)
+            features = network(restored)
+        return perceptual_loss([f.float() for f in features], [t.float() for t in targets])
 
 
 def _restored_region(mask: Tensor) -> Tensor:
@@ -126,3 +153,12 @@ def _restored_patches(mask: Tensor, logits: Tensor) -> Tensor:
     """Which patches of a map of `logits` [N, 1, h, w] hold restored pixels."""
     patches: Tensor = adaptive_max_pool2d(_restored_region(mask), logits.shape[-2:])
     return patches
+
+
+def _mean_over(values: Tensor, where: Tensor) -> Tensor:
+    """Mean over images of each one's mean over the patches `where` is 1; both Float [N, 1, h, w].
+
+    Not the mean over all patches at once: holes differ in size, and processes would then weigh images differently.
+    """
+    counts = where.sum(dim=(1, 2, 3)).clamp(min=1)
+    return ((values * where).sum(dim=(1, 2, 3)) / counts).mean()

@@ -1,7 +1,10 @@
 """Train a model: `python -m gan_models.training --config configs/x.yaml --data data/x --out runs/x`.
 
-Exit codes: 0 done, 2 something to be mended by a person, 3 unhealthy (losses or weights not finite), 75 preempted by
-SIGTERM or Ctrl-C after writing a checkpoint: the same command goes on from it.
+Several processes train together under `torchrun --nproc-per-node 2 -m gan_models.training ...`.
+
+Exit codes: 0 done, 2 something to be mended by a person, 3 unhealthy (numbers that are not finite, or a collapse, after
+all roll backs), 75 preempted by SIGTERM or Ctrl-C after writing a checkpoint: the same command goes on from it.
+(`torchrun` itself ends with 1 where a process of its ends with any but 0.)
 """
 
 import argparse
@@ -10,20 +13,31 @@ import fcntl
 import logging
 import signal
 import sys
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
 
 import torch
 
 from gan_models.config import ConfigError, TrainConfig, read_train_config, validate
-from gan_models.images.image_set import load_training_data
 from gan_models.images.shards import DataError
 from gan_models.inference.bundle import BundleError, read_description
 from gan_models.training.checkpoints import CheckpointError
+from gan_models.training.devices import device_for
+from gan_models.training.distributed import is_first_process, join, num_processes
+from gan_models.training.dry_run import describe
 from gan_models.training.health import UnhealthyError
-from gan_models.training.loop import Outcome, Trainer, config_digest
+from gan_models.training.identity import config_digest
+from gan_models.training.loop import Outcome, Trainer
+from gan_models.training.placement import load_data
+from gan_models.training.progress import ProgressBars
 
 USER_ERROR, UNHEALTHY = 2, 3
+
+
+class StoppedError(Exception):
+    """The run was asked to stop before its first step."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -33,13 +47,21 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True, help="directory of a dataset's Parquet shards")
     parser.add_argument("--out", type=Path, required=True, help="directory of the run; where it has begun, it goes on")
     parser.add_argument("--steps", type=int, help="in place of the config's")
+    parser.add_argument("--cache", type=Path, help="directory of decoded images that are mapped; default: OUT/../cache")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be trained, and write nothing")
     options = parser.parse_args(arguments)
     logging.basicConfig(format="%(message)s", level=logging.INFO if sys.stderr.isatty() else logging.WARNING)
     try:
         config = read_train_config(options.config)
         if options.steps is not None:
             config = validate(TrainConfig, {**config.model_dump(), "steps": options.steps}, "--steps")
-        return _train(config, options.data, options.out)
+        device = device_for(config)
+        if options.dry_run:
+            print(describe(config, options.data, device, num_processes()))
+            return Outcome.DONE
+        return _train(
+            config, options.data, options.out, options.cache or options.out.absolute().parent / "cache", device
+        )
     except (ConfigError, DataError, BundleError, CheckpointError) as error:
         return _fail(str(error), USER_ERROR)
     except UnhealthyError as error:
@@ -53,39 +75,46 @@ def main(arguments: list[str] | None = None) -> int:
         return _fail(f"no space left for {error.filename or options.out}; free some and run again", USER_ERROR)
 
 
-def _train(config: TrainConfig, data: Path, out: Path) -> int:
-    device = _device(config)
-    out.mkdir(parents=True, exist_ok=True)
-    with (out / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # held until the process ends, however it ends
-        except BlockingIOError:
-            raise CheckpointError(f"another process is training into {out}; wait for it or stop it") from None
-        if (out / "bundle").exists():
-            if read_description(out / "bundle").config_digest != config_digest(config):
-                raise CheckpointError(f"{out} holds a finished run of another config; train into another directory")
+def _train(config: TrainConfig, data: Path, out: Path, cache: Path, device: torch.device) -> int:
+    with join(device) as processes, ExitStack() as until_the_end:
+        if processes.on_first(lambda: _enter(config, out, until_the_end)):
             return Outcome.DONE
         is_asked_to_stop = _stop_on_signals()
-        images, previews = (load_training_data(data, split, config) for split in ("train", "evaluation"))
-        trainer = Trainer(config, images, previews, out, device)
-        outcome = trainer.run(lambda: bool(is_asked_to_stop), _print_progress if sys.stderr.isatty() else None)
-        if sys.stderr.isatty():
-            print(file=sys.stderr)
-        if outcome is Outcome.PREEMPTED:
+        with ProgressBars(config.steps, is_shown=processes.is_first) as bars:
+
+            def decoded(done: int, total: int) -> None:
+                if is_asked_to_stop():
+                    raise StoppedError
+                bars.decoded(done, total)
+
+            try:
+                loaded = load_data(data, config, device, cache, processes.count, decoded)
+            except StoppedError:
+                return Outcome.PREEMPTED
+            trainer = Trainer(config, loaded.training, loaded.previews, out, device, processes, loaded.place)
+            outcome = trainer.run(is_asked_to_stop, bars.trained)
+        if outcome is Outcome.PREEMPTED and processes.is_first:
             print(f"stopped at step {trainer.step} as asked; run again to go on", file=sys.stderr)
         return outcome
 
 
-def _device(config: TrainConfig) -> torch.device:
-    if config.device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("the config asks for a GPU and there is none; set train.device to auto or cpu")
-    if config.device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(config.device)
+def _enter(config: TrainConfig, out: Path, until_the_end: ExitStack) -> bool:
+    """Take possession of the directory of a run, and say whether it has been finished."""
+    out.mkdir(parents=True, exist_ok=True)
+    lock = until_the_end.enter_context((out / ".lock").open("w"))
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # held until the process ends, however it ends
+    except BlockingIOError:
+        raise CheckpointError(f"another process is training into {out}; wait for it or stop it") from None
+    if not (out / "bundle").exists():
+        return False
+    if read_description(out / "bundle").config_digest != config_digest(config):
+        raise CheckpointError(f"{out} holds a finished run of another config; train into another directory")
+    return True
 
 
-def _stop_on_signals() -> list[int]:
-    """A list that receives the signals which ask the run to stop."""
+def _stop_on_signals() -> Callable[[], bool]:
+    """Whether a signal has asked the run to stop."""
     received: list[int] = []
 
     def remember(number: int, frame: FrameType | None) -> None:
@@ -93,16 +122,12 @@ def _stop_on_signals() -> list[int]:
 
     signal.signal(signal.SIGTERM, remember)
     signal.signal(signal.SIGINT, remember)
-    return received
-
-
-def _print_progress(step: int, values: dict[str, float]) -> None:
-    shown = "  ".join(f"{name.split('/')[1]} {value:.3g}" for name, value in values.items() if "health" not in name)
-    print(f"\r\033[Kstep {step}  {shown}", end="", file=sys.stderr, flush=True)
+    return lambda: bool(received)
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"error: {message}", file=sys.stderr)
+    if is_first_process():  # the others have the same to say
+        print(f"error: {message}", file=sys.stderr)
     return code
 
 

@@ -1,4 +1,6 @@
-"""Batches as a function of the step: the same ones whether or not a run was interrupted."""
+"""Batches as a function of the step: the same ones whether or not a run was interrupted, wherever the images live."""
+
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import torch
 from torch import Tensor
@@ -8,21 +10,24 @@ from gan_models.images.augmentation import random_flips, random_windows
 from gan_models.images.image_set import TrainingData
 from gan_models.images.randomness import WHOLE, Random, Share, generator_for, random_for
 from gan_models.recipes.base import Batch, to_float
+from gan_models.training.placement import Place
 
 PURPOSES = ("images", "targets")
+EPOCHS = ("epoch", "target epoch")
 
 
 class Batches:
-    """The images of a set, as uint8 on the device, and batches of them.
+    """The images of a set, as uint8, and batches of them on the device.
 
     Every epoch is a permutation seeded by (seed, epoch); a batch is a stretch of the epochs laid end to end, so that
-    all images are seen equally often whatever the batch size.
+    all images are seen equally often whatever the batch size. Its cost does not depend on the size of the set.
 
     Args:
         data: images and targets; where larger than the config's size, training takes random windows of them.
         config: of the training run.
         device: that batches are made on.
         share: of each batch, that this process takes.
+        place: where the images live. Elsewhere than on the device, a thread gathers the next batch during a step.
     """
 
     def __init__(
@@ -31,49 +36,90 @@ class Batches:
         config: TrainConfig,
         device: torch.device,
         share: Share = WHOLE,
+        place: Place = "device",
     ) -> None:
         self.config = config
         self.device = device
         self.share = share
         sets = [data.images] if data.targets is None else [data.images, data.targets]
-        self._images = [one.images.to(device) for one in sets]
+        self._images = [one.images.to(device) if place == "device" else one.images for one in sets]
         self._labels = [None if one.labels is None else one.labels.to(device) for one in sets]
+        self._orders: dict[tuple[int, int], Tensor] = {}
+        prefetches = place == "mapped" or (place == "memory" and device.type == "cuda")
+        self._thread = ThreadPoolExecutor(1, "prefetch") if prefetches else None
+        self._next: tuple[int, Future[list[Tensor]]] | None = None
 
     def at(self, step: int) -> Batch:
         """This process's share of the batch of `step`, counted from 1."""
-        num = self.config.batch_size // self.share.count
-        start = (step - 1) * self.config.batch_size + self.share.index * num
+        gathered = self._gathered(step)
         parts = []
-        for which, purpose in zip(range(len(self._images)), PURPOSES, strict=False):
-            random = random_for(self.config.seed, purpose, step, device=self.device, share=self.share)
-            parts.append(self._part(which, self._order(which, start, num), random, self.config.flips))
+        for which, images in enumerate(gathered):
+            random = random_for(self.config.seed, PURPOSES[which], step, device=self.device, share=self.share)
+            parts.append((self._prepared(images, random, self.config.flips), self._labels_at(which, step)))
         return Batch(*parts[0], *(parts[1] if len(parts) > 1 else (None, None)))
 
     def fixed(self, num: int) -> Batch:
         """The first `num` images, in windows that are always the same ones: for previews."""
         parts = []
-        for which, purpose in zip(range(len(self._images)), PURPOSES, strict=False):
-            random = random_for(self.config.seed, f"fixed {purpose}", 0, device=self.device)
-            parts.append(self._part(which, torch.arange(min(num, len(self._images[which]))), random, flips=False))
+        for which, images in enumerate(self._images):
+            random = random_for(self.config.seed, f"fixed {PURPOSES[which]}", 0, device=self.device)
+            labels = self._labels[which]
+            first = self._prepared(images[:num], random, flips=False)
+            parts.append((first, None if labels is None else labels[:num]))
         return Batch(*parts[0], *(parts[1] if len(parts) > 1 else (None, None)))
 
-    def _order(self, which: int, start: int, num: int) -> Tensor:
-        """Positions `start` to `start + num` of the permutations of all epochs, laid end to end."""
+    def _gathered(self, step: int) -> list[Tensor]:
+        """The stored images of a batch, uint8; those of the next step are begun."""
+        if self._thread is None:
+            return self._gather(step)
+        begun, self._next = self._next, None
+        ready = begun[1].result() if begun else []
+        if begun is None or begun[0] != step:
+            ready = self._gather(step)
+        if step < self.config.steps:
+            self._next = step + 1, self._thread.submit(self._gather, step + 1)
+        return ready
+
+    def _gather(self, step: int) -> list[Tensor]:
+        gathered = []
+        for which, images in enumerate(self._images):
+            indices = self._indices(which, step)
+            picked = images.index_select(0, indices.to(images.device))
+            is_on_the_way = picked.device.type == "cpu" and self.device.type == "cuda"
+            gathered.append(picked.pin_memory() if is_on_the_way else picked)
+        return gathered
+
+    def _labels_at(self, which: int, step: int) -> Tensor | None:
+        labels = self._labels[which]
+        return None if labels is None else labels[self._indices(which, step).to(self.device)]
+
+    def _indices(self, which: int, step: int) -> Tensor:
+        """This process's stretch of the permutations of all epochs, laid end to end."""
+        num = self.config.batch_size // self.share.count
+        start = (step - 1) * self.config.batch_size + self.share.index * num
         total, parts, end = len(self._images[which]), [], start + num
-        purpose = ("epoch", "target epoch")[which]
         while start < end:
             epoch, offset = divmod(start, total)
-            order = torch.randperm(total, generator=generator_for(self.config.seed, purpose, epoch))
-            parts.append(order[offset : offset + end - start])
+            parts.append(self._order(which, epoch)[offset : offset + end - start])
             start += len(parts[-1])
         return torch.cat(parts)
 
-    def _part(self, which: int, indices: Tensor, random: Random, flips: bool) -> tuple[Tensor, Tensor | None]:
-        indices = indices.to(self.device)
-        images, labels = self._images[which][indices], self._labels[which]
+    def _order(self, which: int, epoch: int) -> Tensor:
+        """The permutation of an epoch, which is kept while it lasts: making one takes as long as the set is large."""
+        order = self._orders.get((which, epoch))
+        if order is None:
+            generator = generator_for(self.config.seed, EPOCHS[which], epoch)
+            order = torch.randperm(len(self._images[which]), generator=generator)
+            recent = {key: kept for key, kept in self._orders.items() if key[0] != which or key[1] == epoch - 1}
+            self._orders = {**recent, (which, epoch): order}
+        return order
+
+    def _prepared(self, images: Tensor, random: Random, flips: bool) -> Tensor:
+        """Stored images as the config wants them, on the device."""
+        images = images.to(self.device, non_blocking=True)
         if self.config.image.fit == "crop":
             images = random_windows(images, self.config.image.size, random)
         if flips:
             images = random_flips(images, random)
-        images = to_float(images).contiguous(memory_format=torch.channels_last)
-        return images, None if labels is None else labels[indices]
+        memory_format = torch.channels_last if self.config.speed.channels_last else torch.contiguous_format
+        return to_float(images).contiguous(memory_format=memory_format)

@@ -93,6 +93,17 @@ class Checkpoints:
             )
         return None
 
+    def latest_step(self) -> int:
+        """The step of the newest checkpoint; there is one."""
+        return self._steps()[0]
+
+    def discard(self, step: int) -> None:
+        """Remove the checkpoint of `step`, unless there is no other."""
+        if len(self._steps()) > 1:
+            self._data_path(step).with_suffix(".json").unlink(missing_ok=True)
+            self._data_path(step).unlink(missing_ok=True)
+            sync(self.directory)
+
     def _load(self, path: Path) -> dict[str, Any]:
         manifest = json.loads(path.with_suffix(".json").read_bytes())
         content = path.read_bytes()

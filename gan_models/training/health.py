@@ -1,4 +1,4 @@
-"""Noticing that a training run has gone wrong."""
+"""Noticing that a training run has gone wrong: numbers that are not finite, and collapse."""
 
 import math
 from collections.abc import Mapping
@@ -6,15 +6,29 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from gan_models.config import HealthConfig
+from gan_models.images.image_set import ImageSet
+from gan_models.training.distributed import ALONE, Processes
+
+DIVERSITY = "health/diversity"
+ACCURACIES = ("health/discriminator_accuracy_real", "health/discriminator_accuracy_fake")
+IMAGES_PER_LABEL = 16  # that the training images' own diversity is measured on
+MOST_LABELS = 10
+
 
 class UnhealthyError(RuntimeError):
-    """Losses, gradients or weights that are not finite; the message says which, and at which step."""
+    """Numbers that are not finite, or a collapse; the message says which, and at which step."""
 
 
 class HealthMonitor:
-    """Collects what steps report, on the device, and looks at it when asked: once in a while costs nothing."""
+    """Collects what steps report, on the device, and looks at it when asked: once in a while costs nothing.
 
-    def __init__(self) -> None:
+    Args:
+        processes: whose reports are averaged. What is wrong in one of them is wrong in all.
+    """
+
+    def __init__(self, processes: Processes = ALONE) -> None:
+        self._processes = processes
         self._reports: list[tuple[int, list[str], Tensor]] = []
 
     def report(self, step: int, values: Mapping[str, Tensor]) -> None:
@@ -28,13 +42,76 @@ class HealthMonitor:
             UnhealthyError: naming the first step and value that is not finite.
         """
         reports, self._reports = self._reports, []
+        if not reports:
+            return {}
+        numbers = iter(self._processes.mean(torch.cat([values for _, _, values in reports])).tolist())
         latest: dict[str, float] = {}
-        for step, names, values in reports:
-            latest = dict(zip(names, values.tolist(), strict=True))
+        for step, names, _ in reports:
+            latest = {name: next(numbers) for name in names}
             for name, number in latest.items():
                 if not math.isfinite(number):
                     raise UnhealthyError(f"{name} is {number} at step {step}")
         return latest
+
+
+class CollapseWatch:
+    """Judges what is finite and yet has gone wrong.
+
+    Args:
+        config: the limits.
+        num_steps: of the run.
+        real_diversity: what `health/diversity` is of the training images themselves.
+    """
+
+    def __init__(self, config: HealthConfig, num_steps: int, real_diversity: float) -> None:
+        self.config = config
+        self.real_diversity = real_diversity
+        self._judged_from = max(config.warm_up * num_steps, config.warm_up_steps)
+        self._perfect = 0
+
+    def look(self, step: int, values: Mapping[str, float]) -> None:
+        """Look at what a step logged.
+
+        Raises:
+            UnhealthyError: a value is not finite, all images generated look alike, or the discriminator has long been
+                perfect.
+        """
+        for name, value in values.items():
+            if not math.isfinite(value):
+                raise UnhealthyError(f"{name} is {value} at step {step}")
+        diversity = values.get(DIVERSITY)
+        least = self.config.min_diversity * self.real_diversity
+        if diversity is not None and step > self._judged_from and diversity < least:
+            raise UnhealthyError(
+                f"the generator has collapsed: at step {step} the diversity of its images is {diversity:.2g}, "
+                f"that of the training images is {self.real_diversity:.2g} (limit: train.health.min_diversity)"
+            )
+        limit = self.config.max_discriminator_accuracy
+        if limit is None or not all(name in values for name in ACCURACIES):
+            return
+        self._perfect = self._perfect + 1 if min(values[name] for name in ACCURACIES) >= limit else 0
+        if self._perfect >= self.config.patience:
+            self._perfect = 0
+            raise UnhealthyError(
+                f"the discriminator leaves the generator nothing to learn: at step {step} it has told real from fake "
+                f"images with accuracy {limit:g} for {self.config.patience} logged steps "
+                "(train.health.max_discriminator_accuracy, patience)"
+            )
+
+
+def real_diversity(images: ImageSet, conditional: bool) -> float:
+    """`health/diversity` of training images: a pixel's standard deviation over images, of one label where a model is
+    conditional, averaged over pixels and labels, on [0, 1]. A few images, spread over the set, suffice."""
+    labels = images.labels if conditional else None
+    groups = [torch.arange(len(images.images))]
+    if labels is not None:
+        groups = [(labels == label).nonzero()[:, 0] for label in range(min(len(images.label_names), MOST_LABELS))]
+    spreads = []
+    for group in groups:
+        chosen = group[torch.linspace(0, len(group) - 1, min(IMAGES_PER_LABEL, len(group))).long()]
+        if len(chosen) > 1:
+            spreads.append(images.images[chosen].float().std(dim=0).mean().item() / 255)
+    return sum(spreads) / len(spreads) if spreads else 0.0
 
 
 def check_weights(networks: Mapping[str, nn.Module], step: int) -> None:

@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from flows.building import DatasetRefusedError, build_dataset
+from flows.model_config import SourceConfig
 from flows.sources import open_source
 from gan_models.images.decoding import decode, image_id
 from gan_models.images.shards import read_rows, split_of
@@ -189,3 +190,73 @@ def test_the_builtin_photographs_make_a_varied_evaluation_split(tmp_path):
     rows = read_rows(tmp_path / "data", ["split", "source"])
     photographs = {row["source"].removeprefix("builtin:photos/") for row in rows if row["split"] == "evaluation"}
     assert photographs == {"camera.png", "chelsea.png", "china.jpg", "ihc.png", "motorcycle_left.png"}
+
+
+def build_described(root, sources, **options):
+    opened = [open_source(SourceConfig.model_validate(source), root) for source in sources]
+    settings = {"evaluation_share": 0.4, "max_quarantined_share": 0.0, "quarantine": root / "quarantine"}
+    return build_dataset(opened, root / "data", **(settings | options))
+
+
+def test_each_source_says_its_domain_and_what_names_its_labels(tmp_path):
+    for seed in range(8):
+        put(tmp_path / f"photos/{seed}.png", seed)
+        put(tmp_path / f"paintings/{seed}.png", 100 + seed)
+    sources = [{"path": "photos", "domain": "photo"}, {"path": "paintings", "domain": "painting", "labels": "file"}]
+    build_described(tmp_path, sources)
+    rows = read_rows(tmp_path / "data", ["domain", "label", "source"])
+    assert {(row["domain"], row["label"]) for row in rows if row["source"].startswith("photos")} == {("photo", None)}
+    paintings = {(row["domain"], row["label"]) for row in rows if row["source"].startswith("paintings")}
+    assert paintings == {("painting", str(seed)) for seed in range(8)}
+
+
+def test_few_images_can_be_split_by_tile(tmp_path):
+    put(tmp_path / "images/one.png", 0, size=(160, 160))
+    report = build_described(tmp_path, [{"path": "images", "split_by": "tile"}], tile=16)
+    rows = read_rows(tmp_path / "data", ["id", "split"])
+    assert sum(report.splits.values()) == 40
+    assert {row["split"] for row in rows} == {"train", "evaluation"}
+    assert all(row["split"] == split_of(row["id"], 0.4) for row in rows)
+    build_described(tmp_path, [{"path": "images", "split_by": "tile"}], tile=16, max_tiles_per_image=60)
+    rows = read_rows(tmp_path / "data", ["id", "split"])
+    assert all(row["split"] == split_of(row["id"], 0.4) for row in rows)
+
+
+def test_each_domain_needs_both_splits(tmp_path):
+    for seed in range(8):
+        put(tmp_path / f"photos/{seed}.png", seed, size=(64, 64))
+    put(tmp_path / "paintings/one.png", 99, size=(64, 64))
+    sources = [{"path": "photos", "domain": "photo"}, {"path": "paintings", "domain": "painting"}]
+    with pytest.raises(DatasetRefusedError, match=r"split of the domain 'painting' is empty: .*`split_by: tile`"):
+        build_described(tmp_path, sources, tile=16)
+
+
+def test_labels_on_some_images_of_a_domain_refuse_the_dataset(folder):
+    put(folder / "paintings/loose.png", 98)
+    put(folder / "paintings/a/in.png", 99)
+    sources = [{"path": "images", "domain": "photo"}, {"path": "paintings", "domain": "painting"}]
+    with pytest.raises(DatasetRefusedError, match="1 of 2 images of the domain 'painting' have no label"):
+        build_described(folder, sources)
+
+
+def test_the_same_pixels_in_two_domains_are_a_contradiction(folder):
+    for seed in range(5, 12):
+        put(folder / f"paintings/{'ab'[seed % 2]}/{seed}.png", seed if seed == 5 else 100 + seed)
+    sources = [{"path": "images", "domain": "photo"}, {"path": "paintings", "domain": "painting"}]
+    report = build_described(folder, sources, max_quarantined_share=0.1)
+    (entry,) = report.quarantined
+    assert entry.reason == "its pixels are those of images/b/5.png, of the domain 'photo', not 'painting'"
+
+
+def test_a_tile_with_the_pixels_of_one_in_another_domain_is_left_out(tmp_path):
+    for seed in range(8):
+        put(tmp_path / f"photos/{seed}.png", seed, size=(64, 64))
+        put(tmp_path / f"paintings/{seed}.png", 100 + seed, size=(64, 64))
+    for number, folder in enumerate(("photos", "paintings")):
+        flat = Image.new("RGB", (64, 48 + 16 * number), "white")  # sky: the tiles are the same, the pictures are not
+        flat.save(tmp_path / folder / "sky.png")
+    sources = [{"path": "photos", "domain": "photo"}, {"path": "paintings", "domain": "painting"}]
+    report = build_described(tmp_path, sources, tile=16)
+    assert report.quarantined == ()
+    rows = read_rows(tmp_path / "data", ["domain", "source"])
+    assert [row["domain"] for row in rows if row["source"].endswith("sky.png")] == ["photo"]

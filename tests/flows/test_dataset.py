@@ -12,6 +12,7 @@ from flows.dataset import dataset
 from flows.settings import Settings
 from flows.tracking import DATASETS_EXPERIMENT
 from flows.versioning import tracked_md5
+from gan_models.images.shards import read_rows
 from tests.flows.conftest import Project, make_project, point_environment
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -85,3 +86,26 @@ def test_a_version_that_could_not_be_pushed_does_not_exist(project: Project):
 
 def tracked_md5_of(project: Project) -> str | None:
     return tracked_md5(Settings(), "tiny")
+
+
+def test_saying_something_else_of_a_source_builds_the_dataset_anew(project: Project):
+    first = dataset(project.config)
+    (project.images / "digit-0" / "000.png").unlink()
+    project.edit("dataset", sources=[{"path": "inbox", "domain": "digit"}])
+    described = dataset(project.config)
+    assert described.num_train + described.num_evaluation == first.num_train + first.num_evaluation - 1
+    rows = read_rows(project.root / "data" / "tiny", ["domain"])
+    assert {row["domain"] for row in rows} == {"digit"}
+
+
+def test_another_source_joins_what_is_there(project: Project):
+    project.edit("dataset", sources=[{"path": "inbox", "domain": "digit"}])
+    dataset(project.config)
+    (project.images / "digit-0" / "000.png").unlink()
+    for number in range(12):
+        (project.root / "inbox" / "more" / "x").mkdir(parents=True, exist_ok=True)
+        Image.new("L", (8, 8), 20 * number).save(project.root / "inbox" / "more" / "x" / f"{number}.png")
+    (project.root / "inbox" / "more").rename(project.root / "more")
+    project.edit("dataset", sources=[{"path": "inbox", "domain": "digit"}, {"path": "more", "domain": "grey"}])
+    grown = dataset(project.config)
+    assert grown.num_train + grown.num_evaluation == 90 + 12, "the image that vanished from the inbox is kept"

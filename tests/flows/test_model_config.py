@@ -11,7 +11,7 @@ from gan_models.config import ConfigError
 from gan_models.evaluation.registry import METRICS
 from tests.flows.conftest import ROOT, TINY
 
-SHIPPED = sorted((ROOT / "configs").glob("*.yaml"))
+SHIPPED = sorted((ROOT / "configs").rglob("*.yaml"))
 
 
 def changed(path: str, value: Any) -> dict[str, Any]:
@@ -142,12 +142,30 @@ def test_a_folder_in_place_of_the_file_is_refused(tmp_path: Path):
         read_model_config(tmp_path)
 
 
-@pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.stem)
-def test_a_shipped_config_is_valid_and_named_like_its_file(file: Path):
-    assert read_model_config(file).name == file.stem
+def short(file: Path) -> str:
+    return str(file.relative_to(ROOT / "configs"))
 
 
-@pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", SHIPPED, ids=short)
+def test_a_shipped_config_is_valid(file: Path):
+    config = read_model_config(file)
+    if file.parent.name == "configs":
+        assert config.name == file.stem
+
+
+def test_shipped_configs_do_not_share_the_name_of_a_model():
+    names = [read_model_config(file).name for file in SHIPPED]
+    assert sorted(names) == sorted(set(names))
+
+
+def test_shipped_configs_that_share_a_dataset_agree_on_what_is_in_it():
+    datasets: dict[str, Any] = {}
+    for file in SHIPPED:
+        dataset = read_model_config(file).dataset
+        assert datasets.setdefault(dataset.name, dataset) == dataset, short(file)
+
+
+@pytest.mark.parametrize("file", SHIPPED, ids=short)
 def test_the_rules_of_a_shipped_config_are_about_metrics_that_are_measured(file: Path):
     config = read_model_config(file)
     slices = {degradation.name for degradation in config.evaluate.degradations}
@@ -157,3 +175,33 @@ def test_the_rules_of_a_shipped_config_are_about_metrics_that_are_measured(file:
         assert set(of_slice) <= slices, rule
         if rule.against_champion:
             assert METRICS[name].higher_is_better is not None, f"{rule}: the metric has no better direction"
+
+
+def test_a_source_is_a_path_or_a_mapping_that_says_more(tmp_path: Path):
+    said = {"path": "builtin:digits", "domain": "photo", "labels": "file", "split_by": "tile"}
+    content = changed("dataset.sources", ["inbox", said])
+    content["dataset"]["tile"] = 8
+    plain, described = read(tmp_path, content).dataset.sources
+    assert (plain.path, plain.domain, plain.labels, plain.split_by) == ("inbox", None, "folder", "image")
+    assert described.domain == "photo"
+    assert [source.model_dump() for source in (plain, described)] == ["inbox", said]
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ({"path": "inbox", "domian": "photo"}, "did you mean 'domain'?"),
+        ({"path": "inbox", "labels": "files"}, "'dataset.sources.0.labels': Input should be 'folder' or 'file'"),
+        ({"path": "inbox", "domain": "Van Gogh"}, "'van-gogh' would do"),
+        ({"path": "inbox", "split_by": "tile"}, "the dataset has no 'tile'"),
+        ({"domain": "photo"}, "'dataset.sources.0.path': Field required"),
+        (7, "'dataset.sources.0'"),
+    ],
+)
+def test_a_source_that_cannot_be_used_is_refused(tmp_path: Path, source: Any, says: str):
+    assert says in refusal(tmp_path, changed("dataset.sources", [source]))
+
+
+def test_a_source_named_twice_is_refused(tmp_path: Path):
+    sources = [{"path": "inbox", "domain": "photo"}, {"path": "inbox", "domain": "painting"}]
+    assert "'inbox' is named twice" in refusal(tmp_path, changed("dataset.sources", sources))

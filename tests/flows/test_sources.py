@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from flows.model_config import SourceConfig
 from flows.sources import SourceError, open_source
 from gan_models.images.decoding import UnreadableImageError, decode
 
@@ -135,3 +136,17 @@ def test_an_empty_folder_and_a_file_are_refused(tmp_path):
     (tmp_path / "one.png").write_bytes(b"")
     with pytest.raises(SourceError, match=r"'one.png' is a file; name the folder"):
         open_source("one.png", tmp_path)
+
+
+def test_what_a_config_says_of_a_source_is_in_its_items_and_its_fingerprint(tmp_path):
+    put(tmp_path / "images/cat/1.png")
+    plain = open_source("images", tmp_path)
+    by_file = open_source(SourceConfig(path="images", labels="file"), tmp_path)
+    described = open_source(SourceConfig(path="images", domain="painting", split_by="tile"), tmp_path)
+    (item,) = by_file.items()
+    assert (item.path, item.label, item.domain, item.split_by) == ("cat/1.png", "1", None, "image")
+    (item,) = described.items()
+    assert (item.path, item.label, item.domain, item.split_by) == ("cat/1.png", "cat", "painting", "tile")
+    assert (item.source, described.spec, described.num_items) == ("images", "images", 1)
+    assert len({source.fingerprint() for source in (plain, by_file, described)}) == 3
+    assert open_source(SourceConfig(path="images"), tmp_path).fingerprint() == plain.fingerprint()

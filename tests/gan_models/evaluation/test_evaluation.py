@@ -104,6 +104,7 @@ def test_a_generator_gets_its_metrics_and_pictures(drawn):
 def test_a_restorer_gets_a_slice_per_degradation(restored):
     keys = load_evaluation(restored)[0].by_key()
     everywhere = ["psnr", "psnr_gain", "ssim", "ssim_gain", "fd_efficientnet_lite0", "diversity"]
+    everywhere += ["psnr_gain_classical", "ssim_gain_classical"]
     holes = ["psnr_hole", "psnr_hole_gain_nearest", "psnr_hole_gain_mean_colour"]
     expected = [f"{name}/{metric}" for name in ("denoise_25", "inpaint") for metric in everywhere]
     assert set(keys) == {*expected, *(f"inpaint/{metric}" for metric in holes)}

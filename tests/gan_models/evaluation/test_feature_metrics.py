@@ -5,8 +5,8 @@ import pytest
 from scipy.spatial.distance import cdist, pdist
 from sklearn.datasets import load_digits
 
+from gan_models.evaluation.classical import fill_with_mean_colour, fill_with_nearest
 from gan_models.evaluation.errors import InsufficientDataError, NonFiniteError
-from gan_models.evaluation.fills import fill_with_mean_colour, fill_with_nearest
 from gan_models.evaluation.metrics.diversity import diversity
 from gan_models.evaluation.metrics.label_accuracy import classes_present, label_accuracy, train_judge
 from gan_models.evaluation.metrics.nearest_training import nearest_training

@@ -3,10 +3,30 @@
 import pytest
 import torch
 
-from gan_models.config import Denoise, Inpaint
+from gan_models.config import Deblur, Denoise, Inpaint, SuperResolution, Watermark
 from gan_models.images.augmentation import diff_augment, random_flips, random_windows
-from gan_models.images.degradations import degrade
+from gan_models.images.degradations import degrade, degrade_seeded, image_seeds
+from gan_models.images.degradations.blur import blur_kernels
+from gan_models.images.degradations.noise import noise_levels
 from gan_models.images.randomness import random_for, seed_of
+
+EVERY = [
+    Denoise(),
+    Denoise(noise="poisson"),
+    Inpaint(),
+    Deblur(),
+    SuperResolution(factor=2),
+    SuperResolution(factor=4),
+    SuperResolution(factor=2, chain="real"),
+    Watermark(),
+]
+
+
+def photo_like(num: int, channels: int = 3, side: int = 32) -> torch.Tensor:
+    """Smooth colours with edges, Float [num, channels, side, side] in [-1, 1], on the 256 values of 8 bits."""
+    coarse = torch.rand(num, channels, 6, 6, generator=torch.Generator().manual_seed(0))
+    smooth = torch.nn.functional.interpolate(coarse, size=(side, side), mode="nearest")
+    return (smooth * 255).round() / 127.5 - 1
 
 
 def test_noise_has_the_sigma_that_was_asked_for_and_no_mask() -> None:
@@ -23,9 +43,87 @@ def test_sigmas_vary_between_their_bounds() -> None:
     assert sigmas.min() < 12 < 40 < sigmas.max() < 55
 
 
-def test_degraded_images_stay_within_what_an_8_bit_image_holds() -> None:
-    degraded = degrade(torch.ones(2, 1, 16, 16), Denoise(sigma_min=50, sigma_max=50), random_for(0))
-    assert degraded.images.abs().max() <= 1
+@pytest.mark.parametrize("sigma", [10, 40])
+def test_photon_noise_grows_with_the_light_and_has_the_sigma_at_mid_grey(sigma) -> None:
+    degradation = Denoise(noise="poisson", sigma_min=sigma, sigma_max=sigma)
+    deviation = {
+        level: degrade(torch.full((8, 3, 32, 32), level), degradation, random_for(0)).images.std() * 127.5
+        for level in (-0.8, 0.0)
+    }
+    assert deviation[0.0].item() == pytest.approx(sigma, rel=0.05)
+    assert deviation[-0.8] < 0.6 * deviation[0.0]
+
+
+def test_the_sigmas_that_are_told_are_those_of_the_noise() -> None:
+    images, degradation = torch.zeros(4, 3, 64, 64), Denoise(sigma_min=5, sigma_max=50)
+    seeds = image_seeds(4, random_for(0))
+    found = degrade_seeded(images, degradation, seeds).images.flatten(1).std(dim=1) * 127.5
+    assert found.tolist() == pytest.approx(noise_levels(degradation, seeds), rel=0.05)
+
+
+@pytest.mark.parametrize("degradation", [d for d in EVERY if not isinstance(d, Inpaint)])
+def test_degraded_images_are_what_8_bits_hold_and_differ_from_the_originals(degradation) -> None:
+    for images in (photo_like(4), torch.ones(4, 3, 32, 32)):
+        degraded = degrade(images, degradation, random_for(0))
+        assert degraded.images.abs().max() <= 1
+        levels = (degraded.images + 1) * 127.5
+        torch.testing.assert_close(levels, levels.round(), atol=1e-4, rtol=0)
+        assert not degraded.mask.any()
+    assert (degrade(photo_like(4), degradation, random_for(0)).images - photo_like(4)).flatten(1).abs().amax(
+        1
+    ).min() > 0
+
+
+@pytest.mark.parametrize("degradation", EVERY)
+def test_grey_images_of_any_shape_are_degraded_too(degradation) -> None:
+    degraded = degrade(photo_like(2, channels=1)[..., :24], degradation, random_for(0))
+    assert degraded.images.shape == (2, 1, 32, 24)
+    assert degraded.mask.shape == (2, 1, 32, 24)
+
+
+@pytest.mark.parametrize("kernel", ["isotropic", "anisotropic", "motion"])
+def test_kernels_have_the_deviation_that_was_asked_for_along_their_longest_axis(kernel) -> None:
+    kernels = blur_kernels(Deblur(kernel=kernel, sigma_min=2, sigma_max=2), range(20), side=64)
+    steps = torch.arange(kernels.shape[1]) - kernels.shape[1] // 2.0
+    longest = []
+    for one in kernels:
+        rows, columns = one.sum(1), one.sum(0)
+        assert one.sum().item() == pytest.approx(1)
+        covariance = (steps[:, None] * steps * one).sum()
+        spread = torch.tensor([[(steps**2 * rows).sum(), covariance], [covariance, (steps**2 * columns).sum()]])
+        longest.append(torch.linalg.eigvalsh(spread)[1].sqrt().item())
+    # A path that bends is no longer than a straight one, and so less spread.
+    assert max(longest) == pytest.approx(2, abs=0.1)
+    assert min(longest) > (1.2 if kernel == "motion" else 1.9)
+
+
+def test_kernels_grow_with_the_image() -> None:
+    degradation = Deblur(kernel="isotropic", sigma_min=1, sigma_max=1)
+    small, large = (blur_kernels(degradation, [0], side)[0] for side in (64, 128))
+    assert large.max().item() == pytest.approx(small.max().item() / 4, rel=0.1)
+
+
+def test_a_flat_image_stays_flat_under_any_kernel() -> None:
+    flat = torch.full((6, 3, 32, 32), 0.2)
+    degraded = degrade(flat, Deblur(noise=0), random_for(0)).images
+    assert (degraded - 0.2).abs().max() < 1 / 127.5
+
+
+def test_a_small_file_lies_behind_low_resolution() -> None:
+    images = torch.rand(2, 3, 32, 32) * 2 - 1
+    degraded = degrade(images, SuperResolution(factor=4), random_for(0)).images
+    # Sixteen pixels of noise became one: of their variance, about a sixteenth is left.
+    assert degraded.var() < images.var() / 8
+    assert degraded.mean().item() == pytest.approx(images.mean().item(), abs=0.02)
+
+
+def test_a_watermark_covers_a_part_and_no_more_than_its_opacity() -> None:
+    images = torch.zeros(60, 3, 64, 64)
+    degraded = degrade(images, Watermark(opacity_min=0.4, opacity_max=0.4), random_for(0)).images
+    changed = (degraded != degraded[:, :, :1, :1]).any(1).flatten(1).float().mean(1)
+    assert degraded.abs().max() <= 0.4 + 1 / 127.5
+    assert 0.02 < changed.mean() < 0.6
+    assert len({image.numpy().tobytes() for image in degraded}) == 60
 
 
 @pytest.mark.parametrize("size", [(32, 32), (64, 64), (48, 96)])
@@ -51,7 +149,7 @@ def test_about_half_of_the_holes_are_boxes() -> None:
     assert boxes == pytest.approx(0.5, abs=0.12)
 
 
-@pytest.mark.parametrize("degradation", [Denoise(), Inpaint()])
+@pytest.mark.parametrize("degradation", EVERY)
 def test_an_image_is_degraded_the_same_way_in_any_batch(degradation) -> None:
     images = torch.rand(7, 3, 16, 16)
     together = degrade(images, degradation, random_for(4))

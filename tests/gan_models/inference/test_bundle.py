@@ -113,6 +113,23 @@ def test_restored_images_do_not_depend_on_the_batch_size(restoring: Path) -> Non
     assert difference.abs().max() <= 1
 
 
+@pytest.mark.parametrize("scale", [2, 4])
+def test_small_images_come_back_enlarged_as_their_enlargements_are_restored(restoring: Path, scale) -> None:
+    bundle, small = load_bundle(restoring), torch.randint(256, (2, 3, 9, 11), dtype=torch.uint8)
+    large = restore(bundle, small, None, scale=scale)
+    assert large.shape == (2, 3, 9 * scale, 11 * scale)
+    size = (9 * scale, 11 * scale)
+    bicubic = torch.nn.functional.interpolate(small.float(), size=size, mode="bicubic").clamp(0, 255).round()
+    difference = restore(bundle, bicubic.to(torch.uint8), None).int() - large.int()
+    assert difference.float().abs().mean() < 0.5
+
+
+def test_holes_are_not_filled_and_enlarged_at_once(restoring: Path) -> None:
+    images, mask = torch.zeros(1, 3, 16, 16, dtype=torch.uint8), torch.ones(1, 1, 16, 16, dtype=torch.bool)
+    with pytest.raises(ValueError, match="fill the holes first"):
+        restore(load_bundle(restoring), images, mask, scale=2)
+
+
 @pytest.mark.parametrize("shape", [(1, 1, 16, 16), (1, 3, 7, 16), (3, 16, 16)])
 def test_images_that_do_not_fit_are_refused(restoring: Path, shape) -> None:
     with pytest.raises(ValueError, match="images should be uint8"):

@@ -6,22 +6,79 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import yaml
 from PIL import Image
 
-from gan_models.config import TrainConfig
+from gan_models.config import TrainConfig, domains_of, recipe_config
 from gan_models.images.image_set import ImageSet, TrainingData
 from gan_models.images.shards import ImageRecord, write_shards
+from gan_models.recipes import task_of
 
 DCGAN: dict[str, Any] = {"name": "dcgan", "width": 4, "latent_dim": 8, "learning_rate": 0.001}
+WGAN_GP: dict[str, Any] = {"name": "wgan_gp", "width": 4, "latent_dim": 8, "discriminator_steps": 2}
+R3GAN: dict[str, Any] = {"name": "r3gan", "width": 8, "finest_width": 4, "latent_dim": 8, "gamma": 1.0}
+VAE: dict[str, Any] = {"name": "vae", "width": 4, "latent_dim": 8}
+PIX2PIX: dict[str, Any] = {
+    "name": "pix2pix",
+    "width": 4,
+    "num_stages": 3,
+    "discriminator_width": 4,
+    "discriminator_stages": 1,
+}
+CYCLEGAN: dict[str, Any] = {
+    "name": "cyclegan",
+    "width": 4,
+    "blocks": 1,
+    "discriminator_width": 4,
+    "discriminator_stages": 1,
+    "pool_size": 16,
+}
+CUT: dict[str, Any] = {
+    "name": "cut",
+    "width": 4,
+    "blocks": 2,
+    "discriminator_width": 4,
+    "discriminator_stages": 1,
+    "num_patches": 8,
+    "head_width": 8,
+}
 RESTORE: dict[str, Any] = {"name": "restore", "width": 4, "blocks": [1, 1], "adversarial_from": 0.5}
+EVERY_DEGRADATION: list[dict[str, Any]] = [
+    {"kind": "denoise"},
+    {"kind": "denoise", "noise": "poisson"},
+    {"kind": "inpaint"},
+    {"kind": "deblur"},
+    {"kind": "super_resolution", "factor": 2, "chain": "real"},
+    {"kind": "watermark"},
+]
+
+# Every recipe has one here at least, tiny: they are all stopped and resumed, and trained by two processes.
+RECIPES: dict[str, dict[str, Any]] = {
+    "dcgan": DCGAN,
+    "dcgan with batch norm": {**DCGAN, "discriminator_norm": "batch", "r1_gamma": 0},
+    "dcgan with adaptive augmentation": {**DCGAN, "augment": "adaptive", "augment_images": 200, "r2_gamma": 1.0},
+    "wgan_gp": WGAN_GP,
+    "r3gan": {**R3GAN, "augment_probability": 0.5, "penalty_every": 2},
+    "vae": VAE,
+    "pix2pix": PIX2PIX,
+    "cyclegan": CYCLEGAN,
+    "cut": CUT,
+    "fastcut": {**CUT, "fast": True},
+    "restore": RESTORE,
+    "restore with every degradation": {**RESTORE, "degradations": EVERY_DEGRADATION, "shares": [2, 1, 1, 1, 1, 1]},
+}
+
+
+def task_and_target(recipe: dict[str, Any]) -> tuple[str, str | None]:
+    """What models of `recipe` do, and the domain that they turn images into."""
+    config = recipe_config(recipe)
+    return task_of(config), domains_of(config)[1]
 
 
 def train_section(recipe: dict[str, Any], **changes: Any) -> dict[str, Any]:
     """A `train` section for 16x16 images that trains in about a second on a CPU."""
-    grey = recipe["name"] == "dcgan"
+    grey = task_and_target(recipe)[0] == "generate"
     section = {
         "image": {"size": 16, "channels": 1 if grey else 3, "fit": "resize" if grey else "crop"},
         "recipe": recipe,
@@ -41,25 +98,45 @@ def train_config(recipe: dict[str, Any], **changes: Any) -> TrainConfig:
 
 
 def image_set(recipe: dict[str, Any], num: int = 20) -> ImageSet:
-    """Blobs, one shade per label for generators, and coloured ones on larger tiles for editing models."""
-    random = torch.Generator().manual_seed(0)
-    if recipe["name"] == "dcgan":
+    """Blobs, one shade per label for generators, and coloured ones on larger tiles for all that edits images."""
+    if task_and_target(recipe)[0] == "generate":
+        random = torch.Generator().manual_seed(0)
         labels = torch.arange(num) % 2
         images = 60 + 120 * labels.view(-1, 1, 1, 1) + torch.randint(40, (num, 1, 16, 16), generator=random)
         return ImageSet(images.to(torch.uint8), labels, ("dark", "light"), ("",) * num, ("",) * num, "blobs")
-    coarse = torch.rand(num, 3, 3, 3, generator=random)
-    images = torch.nn.functional.interpolate(coarse, size=(24, 24), mode="bilinear") * 255
-    return ImageSet(images.to(torch.uint8), None, (), ("",) * num, ("",) * num, "tiles")
+    return ImageSet(_tiles(num, seed=0), None, (), ("",) * num, ("",) * num, "tiles")
 
 
 def training_data(recipe: dict[str, Any], num: int = 20) -> TrainingData:
-    """`image_set` as what a recipe trains on."""
-    return TrainingData(image_set(recipe, num))
+    """`image_set` as what a recipe trains on, and as many labelled targets where it turns images into others."""
+    if task_and_target(recipe)[1] is None:
+        return TrainingData(image_set(recipe, num))
+    labels = torch.arange(num) % 2
+    targets = ImageSet(_tiles(num, seed=1), labels, ("cafe", "iris"), ("",) * num, ("",) * num, "paintings")
+    return TrainingData(image_set(recipe, num), targets)
+
+
+def _tiles(num: int, seed: int) -> torch.Tensor:
+    coarse = torch.rand(num, 3, 3, 3, generator=torch.Generator().manual_seed(seed))
+    return (torch.nn.functional.interpolate(coarse, size=(24, 24), mode="bilinear") * 255).to(torch.uint8)
 
 
 def write_run(directory: Path, section: dict[str, Any]) -> list[str]:
     """A dataset and a config under `directory`; returns the command that trains on them into `directory / "run"`."""
-    images = image_set(section["recipe"])
+    data = training_data(section["recipe"])
+    source, target = domains_of(recipe_config(section["recipe"]))
+    records = _records(data.images, source)
+    if data.targets:
+        records += _records(data.targets, target)
+    write_shards(records, directory / "data")
+    (directory / "config.yaml").write_text(yaml.safe_dump({"train": section}))
+    return [
+        *(sys.executable, "-m", "gan_models.training", "--config", str(directory / "config.yaml")),
+        *("--data", str(directory / "data"), "--out", str(directory / "run")),
+    ]
+
+
+def _records(images: ImageSet, domain: str | None) -> list[ImageRecord]:
     records = []
     for index, pixels in enumerate(images.images):
         content = io.BytesIO()
@@ -67,16 +144,12 @@ def write_run(directory: Path, section: dict[str, Any]) -> list[str]:
         Image.fromarray(array[..., 0] if array.shape[2] == 1 else array).save(content, "PNG")
         label = None if images.labels is None else images.label_names[int(images.labels[index])]
         split = "evaluation" if index % 5 == 0 else "train"
-        height, width = np.asarray(array).shape[:2]
+        height, width = array.shape[:2]
+        id_ = f"{index:02x}{'' if domain is None else domain.encode().hex()}".ljust(64, "0")
         records.append(
-            ImageRecord(content.getvalue(), f"{index}.png", f"{index:064x}", split, label, None, width, height, "test")
+            ImageRecord(content.getvalue(), f"{index}.png", id_, split, label, domain, width, height, "test")
         )
-    write_shards(records, directory / "data")
-    (directory / "config.yaml").write_text(yaml.safe_dump({"train": section}))
-    return [
-        *(sys.executable, "-m", "gan_models.training", "--config", str(directory / "config.yaml")),
-        *("--data", str(directory / "data"), "--out", str(directory / "run")),
-    ]
+    return records
 
 
 def finish(command: list[str]) -> subprocess.CompletedProcess[str]:

@@ -5,7 +5,10 @@ import json
 import os
 import pickle
 import resource
+import signal
+import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -127,34 +130,77 @@ def test_a_write_that_finds_no_space_is_named_and_the_previous_checkpoint_is_int
     assert not list(checkpoints.directory.glob("*.partial"))
 
 
-class Killed(BaseException):
-    """Stands for SIGKILL: nothing catches it, so no cleaning up is done."""
+def in_child(save: Callable[[], None], prepare: Callable[[], None]) -> int:
+    """Run `save` in a process of its own, which `prepare` has seen to the end of; returns how it ended."""
+    child = os.fork()
+    if child == 0:
+        prepare()
+        save()
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-@pytest.mark.parametrize("operation", ["fsync", "replace", "unlink"])
-@pytest.mark.parametrize("count", range(6))
-def test_killed_at_any_file_operation_of_a_save_a_whole_checkpoint_loads(
-    checkpoints: Checkpoints, monkeypatch, operation: str, count: int
-) -> None:
-    owner = os if operation == "fsync" else Path
-    original, calls = getattr(owner, operation), []
+def kill_at(count: int) -> Callable[[], None]:
+    """Makes this process kill itself at file operation number `count`: open, rename, remove or fsync."""
 
-    def killed_at_count(*arguments, **options):
-        calls.append(arguments)
-        if len(calls) > count:
-            raise Killed
-        return original(*arguments, **options)
+    def prepare() -> None:
+        left, fsync = [count], os.fsync
 
-    with monkeypatch.context() as patch:
-        patch.setattr(owner, operation, killed_at_count)
-        try:
-            checkpoints.save(30, state(3.0))
-        except Killed:
-            assert len(calls) == count + 1
+        def operation() -> None:
+            left[0] -= 1
+            if left[0] < 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        def counted_fsync(descriptor: int) -> None:
+            operation()
+            fsync(descriptor)
+
+        os.fsync = counted_fsync
+        sys.addaudithook(lambda event, _: operation() if event in ("open", "os.rename", "os.remove") else None)
+
+    return prepare
+
+
+def check_after_a_kill(checkpoints: Checkpoints) -> None:
     assert loaded_step(Checkpoints(checkpoints.directory, 2, IDENTITY)) in (20, 30)
     assert not list(checkpoints.directory.glob("*.partial"))
     stems = [{p.stem for p in checkpoints.directory.glob(f"*{suffix}")} for suffix in (".pt", ".json")]
     assert stems[0] == stems[1]
+
+
+def test_killed_at_any_file_operation_of_a_save_a_whole_checkpoint_loads(tmp_path: Path) -> None:
+    for count in range(100):
+        checkpoints = Checkpoints(tmp_path / str(count), keep=2, identity=IDENTITY)
+        checkpoints.save(10, state(1.0))
+        checkpoints.save(20, state(2.0))
+        new = state(3.0)
+        code = in_child(lambda: checkpoints.save(30, new), kill_at(count))  # noqa: B023
+        check_after_a_kill(checkpoints)
+        if code == 0:
+            break
+        assert code == -signal.SIGKILL
+    assert count >= 12  # open, fsync, rename, open, fsync for the data and the manifest each, and two removals
+    assert loaded_step(checkpoints) == 30
+
+
+@pytest.mark.parametrize("written", [1, 100, 1000])
+def test_killed_in_the_middle_of_a_write_the_checkpoint_before_loads(checkpoints: Checkpoints, written: int) -> None:
+    def prepare() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # the kernel kills who writes more than that
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (written, written))
+
+    new = state(3.0)
+    assert in_child(lambda: checkpoints.save(30, new), prepare) == -signal.SIGXFSZ
+    assert loaded_step(checkpoints) == 20
+    check_after_a_kill(checkpoints)
+
+
+def test_one_that_is_discarded_is_gone_unless_it_is_the_last(checkpoints: Checkpoints) -> None:
+    checkpoints.discard(20)
+    assert checkpoints.latest_step() == loaded_step(checkpoints) == 10
+    checkpoints.discard(10)
+    assert loaded_step(checkpoints) == 10
 
 
 def test_checkpoints_of_another_config_are_refused_naming_what_differs(checkpoints: Checkpoints) -> None:

@@ -16,6 +16,11 @@ def arguments(directory: Path, section: dict[str, object]) -> list[str]:
     return write_run(directory, section)[3:]
 
 
+def change_config(directory: Path, **changes: object) -> None:
+    path = directory / "config.yaml"
+    path.write_text(yaml.safe_dump({"train": {**yaml.safe_load(path.read_text())["train"], **changes}}))
+
+
 def error_of(capsys: pytest.CaptureFixture[str]) -> str:
     errors = capsys.readouterr().err
     assert errors.startswith("error: ")
@@ -46,13 +51,16 @@ def test_steps_on_the_command_line_win(tmp_path: Path) -> None:
 
 
 def test_an_unknown_key_is_answered_with_the_nearest_one(tmp_path: Path, capsys) -> None:
-    section = train_section({**DCGAN, "wdith": 8})
-    assert main(arguments(tmp_path, section)) == 2
+    command = arguments(tmp_path, train_section(DCGAN))
+    change_config(tmp_path, recipe={**DCGAN, "wdith": 8})
+    assert main(command) == 2
     assert "did you mean 'width'?" in error_of(capsys)
 
 
 def test_an_unknown_recipe_is_answered_with_the_nearest_one(tmp_path: Path, capsys) -> None:
-    assert main(arguments(tmp_path, {**train_section(DCGAN), "recipe": {"name": "dcgna"}})) == 2
+    command = arguments(tmp_path, train_section(DCGAN))
+    change_config(tmp_path, recipe={"name": "dcgna"})
+    assert main(command) == 2
     assert "did you mean 'dcgan'?" in error_of(capsys)
 
 

@@ -1,60 +1,24 @@
-"""What an editing model undoes: noise and holes, made on the device that the images are on."""
+"""Holes: boxes and brush strokes."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from gan_models.config import Degradation, Denoise, Inpaint
-from gan_models.images.randomness import Random
+from gan_models.config import Inpaint
 
 MAX_STROKES = 5
 STROKE_CORNERS = 4
 HOLE_NUMBERS = 8 + MAX_STROKES * (3 + 2 * STROKE_CORNERS)  # random numbers that describe one image's hole
 
 
-class Degraded(NamedTuple):
-    """Images, Float [N, C, H, W] in [-1, 1], and their holes, Float [N, 1, H, W], 1 where a pixel is missing."""
-
-    images: Tensor
-    mask: Tensor
-
-
-def degrade(images: Tensor, degradation: Degradation, random: Random) -> Degraded:
-    """Degrade each image at random.
-
-    Each image gets a seed of its own from `random`, in order, so that on a CPU the result for an image
-    does not depend on how the images were batched. The result can be held by 8-bit images: it stays in [-1, 1].
-
-    Args:
-        images: Float [N, C, H, W] in [-1, 1].
-        degradation: a section of the config.
-        random: on any device; only the images' seeds are drawn from it.
-
-    Returns:
-        Missing pixels are 0 (mid grey). Noise leaves the mask empty.
-    """
-    seeds = random.integers(len(images), 2**62).tolist()
+def holes(degradation: Inpaint, seeds: Sequence[int], images: Tensor) -> Tensor:
+    """Masks for images [N, C, H, W], of their dtype and on their device: [N, 1, H, W], 1 where a pixel is missing."""
     own = torch.Generator(images.device)
-    if isinstance(degradation, Denoise):
-        return _with_noise(images, degradation, seeds, own)
     numbers = torch.stack(
         [torch.rand(HOLE_NUMBERS, generator=own.manual_seed(seed), device=images.device) for seed in seeds]
     )
-    mask = _holes(numbers, degradation, images.shape[-2], images.shape[-1]).to(images.dtype)
-    return Degraded(images * (1 - mask), mask)
-
-
-def _with_noise(images: Tensor, degradation: Denoise, seeds: list[int], own: torch.Generator) -> Degraded:
-    low, high = degradation.sigma_min, degradation.sigma_max
-    noise = []
-    for seed in seeds:
-        own.manual_seed(seed)
-        sigma = low + (high - low) * torch.rand(1, generator=own, device=images.device)
-        unit = torch.randn(images.shape[1:], generator=own, device=images.device)
-        noise.append(unit * sigma / 127.5)  # sigma is on the 0-255 scale, images on [-1, 1]
-    degraded = (images + torch.stack(noise)).clamp(-1, 1)
-    return Degraded(degraded, images.new_zeros(len(images), 1, *images.shape[-2:]))
+    return _holes(numbers, degradation, images.shape[-2], images.shape[-1]).to(images.dtype)
 
 
 def _holes(numbers: Tensor, degradation: Inpaint, height: int, width: int) -> Tensor:

@@ -1,0 +1,47 @@
+"""What every source of images is: a name, a fingerprint, and files that are read when they are asked for."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+
+class SourceError(ValueError):
+    """A source that cannot be opened; the message says why and what to write instead."""
+
+
+@dataclass(frozen=True)
+class SourceItem:
+    """One file of a source.
+
+    path: its name within the source
+    read: its bytes; raises UnreadableImageError where they cannot be had
+    label: what the source says it shows, if anything
+    source: the source's own name, as it stands in the config
+    domain: the kind of image it is, for recipes that turn those of one domain into those of another
+    split_by: whether its tiles, where it is cut into tiles, share one split
+    """
+
+    path: str
+    read: Callable[[], bytes]
+    label: str | None
+    source: str
+    domain: str | None = None
+    split_by: Literal["image", "tile"] = "image"
+
+
+class Source(Protocol):
+    """A place that images come from. `num_items`: how many files it holds, readable or not."""
+
+    @property
+    def spec(self) -> str: ...
+
+    @property
+    def num_items(self) -> int: ...
+
+    def fingerprint(self) -> str:
+        """SHA-256 that changes whenever what `items` yields changes."""
+        ...
+
+    def items(self) -> Iterator[SourceItem]:
+        """The files, sorted by path."""
+        ...

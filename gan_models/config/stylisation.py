@@ -1,0 +1,39 @@
+"""The section of the recipe that repaints photographs in the styles of paintings."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from gan_models.config.recipe import RecipeSection
+
+
+class StyleBankConfig(RecipeSection):
+    """One network for every label of the target domain as a style, and for styles that it has never seen.
+
+    Weights that are 0 leave their term out, and with `adversarial_weight` the discriminator too.
+    """
+
+    name: Literal["style_bank"] = "style_bank"
+    source_domain: str = "photo"
+    target_domain: str = "painting"
+    encoder: Literal["efficientnet_lite0", "vgg19"] = Field(
+        "efficientnet_lite0", description="the frozen network; vgg19 needs torchvision's weights on disk"
+    )
+    width: int = Field(16, ge=4, description="channels of the decoder at full resolution")
+    discriminator_width: int = Field(24, ge=4)
+    learning_rate: float = Field(1e-3, gt=0)
+    betas: tuple[float, float] = (0.5, 0.99)
+    schedule: Literal["constant", "linear", "cosine"] = "cosine"
+    content_weight: float = Field(1.0, ge=0)
+    style_weight: float = Field(10.0, ge=0)
+    identity_weight: float = Field(1.0, ge=0)
+    bank_weight: float = Field(1.0, ge=0, description="of learned styles being the mean statistics of their paintings")
+    total_variation_weight: float = Field(1e-5, ge=0)
+    adversarial_weight: float = Field(0.5, ge=0)
+    r1_gamma: float = Field(1.0, ge=0)
+    r1_every: int = Field(4, ge=1, description="steps between penalties, each with that many times the weight")
+
+    @property
+    def size_multiple(self) -> int:
+        """Sides of images are multiples of it: that of the coarsest features which are transformed."""
+        return 8

@@ -1,0 +1,152 @@
+"""The evaluation of a pix2pix model: what it makes of sketches or photographs, beside two ways of doing nothing."""
+
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gan_models.config import EvaluateConfig, Pix2PixConfig
+from gan_models.evaluation.extractor import Extractor
+from gan_models.evaluation.feature_cache import FeatureCache
+from gan_models.evaluation.intervals import Array, mean_of
+from gan_models.evaluation.measurements import Measurements, Progress, require
+from gan_models.evaluation.metrics.diversity import diversity
+from gan_models.evaluation.metrics.frechet_distance import RealFeatures, frechet_distance
+from gan_models.evaluation.metrics.iou import mean_iou
+from gan_models.evaluation.metrics.psnr import psnr
+from gan_models.evaluation.metrics.ssim import ssim
+from gan_models.evaluation.pictures import NamedPicture, Row
+from gan_models.evaluation.translation_pictures import draw_translated
+from gan_models.images.conditions import NUM_SEGMENTS, condition, luminance, tones_of
+from gan_models.images.image_set import load_split, windows
+from gan_models.inference.bundle import Bundle
+from gan_models.inference.translate import translate
+from gan_models.recipes.base import to_float, to_uint8
+
+STEPS = ("reading the images", "translating", "measuring", "pictures")
+
+
+class Case(NamedTuple):
+    """Inputs, what they should become, what the model made of them, and the constant answer: uint8 [N, C, S, S]."""
+
+    inputs: Tensor
+    targets: Tensor
+    outputs: Tensor
+    mean: Tensor
+
+
+def evaluate_paired_translator(
+    bundle: Bundle,
+    data: Path,
+    config: EvaluateConfig,
+    extractor: Extractor,
+    cache: FeatureCache,
+    progress: Progress,
+) -> tuple[Measurements, list[NamedPicture]]:
+    """Make pairs of windows of the evaluation images, at most `config.num_images`, and translate one side.
+
+    Raises:
+        InsufficientDataError, NonFiniteError, DataError: see each.
+    """
+    recipe, size = cast(Pix2PixConfig, bundle.recipe), bundle.image.size
+    progress("reading the images")
+    evaluation, training = load_split(data, "evaluation", bundle.image), load_split(data, "train", bundle.image)
+    originals = windows(evaluation.images, size)
+    chosen = np.linspace(0, len(originals) - 1, min(len(originals), config.num_images)).astype(np.int64)
+    originals = originals[chosen].contiguous()
+    require("windows of evaluation images", len(originals))
+    inputs, targets = (to_uint8(condition(to_float(originals), kind)) for kind in (recipe.input, recipe.target))
+
+    progress("translating")
+    outputs = translate(bundle, inputs, batch_size=config.batch_size)
+    progress("measuring")
+    known = to_uint8(condition(to_float(windows(training.images, size)), recipe.target))
+    image = bundle.image
+    measured = Measurements(
+        extractor,
+        seed=config.seed,
+        split_digest=evaluation.digest,
+        training_digest=training.digest,
+        image=f"{image.size}x{image.size}x{image.channels} {image.fit}",
+        degradation={"input": recipe.input, "target": recipe.target},
+    )
+    if recipe.target == "segmentation":
+        score = _add_overlaps(measured, Case(inputs, targets, outputs, _most_frequent(known).expand_as(targets)))
+        unit, below = "", "Below each: its mean intersection over union."
+    else:
+        mean = known.double().mean(dim=0, keepdim=True).round().to(torch.uint8)
+        score = _add_similarities(measured, Case(inputs, targets, outputs, mean.expand_as(targets)))
+        _add_distances(measured, inputs, targets, outputs, extractor, cache, config.batch_size)
+        unit, below = " dB", "Below each: its PSNR."
+    progress("pictures")
+    rows = [Row(inputs, recipe.input), Row(outputs, "output"), Row(targets, "target")]
+    return measured, draw_translated(f"{recipe.input}_to_{recipe.target}", rows, score, unit, below)
+
+
+def _add_similarities(measured: Measurements, case: Case) -> Array:
+    """PSNR and SSIM against the input itself and against the mean training image. Returns the PSNR, dB [N]."""
+    arrays = [images.numpy() for images in case]
+    scores = {
+        "psnr": tuple(psnr(arrays[which], arrays[1]) for which in (2, 0, 3)),
+        "ssim": tuple(ssim(images, case.targets) for images in (case.outputs, case.inputs, case.mean)),
+    }
+    for name, (own, identity, mean) in scores.items():
+        _add_with_gains(measured, name, own, identity, mean, "the mean training image")
+    return scores["psnr"][0]
+
+
+def _add_overlaps(measured: Measurements, case: Case) -> Array:
+    """Mean IoU against fixed thresholds on the input's luminance, and against one segmentation for all. Returns it."""
+    targets = tones_of(to_float(case.targets)).numpy()
+    fixed = (luminance(to_float(case.inputs))[:, 0] * NUM_SEGMENTS).long().clamp(max=NUM_SEGMENTS - 1)
+    own, identity, mean = (
+        mean_iou(tones.numpy(), targets, NUM_SEGMENTS)
+        for tones in (tones_of(to_float(case.outputs)), fixed, tones_of(to_float(case.mean)))
+    )
+    _add_with_gains(measured, "iou", own, identity, mean, "the most frequent tone of each pixel")
+    return own
+
+
+def _add_with_gains(
+    measured: Measurements, name: str, own: Array, identity: Array, mean: Array, mean_name: str
+) -> None:
+    baseline = max((float(identity.mean()), "the input itself"), (float(mean.mean()), mean_name))  # the better one
+    measured.add(name, mean_of(own), baseline=baseline[0], baseline_name=baseline[1])
+    measured.add(f"{name}_gain_identity", mean_of(own - identity))
+    measured.add(f"{name}_gain_mean", mean_of(own - mean))
+
+
+def _add_distances(
+    measured: Measurements,
+    inputs: Tensor,
+    targets: Tensor,
+    outputs: Tensor,
+    extractor: Extractor,
+    cache: FeatureCache,
+    batch_size: int,
+) -> None:
+    target_features = cache.features(targets, batch_size)
+    features, input_features = (extractor.features(images, batch_size) for images in (outputs, inputs))
+    against = RealFeatures(target_features)
+    measured.add_frechet(
+        frechet_distance(features, against),
+        num_real=len(targets),
+        baseline=frechet_distance(input_features, against).value,
+        baseline_name="the input itself",
+    )
+    measured.add_distance(
+        "diversity",
+        diversity(features),
+        baseline=diversity(target_features).value,
+        baseline_name="original images",
+    )
+
+
+def _most_frequent(known: Tensor) -> Tensor:
+    """The tone that most segmentations, uint8 [N, C, S, S], have at each pixel, as one of them, uint8 [1, C, S, S]."""
+    tones = tones_of(to_float(known))
+    counts: dict[str, Any] = {"dim": 0, "keepdim": True}
+    most = torch.stack([(tones == number).sum(**counts) for number in range(NUM_SEGMENTS)]).argmax(dim=0)
+    return to_uint8((most.float() - 1).unsqueeze(1)).expand(-1, known.shape[1], -1, -1)

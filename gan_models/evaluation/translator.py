@@ -1,0 +1,154 @@
+"""The evaluation of a model that translates between two domains without pairs: one slice per direction."""
+
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gan_models.config import CutConfig, CycleganConfig, EvaluateConfig, Pix2PixConfig
+from gan_models.evaluation import paired_translator
+from gan_models.evaluation.extractor import Extractor
+from gan_models.evaluation.feature_cache import FeatureCache
+from gan_models.evaluation.intervals import mean_of
+from gan_models.evaluation.measurements import Measurements, Progress, require
+from gan_models.evaluation.metrics.diversity import diversity
+from gan_models.evaluation.metrics.frechet_distance import RealFeatures, frechet_distance
+from gan_models.evaluation.metrics.psnr import psnr
+from gan_models.evaluation.metrics.ssim import ssim
+from gan_models.evaluation.pictures import NamedPicture, Row
+from gan_models.evaluation.translation_pictures import draw_translated
+from gan_models.images.conditions import luminance
+from gan_models.images.image_set import ImageSet, load_split, windows
+from gan_models.inference.bundle import Bundle
+from gan_models.inference.translate import translate
+from gan_models.recipes.base import to_float, to_uint8
+
+MIN_TARGETS = 100  # windows of the target domain's evaluation split; with fewer, the training ones count as well
+
+
+class Domain(NamedTuple):
+    """A domain's windows, uint8 [N, C, S, S].
+
+    inputs: of its evaluation split, at most as many as the config asks for
+    references: what translations into it are compared with
+    digest: of where both come from
+    """
+
+    name: str
+    inputs: Tensor
+    references: Tensor
+    digest: str
+    note: str
+
+
+def steps(bundle: Bundle) -> tuple[str, ...]:
+    """What an evaluation does, in its order."""
+    if isinstance(bundle.recipe, Pix2PixConfig):
+        return paired_translator.STEPS
+    directions = ("there", "back") if isinstance(bundle.recipe, CycleganConfig) else ("there",)
+    return ("reading the images", *(f"{what} {way}" for way in directions for what in ("translating", "measuring")))
+
+
+def evaluate_translator(
+    bundle: Bundle,
+    data: Path,
+    config: EvaluateConfig,
+    extractor: Extractor,
+    cache: FeatureCache,
+    progress: Progress,
+) -> tuple[Measurements, list[NamedPicture]]:
+    """Translate windows of the source domain's evaluation images and compare them with the target domain, and back.
+
+    Raises:
+        InsufficientDataError, NonFiniteError, DataError: see each.
+    """
+    if isinstance(bundle.recipe, Pix2PixConfig):
+        return paired_translator.evaluate_paired_translator(bundle, data, config, extractor, cache, progress)
+    recipe = cast(CycleganConfig | CutConfig, bundle.recipe)
+    progress("reading the images")
+    source = _domain(bundle, data, recipe.source_domain, config.num_images)
+    target = _domain(bundle, data, recipe.target_domain, config.num_images)
+    image = bundle.image
+    measured = Measurements(
+        extractor, seed=config.seed, image=f"{image.size}x{image.size}x{image.channels} {image.fit}"
+    )
+    pictures = []
+    ways = {"there": (source, target), "back": (target, source)}
+    for way in ("there", "back") if isinstance(recipe, CycleganConfig) else ("there",):
+        one, other = ways[way]
+        progress(f"translating {way}")
+        outputs = translate(bundle, one.inputs, reverse=way == "back", batch_size=config.batch_size)
+        rows = [Row(one.inputs, one.name), Row(outputs, other.name)]
+        if isinstance(recipe, CycleganConfig):
+            rows.append(Row(translate(bundle, outputs, reverse=way == "there", batch_size=config.batch_size), "again"))
+        progress(f"measuring {way}")
+        pictures += _measure(measured, one, other, rows, config.batch_size, extractor, cache, way)
+    return measured, pictures
+
+
+def _measure(
+    measured: Measurements,
+    one: Domain,
+    other: Domain,
+    rows: list[Row],
+    batch_size: int,
+    extractor: Extractor,
+    cache: FeatureCache,
+    way: str,
+) -> list[NamedPicture]:
+    """The metrics and pictures of one direction. `rows`: inputs, outputs and, where there is a way back, cycled."""
+    inputs, outputs = rows[0].images, rows[1].images
+    slice_name = "reverse" if way == "back" else None
+    facts: dict[str, Any] = {"slice_name": slice_name, "split_digest": f"{one.digest} {other.digest}"}
+    features, input_features = extractor.features(outputs, batch_size), cache.features(inputs, batch_size)
+    against = RealFeatures(cache.features(other.references, batch_size))
+    measured.add_frechet(
+        frechet_distance(features, against),
+        num_real=len(other.references),
+        baseline=frechet_distance(input_features, against).value,
+        baseline_name="the untouched inputs",
+        remark=other.note,
+        **facts,
+    )
+    content = ssim(_grey(outputs), _grey(inputs))
+    measured.add("content_ssim", mean_of(content), **facts)
+    measured.add_distance(
+        "diversity",
+        diversity(features),
+        baseline=diversity(input_features).value,
+        baseline_name="the untouched inputs",
+        **facts,
+    )
+    if len(rows) > 2:
+        measured.add("cycle_psnr", mean_of(psnr(rows[2].images.numpy(), inputs.numpy())), **facts)
+    below = "Below each: the SSIM of its luminance with that of the input."
+    return draw_translated(f"{one.name}_to_{other.name}", rows, content, "", below)
+
+
+def _domain(bundle: Bundle, data: Path, name: str, num_images: int) -> Domain:
+    size = bundle.image.size
+    evaluation = load_split(data, "evaluation", bundle.image, name)
+    references, digest, note = windows(evaluation.images, size), evaluation.digest, ""
+    inputs = _evenly(references, num_images)
+    require(f"windows of evaluation images of the domain '{name}'", len(inputs))
+    if len(references) < MIN_TARGETS:
+        training = load_split(data, "train", bundle.image, name)
+        references = torch.cat([references, windows(training.images, size)])
+        digest, note = _joined(evaluation, training), f"The real ones include those of training, all of '{name}'."
+    return Domain(name, inputs, _evenly(references, num_images), digest, note)
+
+
+def _joined(*sets: ImageSet) -> str:
+    return "+".join(one.digest for one in sets)
+
+
+def _evenly(images: Tensor, num: int) -> Tensor:
+    """`num` of the images, or all, spread evenly."""
+    return images[np.linspace(0, len(images) - 1, min(len(images), num)).astype(np.int64)].contiguous()
+
+
+def _grey(images: Tensor) -> Tensor:
+    """The luminance of uint8 [N, C, H, W], as uint8 [N, 1, H, W]."""
+    return to_uint8(2 * luminance(to_float(images)) - 1)

@@ -1,0 +1,153 @@
+"""Which images of a dataset a model works on, in what order and size, before any of them is decoded."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from os import cpu_count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps
+
+from gan_models.config import ImageConfig
+from gan_models.images.decoding import DecodingLimits, UnreadableImageError, decode
+from gan_models.images.shards import DataError, natural_order, read_shard, shard_paths
+
+COLUMNS = ["id", "split", "label", "domain", "width", "height", "source"]
+
+Pixels = npt.NDArray[np.uint8]
+Progress = Callable[[int, int], None]  # is told how many are done, and of how many
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The images of one split, or of one domain of it, sorted by id.
+
+    image: how a model wants them
+    rows: what the dataset says of each, and the path of its shard, by id
+    label_names: the labels of the whole dataset, not only of this split
+    shape: channels, height and width of each once decoded
+    digest: SHA-256 of the ids and labels and of the image config: what these pixels and labels are
+    """
+
+    image: ImageConfig
+    rows: dict[str, dict[str, Any]]
+    label_names: tuple[str, ...]
+    shape: tuple[int, int, int]
+    digest: str
+
+    @property
+    def image_bytes(self) -> int:
+        """Bytes of one decoded image."""
+        return self.shape[0] * self.shape[1] * self.shape[2]
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes of all of them decoded."""
+        return len(self.rows) * self.image_bytes
+
+    def decode(self, place: Callable[[int, Pixels], None], progress: Progress | None = None) -> None:
+        """Decode every image, one shard in memory at a time, and hand it on: its position and its pixels [C, H, W].
+
+        `place` is called from several threads.
+
+        Raises:
+            DataError: a shard or an image is damaged.
+        """
+        position = {id_: i for i, id_ in enumerate(self.rows)}
+        done = 0
+        with ThreadPoolExecutor(min(8, cpu_count() or 1)) as pool:
+            for path in sorted({row["shard"] for row in self.rows.values()}):
+                table = read_shard(path, ["id", "image"])
+                wanted = [row for row in table.to_pylist() if row["id"] in position]
+
+                def decode_one(row: dict[str, Any], path: Path = path) -> None:
+                    place(position[row["id"]], _pixels(path, row, self.image))
+
+                for _ in pool.map(decode_one, wanted):
+                    done += 1
+                    if progress:
+                        progress(done, len(self.rows))
+
+
+def list_split(
+    directory: Path, split: str, image: ImageConfig, domain: str | None = None, *, limit: int | None = None
+) -> Listing:
+    """The images of a split, or of one domain of it; of those, with a limit, only so many of the first.
+
+    Raises:
+        DataError: no shards, an empty split, a damaged shard, labels on some images only, or sizes that `fit: crop`
+            cannot use.
+    """
+    paths = shard_paths(directory)
+    if not paths:
+        raise DataError(f"there are no shards in {directory}; build the dataset, or fetch it with `dvc pull`")
+    rows = {row["id"]: {**row, "shard": path} for path in paths for row in read_shard(path, COLUMNS).to_pylist()}
+    if domain is not None:
+        rows = _of_domain(rows, domain, directory)
+    ids = sorted(id_ for id_, row in rows.items() if row["split"] == split)[:limit]
+    if not ids:
+        found = ", ".join(sorted({row["split"] for row in rows.values()}))
+        raise DataError(f"the split '{split}' of {directory} is empty; its {len(rows)} images are in: {found}")
+    label_names = natural_order(row["label"] for row in rows.values() if row["label"] is not None)
+    unlabelled = sum(row["label"] is None for row in rows.values())
+    if label_names and unlabelled:
+        raise DataError(f"{unlabelled} of {len(rows)} images in {directory} have no label; label all of them or none")
+    width, height = _decoded_size([rows[id_] for id_ in ids], directory, image)
+    facts = [image.model_dump(), label_names, [[id_, rows[id_]["label"]] for id_ in ids]]
+    return Listing(
+        image=image,
+        rows={id_: rows[id_] for id_ in ids},
+        label_names=label_names,
+        shape=(image.channels, height, width),
+        digest=hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest(),
+    )
+
+
+def _of_domain(rows: dict[str, dict[str, Any]], domain: str, directory: Path) -> dict[str, dict[str, Any]]:
+    chosen = {id_: row for id_, row in rows.items() if row["domain"] == domain}
+    if not chosen:
+        found = ", ".join(sorted({row["domain"] for row in rows.values() if row["domain"]})) or "none at all"
+        raise DataError(
+            f"{directory} has no images of the domain '{domain}', only of: {found}; name the domain of each source, "
+            "as in `sources: [{path: inbox/paintings, domain: painting}]`"
+        )
+    return chosen
+
+
+def _decoded_size(rows: list[dict[str, Any]], directory: Path, image: ImageConfig) -> tuple[int, int]:
+    """Width and height that the images of a split have in memory."""
+    if image.fit == "resize":
+        return image.size, image.size
+    sizes = sorted({(row["width"], row["height"]) for row in rows})
+    if len(sizes) > 1:
+        raise DataError(
+            f"the images in {directory} have {len(sizes)} different sizes, from {sizes[0][0]}x{sizes[0][1]} to "
+            f"{sizes[-1][0]}x{sizes[-1][1]}, and `fit: crop` needs one; give the dataset a `tile`, or use `fit: resize`"
+        )
+    width, height = sizes[0]
+    if min(width, height) < image.size:
+        raise DataError(
+            f"the images in {directory} are {width}x{height}, smaller than the windows of {image.size} pixels that "
+            "`fit: crop` takes; use a larger `tile`, a smaller `size`, or `fit: resize`"
+        )
+    return width, height
+
+
+def _pixels(path: Path, row: dict[str, Any], image: ImageConfig) -> Pixels:
+    """A stored image as [C, H, W]."""
+    try:
+        stored = decode(row["image"]["bytes"], limits=DecodingLimits(min_side=1))
+    except UnreadableImageError as error:
+        raise DataError(
+            f"image {row['id']} in {path} cannot be read: {error}; fetch the shard again or rebuild the dataset"
+        ) from error
+    picture = stored.convert("L" if image.channels == 1 else "RGB")
+    if image.fit == "resize":
+        picture = ImageOps.fit(picture, (image.size, image.size), Image.Resampling.BICUBIC)
+    pixels = np.asarray(picture)
+    return pixels[None] if image.channels == 1 else pixels.transpose(2, 0, 1)

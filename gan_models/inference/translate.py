@@ -1,0 +1,41 @@
+"""Turning images into those of another domain with a bundle that translates."""
+
+import torch
+from torch import Tensor
+
+from gan_models.inference.bundle import Bundle
+from gan_models.inference.padding import padded
+from gan_models.networks.resnet_generator import TranslationPair
+from gan_models.recipes.base import to_float, to_uint8
+
+
+@torch.inference_mode()
+def translate(bundle: Bundle, images: Tensor, *, reverse: bool = False, batch_size: int = 64) -> Tensor:
+    """Translate images. A pix2pix model is given what it was trained on: sketches, grey pictures, or photographs.
+
+    Args:
+        images: uint8 [N, C, H, W] of any size from 8 x 8, C as in `image`.
+        reverse: from the target domain to the source, with a model that has learnt both ways.
+        batch_size: images at a time.
+
+    Returns:
+        uint8 [N, C, H, W] on the CPU.
+
+    Raises:
+        ValueError: this model does not translate, or not in this direction, or the shape does not fit.
+    """
+    if bundle.task != "translate":
+        raise ValueError(f"a {bundle.recipe.name} model does not translate images, its task is '{bundle.task}'")
+    if reverse and not isinstance(bundle.network, TranslationPair):
+        raise ValueError(f"a {bundle.recipe.name} model translates in one direction; a cyclegan model has both")
+    if images.ndim != 4 or images.shape[1] != bundle.image.channels or min(images.shape[2:]) < 8:
+        expected = f"[N, {bundle.image.channels}, H, W] with H and W of 8 or more"
+        raise ValueError(f"images should be uint8 {expected}, these are {list(images.shape)}")
+    height, width = images.shape[2:]
+    multiple: int = bundle.network.multiple  # type: ignore[assignment]
+    options = {"reverse": True} if reverse else {}
+    translated = []
+    for start in range(0, len(images), batch_size):
+        part = padded(to_float(images[start : start + batch_size].to(bundle.device)), multiple)
+        translated.append(to_uint8(bundle.network(part, **options))[..., :height, :width].cpu())
+    return torch.cat(translated)

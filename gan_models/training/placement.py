@@ -1,0 +1,66 @@
+"""Where a run's decoded images live: on the device, in memory, or in a mapped file."""
+
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import torch
+
+from gan_models.config import SpeedConfig, TrainConfig
+from gan_models.images.image_set import ImageSet, TrainingData, list_training_data, load
+from gan_models.images.listing import Listing, Progress
+from gan_models.images.pixel_cache import load_mapped
+
+Place = Literal["device", "memory", "mapped"]
+
+DEVICE_SHARE = 0.4  # of a GPU's free memory, that images may take
+NUM_PREVIEW_IMAGES = 8  # of the evaluation split: all that training needs of it
+GIB = 1 << 30
+
+
+class LoadedData(NamedTuple):
+    """What a run trains on, what its pictures are made from, and where the former is to live."""
+
+    training: TrainingData
+    previews: TrainingData
+    place: Place
+
+
+def place_for(num_bytes: int, speed: SpeedConfig, device: torch.device, num_processes: int = 1) -> Place:
+    """Where `num_bytes` of decoded images go. On a CPU, the device's memory is the memory.
+
+    Several processes on a CPU map one file, so that they do not hold a copy each.
+    """
+    on_gpu = device.type == "cuda"
+    if speed.data != "auto":
+        return "memory" if speed.data == "device" and not on_gpu else speed.data
+    if on_gpu and num_bytes <= DEVICE_SHARE * torch.cuda.mem_get_info(device)[0]:
+        return "device"
+    return "memory" if num_bytes <= speed.memory_limit * GIB and num_processes == 1 else "mapped"
+
+
+def load_data(
+    directory: Path,
+    config: TrainConfig,
+    device: torch.device,
+    cache: Path,
+    num_processes: int = 1,
+    progress: Progress | None = None,
+) -> LoadedData:
+    """The images of a dataset that `config` trains on, decoded or found decoded in `cache`.
+
+    Raises:
+        DataError: the dataset is damaged or does not fit the config.
+    """
+    listings = list_training_data(directory, "train", config)
+    place = place_for(sum(listing.num_bytes for listing in listings), config.speed, device, num_processes)
+
+    def loaded(listing: Listing) -> ImageSet:
+        # On their way to a GPU, images that are too many for the memory pass through a mapped file.
+        is_large = listing.num_bytes > config.speed.memory_limit * GIB
+        if place == "mapped" or (place == "device" and is_large):
+            return load_mapped(listing, cache, progress)
+        return load(listing, progress)
+
+    training = TrainingData(*map(loaded, listings))
+    previews = TrainingData(*map(load, list_training_data(directory, "evaluation", config, limit=NUM_PREVIEW_IMAGES)))
+    return LoadedData(training, previews, place)

@@ -1,0 +1,56 @@
+"""Sketches, grey pictures and segmentations are made of each image alone."""
+
+import pytest
+import torch
+from skimage.data import astronaut
+from skimage.filters import threshold_multiotsu
+
+from gan_models.images.conditions import NUM_BINS, condition, levels_of, luminance, segments, tones_of
+from gan_models.recipes.base import to_float, to_uint8
+
+PHOTO = to_float(torch.from_numpy(astronaut()).permute(2, 0, 1)[None, :, ::4, ::4].contiguous())
+
+
+@pytest.mark.parametrize("kind", ["edges", "grey", "segmentation", "image"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_condition_has_the_images_shape_and_range_and_does_not_depend_on_the_batch(kind, channels) -> None:
+    images = torch.cat([PHOTO, PHOTO.flip(3), PHOTO * 0.3])[:, :channels]
+    made = condition(images, kind)
+    assert made.shape == images.shape
+    assert -1 <= made.min() <= made.max() <= 1
+    assert torch.equal(made[1:2], condition(images[1:2], kind))
+
+
+def test_edges_are_dark_lines_on_white_where_the_luminance_changes() -> None:
+    images = torch.full((1, 3, 16, 16), -1.0)
+    images[..., 8:] = 1
+    made = condition(images, "edges")
+    assert (made[..., 7:9] == -1).all()
+    assert (made[..., :6] == 1).all()
+    assert (made[..., 10:] == 1).all()
+
+
+def test_grey_is_the_luminance_in_every_channel() -> None:
+    green = torch.tensor([-1.0, 1.0, -1.0]).view(1, 3, 1, 1).expand(1, 3, 8, 8)
+    torch.testing.assert_close(condition(green, "grey"), torch.full((1, 3, 8, 8), 2 * 0.587 - 1))
+
+
+def test_tones_are_cut_where_scikit_image_cuts_them() -> None:
+    tones = segments(PHOTO)[0]
+    smooth = luminance(PHOTO)
+    for _ in range(2):
+        padded = torch.nn.functional.pad(smooth, (2, 2, 2, 2), mode="reflect")
+        smooth = torch.nn.functional.avg_pool2d(padded, 5, stride=1)
+    bins = (smooth[0, 0] * NUM_BINS).long().numpy()
+    expected = (bins > threshold_multiotsu(bins, classes=3)[:, None, None]).sum(axis=0)
+    assert (tones.numpy() == expected).mean() > 0.99
+
+
+def test_an_image_of_one_colour_has_one_tone() -> None:
+    assert len(segments(torch.zeros(1, 3, 16, 16)).unique()) == 1
+
+
+def test_tones_survive_the_way_to_8_bit_images_and_back() -> None:
+    tones = segments(PHOTO)
+    assert set(tones.unique().tolist()) == {0, 1, 2}
+    assert torch.equal(tones_of(to_float(to_uint8(levels_of(tones)))), tones)
