@@ -25,7 +25,7 @@ from flows.fingerprint import (
     source_digest,
     torch_version,
 )
-from flows.model_config import DatasetConfig, ModelConfig, read_model_config
+from flows.model_config import DatasetConfig, ModelConfig, as_written, read_model_config
 from flows.progress import Update, progress
 from flows.sources import open_source
 from gan_models.evaluation.result import RESULT, EvaluationResult, Metric
@@ -77,7 +77,7 @@ class Workshop:
         config = read_model_config(file)
         home = self.folder / file.stem
         home.mkdir(parents=True, exist_ok=True)
-        (home / "config.yaml").write_text(yaml.safe_dump(config.model_dump(mode="json", exclude_none=True)))
+        (home / "config.yaml").write_text(yaml.safe_dump(as_written(config, self.root)))
         data = self._dataset(config.dataset)
         digest = content_digest(data)
         arguments = ["--config", str(home / "config.yaml"), "--data", str(data)]

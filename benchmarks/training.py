@@ -66,7 +66,7 @@ class Run:
 
 def main() -> None:
     """Run the comparisons, print the tables, and write them where asked."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.training", description=__doc__.split("\n")[0])  # type: ignore[union-attr]
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.training", description=__doc__.split("\n")[0])
     for option, what in (("dcgan", "pytorch/examples"), ("cut", "CUT, with CycleGAN"), ("r3gan", "R3GAN")):
         parser.add_argument(f"--{option}", type=Path, help=f"folder of the {what} repository")
     parser.add_argument("--pairs", type=int, default=3, help="how often each is run, in turn")
@@ -124,7 +124,7 @@ class Bench:
 
     def levers(self) -> list[tuple[str, ...]]:
         """A row for each switch: all as they are by default, against that one the other way."""
-        rows = []
+        rows: list[tuple[str, ...]] = []
         for name in LEVERS[self.device]:
             default = getattr(self.config.speed, name)
             flipped = LEVERS[self.device][name]
@@ -257,7 +257,7 @@ def flops_per_image(config: TrainConfig) -> float:
     targets = images.flip(0) if domains_of(config.recipe)[1] else None
     with FlopCounterMode(display=False) as counter:
         recipe.training_step(Batch(images, None, targets, None), 1, random_for("flops"))
-    return counter.get_total_flops() / config.batch_size
+    return float(counter.get_total_flops()) / config.batch_size
 
 
 def matmul_peak(device: str, size: int = 2048) -> float:

@@ -1,5 +1,6 @@
 """Stage three: one trained model in, numbers with intervals out, beside the champion's under the same protocol."""
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -11,13 +12,14 @@ from prefect import flow
 
 from flows import versioning
 from flows.fingerprint import EVALUATION_SOURCES, fingerprint, source_digest
-from flows.model_config import ModelConfig
+from flows.model_config import ModelConfig, as_written
 from flows.orchestration import StageError, Workplace, enter, name_flow_run, publish, skip, stage_run
 from flows.progress import progress, say
 from flows.records import Evaluation, MetricValue, TrainingRun
 from flows.registry import ModelVersion
 from flows.review import log_numbers, report, review_text
 from flows.rules import Judgement, apply_rules
+from flows.settings import Settings
 from flows.train import current_dataset, find_training, train_fingerprint
 
 POLL_SECONDS = 0.3
@@ -44,14 +46,29 @@ def evaluate(config: str, training: TrainingRun | None = None) -> Evaluation:
 
 
 def evaluation_fingerprint(model: ModelConfig, trained: TrainingRun) -> str:
-    """Of the evaluate section, the model's weights, the images, and the code that measures."""
+    """Of the evaluate section, the style image it names, the model's weights, the images, and the code that measures.
+
+    Raises:
+        StageError: the style image cannot be read.
+    """
     return fingerprint(
         model=model.name,
         config=model.evaluate,
         bundle=trained.bundle_digest,
         data=trained.dataset.content_digest,
         code=source_digest(*EVALUATION_SOURCES),
+        **_unseen_style(model),
     )
+
+
+def _unseen_style(model: ModelConfig) -> dict[str, str]:
+    path = model.evaluate.unseen_style
+    if path is None:
+        return {}
+    try:
+        return {"unseen_style": hashlib.sha256((Settings().root / path).read_bytes()).hexdigest()}
+    except OSError as error:
+        raise StageError(f"evaluate.unseen_style is {path}, which cannot be read: {error.strerror}") from None
 
 
 def find_evaluation(place: Workplace, mark: str) -> Evaluation | None:
@@ -184,7 +201,7 @@ def _measure(place: Workplace, trained: TrainingRun, mark: str) -> Path:
     home = place.settings.state / "runs" / mark
     home.mkdir(parents=True, exist_ok=True)
     config = home / "config.yaml"
-    config.write_text(yaml.safe_dump(place.model.model_dump(mode="json", exclude_none=True), sort_keys=False))
+    config.write_text(yaml.safe_dump(as_written(place.model, place.settings.root), sort_keys=False))
     out = home / "evaluation"
     command = [sys.executable, "-m", "gan_models.evaluation", "--bundle", str(bundle), "--data", str(data)]
     command += ["--config", str(config), "--out", str(out), "--cache", str(place.settings.state / "cache" / "features")]

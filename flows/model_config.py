@@ -108,6 +108,14 @@ class ModelConfig(Section):
     promote: PromoteConfig
 
 
+def as_written(model: ModelConfig, root: Path) -> dict[str, Any]:
+    """A config as the file of a run: read from another folder, it has to name files by their whole paths."""
+    content = model.model_dump(mode="json", exclude_none=True)
+    if model.evaluate.unseen_style:
+        content["evaluate"]["unseen_style"] = str(root / model.evaluate.unseen_style)
+    return content
+
+
 def read_model_config(path: Path) -> ModelConfig:
     """The config in a file.
 

@@ -110,7 +110,7 @@ class ServedModel(PythonModel):
             raise ValueError(f"give one of 'style' ({', '.join(names)}) and 'style_image' (a picture, as base64 PNG)")
         if request.style is not None and request.style not in names:
             raise ValueError(f"'style' has to be one of {', '.join(names)}; it is {request.style!r}")
-        style_image = None if request.style_image is None else _decode(request.style_image, self._mode)
+        style_image = None if request.style_image is None else _decode(request.style_image, self._mode)[0]
         image = self._image(request)
         return stylize(self.bundle, image, style=request.style, style_image=style_image, alpha=request.alpha)
 

@@ -18,6 +18,9 @@ class Pix2PixConfig(RecipeSection):
     width: int = Field(64, ge=4, description="channels at the finest resolution; doubled at coarser ones, up to 8 x")
     num_stages: int = Field(8, ge=2, le=8, description="each halves the resolution; 8 takes 256 pixels to one")
     dropout: float = Field(0.5, ge=0, lt=1, description="in the three coarsest decoder stages, in training alone")
+    upsample: Literal["transposed", "nearest"] = Field(
+        "transposed", description="nearest, then a convolution, leaves no checkerboards"
+    )
     discriminator_width: int = Field(64, ge=4)
     discriminator_stages: int = Field(3, ge=1, le=5, description="3 is the 70x70 PatchGAN")
     discriminator_norm: Literal["instance", "spectral", "none"] = "instance"

@@ -126,7 +126,7 @@ def _kinds() -> tuple[MetricKind, ...]:
             "Distance to the style",
             "",
             False,
-            "Squared distance of feature means and deviations to those of the style's paintings, 1 for their own spread.",
+            "Squared distance of feature means and deviations to those of the style's paintings; 1: their own spread.",
         ),
         MetricKind(
             "style_matched",

@@ -143,7 +143,8 @@ def _add_styles(
             baseline_name=PHOTOGRAPHS,
             note=f"Photographs painted as {name} are at these mean distances from the paintings: {row}.",
         )
-        _add(measured, "style_matched", mean_of(nearest[:, index] * 1.0), slice_name=f"style_{name}", **facts)
+        untouched = {"baseline": float((before.argmin(axis=1) == index).mean()), "baseline_name": PHOTOGRAPHS}
+        _add(measured, "style_matched", mean_of(nearest[:, index] * 1.0), slice_name=f"style_{name}", **untouched)
         measured.add("content_ssim", mean_of(_content_ssim(own.images[-1], photographs)), slice_name=f"style_{name}")
 
 

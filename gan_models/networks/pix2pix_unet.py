@@ -1,5 +1,7 @@
 """The U-Net of pix2pix: an encoder to a few pixels, a decoder back, and skips between equal resolutions."""
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 
@@ -18,9 +20,18 @@ class Pix2PixUNet(nn.Module):
         width: channels after the first stage; doubled at each further one, up to `WIDEST` times.
         num_stages: each halves the resolution.
         dropout: share of the features set to zero in the three coarsest stages of the decoder, in training.
+        upsample: "transposed" convolutions, or the "nearest" pixel and a convolution, which leaves no checkerboards
+            (Odena et al. 2016, https://distill.pub/2016/deconv-checkerboard).
     """
 
-    def __init__(self, channels: int, width: int, num_stages: int, dropout: float = 0.0) -> None:
+    def __init__(
+        self,
+        channels: int,
+        width: int,
+        num_stages: int,
+        dropout: float = 0.0,
+        upsample: Literal["transposed", "nearest"] = "transposed",
+    ) -> None:
         super().__init__()
         self.multiple = 2**num_stages  # height and width have to be multiples of it
         self.dropout = dropout
@@ -34,8 +45,10 @@ class Pix2PixUNet(nn.Module):
         for stage in reversed(range(num_stages)):
             inputs = widths[stage] * (1 if stage == num_stages - 1 else 2)
             outputs = widths[stage - 1] if stage else channels
-            up = nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1)
-            self.decoders.append(nn.Sequential(up, nn.InstanceNorm2d(outputs, affine=True) if stage else nn.Tanh()))
+            up: list[nn.Module] = [nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1)]
+            if upsample == "nearest":
+                up = [nn.Upsample(scale_factor=2), nn.Conv2d(inputs, outputs, 3, padding=1)]
+            self.decoders.append(nn.Sequential(*up, nn.InstanceNorm2d(outputs, affine=True) if stage else nn.Tanh()))
         self.apply(initialise)
 
     def forward(self, images: Tensor, random: Random | None = None) -> Tensor:

@@ -23,8 +23,7 @@ class StyleDiscriminator(nn.Module):
         super().__init__()
         widths = [channels, *(width * 2**stage for stage in range(num_stages))]
         self.stages = nn.ModuleList(
-            nn.Conv2d(inputs, outputs, 4, stride=2, padding=1)
-            for inputs, outputs in pairwise(widths)
+            nn.Conv2d(inputs, outputs, 4, stride=2, padding=1) for inputs, outputs in pairwise(widths)
         )
         self.logit = nn.Conv2d(widths[-1], 1, 3, padding=1)
         self.styles = nn.Embedding(num_styles, widths[-1])

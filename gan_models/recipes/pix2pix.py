@@ -16,7 +16,7 @@ from gan_models.recipes.patch_judgement import build_discriminator, discriminato
 
 def build_generator(config: Pix2PixConfig, image: ImageConfig, num_labels: int) -> Pix2PixUNet:
     """The U-Net of a `pix2pix` config, untrained. It takes no labels."""
-    return Pix2PixUNet(image.channels, config.width, config.num_stages, config.dropout)
+    return Pix2PixUNet(image.channels, config.width, config.num_stages, config.dropout, config.upsample)
 
 
 class Pix2PixRecipe(Recipe):

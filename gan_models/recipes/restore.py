@@ -13,6 +13,7 @@ from gan_models.losses.adversarial import ADVERSARIAL_LOSSES
 from gan_models.losses.feature_matching import feature_matching_loss
 from gan_models.losses.perceptual import perceptual_loss
 from gan_models.losses.reconstruction import negative_psnr
+from gan_models.losses.structural import structural_dissimilarity
 from gan_models.networks.feature_network import load_feature_network
 from gan_models.networks.patch_discriminator import PatchDiscriminator
 from gan_models.networks.unet import UNet
@@ -63,6 +64,10 @@ class RestoreRecipe(Recipe):
         reconstruction = negative_psnr(restored, batch.images, _restored_region(degraded.mask)).mean()
         values = {"loss/reconstruction": reconstruction.detach()}
         loss = RECONSTRUCTION_WEIGHT * reconstruction
+        if self.recipe.ssim_weight:
+            structural = structural_dissimilarity(restored, batch.images).mean()
+            values["loss/structural"] = structural.detach()
+            loss = loss + self.recipe.ssim_weight * structural
         if step > self.recipe.adversarial_from * self.config.steps:
             values |= self._train_discriminator(batch.images, restored.detach(), degraded.mask)
             adversarial, matching = self._adversarial_terms(batch.images, restored, degraded.mask)

@@ -13,8 +13,8 @@ import fcntl
 import logging
 import signal
 import sys
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
 
@@ -79,7 +79,7 @@ def _train(config: TrainConfig, data: Path, out: Path, cache: Path, device: torc
     with join(device) as processes, ExitStack() as until_the_end:
         if processes.on_first(lambda: _enter(config, out, until_the_end)):
             return Outcome.DONE
-        is_asked_to_stop = _stop_on_signals()
+        is_asked_to_stop = until_the_end.enter_context(_signals_noted())
         with ProgressBars(config.steps, is_shown=processes.is_first) as bars:
 
             def decoded(done: int, total: int) -> None:
@@ -113,16 +113,20 @@ def _enter(config: TrainConfig, out: Path, until_the_end: ExitStack) -> bool:
     return True
 
 
-def _stop_on_signals() -> Callable[[], bool]:
-    """Whether a signal has asked the run to stop."""
+@contextmanager
+def _signals_noted() -> Iterator[Callable[[], bool]]:
+    """Within it, SIGTERM and Ctrl-C are only noted: whether one has asked the run to stop."""
     received: list[int] = []
 
-    def remember(number: int, frame: FrameType | None) -> None:
+    def note(number: int, frame: FrameType | None) -> None:
         received.append(number)
 
-    signal.signal(signal.SIGTERM, remember)
-    signal.signal(signal.SIGINT, remember)
-    return lambda: bool(received)
+    before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield lambda: bool(received)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _fail(message: str, code: int) -> int:

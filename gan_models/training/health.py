@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from gan_models.config import HealthConfig
 from gan_models.images.image_set import ImageSet
+from gan_models.recipes import Recipe
 from gan_models.training.distributed import ALONE, Processes
 
 DIVERSITY = "health/diversity"
@@ -61,11 +62,15 @@ class CollapseWatch:
         config: the limits.
         num_steps: of the run.
         real_diversity: what `health/diversity` is of the training images themselves.
+        judges_accuracy: whether a perfect discriminator is a fault, see `saturates`.
     """
 
-    def __init__(self, config: HealthConfig, num_steps: int, real_diversity: float) -> None:
+    def __init__(
+        self, config: HealthConfig, num_steps: int, real_diversity: float, *, judges_accuracy: bool = True
+    ) -> None:
         self.config = config
         self.real_diversity = real_diversity
+        self._limit = config.max_discriminator_accuracy if judges_accuracy else None
         self._judged_from = max(config.warm_up * num_steps, config.warm_up_steps)
         self._perfect = 0
 
@@ -86,7 +91,7 @@ class CollapseWatch:
                 f"the generator has collapsed: at step {step} the diversity of its images is {diversity:.2g}, "
                 f"that of the training images is {self.real_diversity:.2g} (limit: train.health.min_diversity)"
             )
-        limit = self.config.max_discriminator_accuracy
+        limit = self._limit
         if limit is None or not all(name in values for name in ACCURACIES):
             return
         self._perfect = self._perfect + 1 if min(values[name] for name in ACCURACIES) >= limit else 0
@@ -97,6 +102,12 @@ class CollapseWatch:
                 f"images with accuracy {limit:g} for {self.config.patience} logged steps "
                 "(train.health.max_discriminator_accuracy, patience)"
             )
+
+
+def saturates(recipe: Recipe) -> bool:
+    """Whether a discriminator that is always right has nothing more to teach. Wasserstein and relativistic losses, for
+    which logits have no boundary between real and fake, go on pulling however far apart they are."""
+    return getattr(getattr(recipe, "loss", None), "boundary", None) is not None
 
 
 def real_diversity(images: ImageSet, conditional: bool) -> float:

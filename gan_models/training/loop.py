@@ -18,7 +18,14 @@ from gan_models.training.checkpoints import Checkpoints
 from gan_models.training.devices import prepare, share_statistics
 from gan_models.training.distributed import ALONE, Processes
 from gan_models.training.ema import ExponentialMovingAverage
-from gan_models.training.health import CollapseWatch, HealthMonitor, UnhealthyError, check_weights, real_diversity
+from gan_models.training.health import (
+    CollapseWatch,
+    HealthMonitor,
+    UnhealthyError,
+    check_weights,
+    real_diversity,
+    saturates,
+)
 from gan_models.training.identity import config_digest, identity
 from gan_models.training.initial_weights import initialise_from
 from gan_models.training.placement import NUM_PREVIEW_IMAGES, Place
@@ -81,7 +88,8 @@ class Trainer:
         self.monitor = HealthMonitor(processes)
         is_conditional = bool(getattr(config.recipe, "conditional", False))
         diversity = real_diversity(data.targets or data.images, is_conditional)
-        self.collapse_watch = CollapseWatch(config.health, config.steps, diversity)
+        judges_accuracy = saturates(self.recipe)
+        self.collapse_watch = CollapseWatch(config.health, config.steps, diversity, judges_accuracy=judges_accuracy)
         facts = {**identity(config), "data": data.digest}
         self.checkpoints = Checkpoints(out / "checkpoints", config.keep_checkpoints, facts)
         self.rollbacks = processes.on_first(lambda: Rollbacks(self.checkpoints.directory))
@@ -195,9 +203,9 @@ class Trainer:
 
         self.rollbacks = self.processes.on_first(go_back)
         self.monitor = HealthMonitor(self.processes)
-        logger.warning("%s; going back to an earlier checkpoint with a lower learning rate", error)
         self._load()
         if self.log:
+            logger.warning("%s; went back to step %d with a lower learning rate", error, self.step)
             self.log.rewind(self.step)
 
     def _write_bundle(self) -> None:

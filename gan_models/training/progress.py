@@ -19,7 +19,7 @@ class ProgressBars:
         self.num_steps = num_steps
         self._bars = Progress(
             TextColumn("{task.description}"),
-            BarColumn(bar_width=None),
+            BarColumn(bar_width=20),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
             TextColumn("{task.fields[note]}"),
@@ -45,10 +45,10 @@ class ProgressBars:
         self._bars.update(self._decoding, completed=done)
 
     def trained(self, step: int, values: dict[str, float]) -> None:
-        """Show how far training is, how fast, and its losses."""
+        """Show how far training is, and how fast."""
         if self._training is None:
             self._training = self._bars.add_task("train", total=self.num_steps, note="")
         speed = values.get("throughput/images_per_second")
-        notes = [f"{speed:,.0f} images/s"] if speed else []
-        notes += [f"{name.split('/')[1]} {value:.3g}" for name, value in values.items() if name.startswith("loss/")]
-        self._bars.update(self._training, completed=step, note="  ".join(notes))
+        if speed:
+            self._bars.update(self._training, note=f"{speed:,.0f} images/s")
+        self._bars.update(self._training, completed=step)

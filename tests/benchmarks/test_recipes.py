@@ -70,8 +70,15 @@ def test_every_gain_has_to_be_above_zero_as_a_whole_interval(measured):
     rows = {"restore": measured(metric("a/psnr_gain", 1, 0.5, 2), metric("b/ssim_gain_classical", 0.01, -0.01, 0.02))}
     says = sentence(claims_of("restore", rows))
     assert says == (
-        "**The bar does not hold**, of 2 1 condition fails. b/ssim_gain_classical above 0: 0.01 [-0.01, 0.02]."
+        "**The bar does not hold**: 1 of 2 conditions not met. b/ssim_gain_classical above 0: 0.01 [-0.01, 0.02]."
     )
+
+
+def test_a_blind_model_is_held_against_a_blind_method(measured):
+    told, blind = metric("a/psnr_gain_classical", -1, -2, -0.5), metric("a/psnr_gain_classical_blind", 1, 0.5, 2)
+    (claim,) = claims_of("restore", {"restore": measured(told, blind)})
+    assert claim.condition == "a/psnr_gain_classical_blind above 0"
+    assert claim.holds
 
 
 def test_a_translator_has_to_come_nearer_than_the_untouched_and_keep_its_own_bound(measured):

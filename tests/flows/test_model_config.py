@@ -169,6 +169,8 @@ def test_shipped_configs_that_share_a_dataset_agree_on_what_is_in_it():
 def test_the_rules_of_a_shipped_config_are_about_metrics_that_are_measured(file: Path):
     config = read_model_config(file)
     slices = {degradation.name for degradation in config.evaluate.degradations}
+    slices |= {"unseen"} if config.evaluate.unseen_style else set()
+    slices |= {"reverse"} if config.train.recipe.name == "cyclegan" else set()
     for rule in config.promote.rules:
         *of_slice, name = rule.metric.split("/")
         assert name in METRICS, rule

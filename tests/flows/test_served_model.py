@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from flows.served_model import Request, ServedModel
@@ -35,7 +36,7 @@ def served(tmp_path_factory):
             labels = LABELS.get(task, ())
             save_bundle(
                 folder,
-                build_recipe(config, len(labels)).generator,
+                shaken(build_recipe(config, len(labels)).generator),
                 recipe=config.recipe,
                 image=config.image,
                 label_names=labels,
@@ -48,6 +49,15 @@ def served(tmp_path_factory):
         return loaded[task]
 
     return load
+
+
+def shaken(network):
+    """The network with noise on its weights: some begin at 0, so that untrained ones would all answer alike."""
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for weights in network.parameters():
+            weights.add_(0.05 * torch.randn(weights.shape, generator=generator))
+    return network
 
 
 def picture(seed=0, width=24, height=16):

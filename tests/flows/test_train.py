@@ -12,7 +12,7 @@ from mlflow import MlflowClient
 
 from flows.dataset import dataset
 from flows.orchestration import StageError
-from flows.train import train
+from flows.train import dry_run, train
 from tests.flows.conftest import Project, hear_ctrl_c
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -99,3 +99,29 @@ def test_a_training_that_fails_says_why_in_one_sentence_and_logs_no_model(projec
     assert run.info.status == "FAILED"
     assert "unhealthy" in run.data.tags["reason"]
     assert client.search_logged_models([experiment]) == []
+
+
+def test_one_setting_trains_with_several_processes(project: Project, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("ATELIER_TRAIN_PROCESSES", "2")
+    version = dataset(project.config)
+    trained = train(project.config, version)
+    assert MlflowClient().get_run(trained.run_id).info.status == "FINISHED"
+    assert len(MlflowClient().get_metric_history(trained.run_id, "loss/generator")) == 6
+
+
+def test_what_several_processes_say_of_a_failure_is_passed_on(project: Project, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("ATELIER_TRAIN_PROCESSES", "2")
+    project.edit("train", recipe={"name": "dcgan", "width": 8, "latent_dim": 8, "learning_rate": 1e30})
+    with pytest.raises(StageError, match="unhealthy"):
+        train(project.config, dataset(project.config))
+
+
+def test_a_dry_run_prints_and_leaves_nothing(project: Project, capfd: pytest.CaptureFixture[str]):
+    dataset(project.config)
+    before = {path for path in (project.root / ".atelier").rglob("*") if "datasets" not in path.parts}
+    capfd.readouterr()
+    assert dry_run(project.config) == 0
+    printed = capfd.readouterr().out
+    assert "steps: 12" in printed
+    assert "parameters" in printed
+    assert {path for path in (project.root / ".atelier").rglob("*") if "datasets" not in path.parts} == before

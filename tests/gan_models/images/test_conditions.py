@@ -1,5 +1,6 @@
 """Sketches, grey pictures and segmentations are made of each image alone."""
 
+import numpy as np
 import pytest
 import torch
 from skimage.data import astronaut
@@ -21,13 +22,13 @@ def test_a_condition_has_the_images_shape_and_range_and_does_not_depend_on_the_b
     assert torch.equal(made[1:2], condition(images[1:2], kind))
 
 
-def test_edges_are_dark_lines_on_white_where_the_luminance_changes() -> None:
-    images = torch.full((1, 3, 16, 16), -1.0)
-    images[..., 8:] = 1
+def test_edges_are_lines_on_white_on_the_dark_side_where_the_luminance_changes() -> None:
+    images = torch.full((1, 3, 16, 16), -0.5)
+    images[..., 8:] = 0.5
     made = condition(images, "edges")
-    assert (made[..., 7:9] == -1).all()
-    assert (made[..., :6] == 1).all()
-    assert (made[..., 10:] == 1).all()
+    assert (made[..., 7] < 0).all()
+    assert (made[..., 8:] == 1).all()
+    assert (made[..., :4] == 1).all()
 
 
 def test_grey_is_the_luminance_in_every_channel() -> None:
@@ -35,15 +36,21 @@ def test_grey_is_the_luminance_in_every_channel() -> None:
     torch.testing.assert_close(condition(green, "grey"), torch.full((1, 3, 8, 8), 2 * 0.587 - 1))
 
 
-def test_tones_are_cut_where_scikit_image_cuts_them() -> None:
-    tones = segments(PHOTO)[0]
+def test_tones_vary_no_less_than_those_of_scikit_image() -> None:
     smooth = luminance(PHOTO)
     for _ in range(2):
         padded = torch.nn.functional.pad(smooth, (2, 2, 2, 2), mode="reflect")
         smooth = torch.nn.functional.avg_pool2d(padded, 5, stride=1)
     bins = (smooth[0, 0] * NUM_BINS).long().numpy()
-    expected = (bins > threshold_multiotsu(bins, classes=3)[:, None, None]).sum(axis=0)
-    assert (tones.numpy() == expected).mean() > 0.99
+    own = segments(PHOTO)[0].numpy()
+    theirs = (bins > threshold_multiotsu(bins, classes=3)[:, None, None]).sum(axis=0)
+    assert variance_between(bins, own) >= variance_between(bins, theirs)
+    assert (own == theirs).mean() > 0.95  # theirs may be a bin away
+
+
+def variance_between(values: np.ndarray, tones: np.ndarray) -> float:
+    parts = [values[tones == tone] for tone in range(3)]
+    return sum(part.size * (part.mean() - values.mean()) ** 2 for part in parts) / values.size
 
 
 def test_an_image_of_one_colour_has_one_tone() -> None:

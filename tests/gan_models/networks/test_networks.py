@@ -3,10 +3,12 @@
 import pytest
 import torch
 
+from gan_models.evaluation.classical import fill_by_diffusion
 from gan_models.networks.dcgan_discriminator import DcganDiscriminator
 from gan_models.networks.dcgan_generator import DcganGenerator
 from gan_models.networks.patch_discriminator import PatchDiscriminator
 from gan_models.networks.unet import UNet, fill_smoothly
+from gan_models.recipes.base import to_float, to_uint8
 
 
 @pytest.mark.parametrize(("size", "channels"), [(8, 1), (32, 1), (64, 3)])
@@ -65,10 +67,28 @@ def test_what_a_unet_adds_shrinks_with_the_contrast_of_the_image() -> None:
     assert flat < 0.05 * strong
 
 
+def test_a_unet_can_remove_a_watermark_with_one_number_for_all_that_it_covers() -> None:
+    network, images = UNet(3, 4, (1, 1)), torch.rand(1, 3, 16, 16)
+    with torch.no_grad():
+        network.last.bias[3:] = 1.0  # half of the contrast is lost under an opacity of a half; it is doubled
+    mean = images.mean(dim=(2, 3), keepdim=True)
+    restored = network(0.5 * images, torch.zeros(1, 1, 16, 16))
+    torch.testing.assert_close(restored - 0.5 * mean, images - mean)
+
+
 def test_what_is_under_the_mask_does_not_matter() -> None:
     images, mask = torch.rand(1, 1, 16, 16), torch.zeros(1, 1, 16, 16)
     mask[..., 2:12, 3:9] = 1
     torch.testing.assert_close(fill_smoothly(images, mask), fill_smoothly(images + 5 * mask, mask))
+
+
+def test_holes_are_filled_as_diffusion_does() -> None:
+    images = torch.randint(256, (2, 3, 24, 20), generator=torch.Generator().manual_seed(0))
+    holes = torch.zeros(2, 1, 24, 20, dtype=torch.bool)
+    holes[0, :, 5:20, 3:12], holes[1, :, :, 4:9] = True, True
+    expected = torch.from_numpy(fill_by_diffusion(images.to(torch.uint8).numpy(), holes.numpy()))
+    filled = to_uint8(fill_smoothly(to_float(images) * ~holes, holes.float()))
+    assert (filled.int() - expected.int()).abs().max() <= 1  # one of 256 levels: where they round apart
 
 
 def test_a_hole_in_a_flat_image_is_filled_with_its_colour() -> None:

@@ -30,7 +30,7 @@ def test_two_shares_of_a_batch_are_degraded_as_the_whole_is(num) -> None:
 
 
 def test_losses_are_means_over_images_so_that_the_mean_over_shares_is_that_of_the_whole() -> None:
-    section = {**RESTORE, "degradations": FOUR, "adversarial_from": 0}
+    section = {**RESTORE, "degradations": FOUR, "adversarial_from": 0, "ssim_weight": 0.1}
     images = images_of(8)
 
     def values(part: torch.Tensor, share: Share) -> dict[str, torch.Tensor]:
@@ -39,7 +39,7 @@ def test_losses_are_means_over_images_so_that_the_mean_over_shares_is_that_of_th
 
     whole = values(images, Share())
     halves = [values(part, Share(index, 2)) for index, part in enumerate(images.chunk(2))]
-    for name in ("loss/reconstruction", "loss/discriminator"):
+    for name in ("loss/reconstruction", "loss/structural", "loss/discriminator"):
         torch.testing.assert_close((halves[0][name] + halves[1][name]) / 2, whole[name])
 
 

@@ -11,8 +11,8 @@ from gan_models.recipes.base import Batch
 
 SECTION = {
     "image": {"size": 16, "channels": 3, "fit": "crop"},
-    "recipe": {"name": "style_bank", "width": 4, "discriminator_width": 4, "learning_rate": 0.003, "r1_every": 2},
-    "steps": 60,
+    "recipe": {"name": "style_bank", "width": 4, "discriminator_width": 4, "learning_rate": 0.005, "r1_every": 2},
+    "steps": 30,
     "batch_size": 8,
 }
 
@@ -38,13 +38,14 @@ def trained(steps, **recipe):
 
 
 def test_it_learns_to_paint_in_each_style():
-    recipe, values = trained(60)
+    recipe, values = trained(30)
     assert values[-1]["loss/style"] < values[0]["loss/style"]
     network, images = recipe.generator.eval(), batch().images
     with torch.no_grad():
         red, blue = (network(images, network.learned_styles(torch.full((8,), style))) for style in (0, 1))
-    assert (red[:, 0] - red[:, 2]).mean() > 0.1
-    assert (blue[:, 2] - blue[:, 0]).mean() > 0.1
+    towards_red = (red - blue).mean(dim=(0, 2, 3))
+    assert towards_red[0] > 0.1
+    assert towards_red[2] < -0.1
 
 
 def test_alpha_goes_from_the_photograph_itself_to_all_of_the_style():

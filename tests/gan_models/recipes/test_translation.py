@@ -17,7 +17,7 @@ from tests.gan_models.training.runs import CUT, CYCLEGAN, PIX2PIX, train_config,
 
 SECTIONS = {
     "edges to image": PIX2PIX,
-    "grey to image": {**PIX2PIX, "input": "grey", "discriminator_norm": "spectral"},
+    "grey to image": {**PIX2PIX, "input": "grey", "upsample": "nearest", "discriminator_norm": "spectral"},
     "image to segmentation": {**PIX2PIX, "input": "image", "target": "segmentation", "adversarial_weight": 0},
     "cyclegan": CYCLEGAN,
     "cyclegan, antialiased": {**CYCLEGAN, "antialias": True, "pool_size": 0, "loss": "hinge"},
@@ -76,6 +76,17 @@ def test_features_met_while_translating_are_those_of_encoding() -> None:
     met, encoded = generator.translate(images)[1], generator.encode(images)
     assert [feature.shape[1] for feature in met] == list(generator.feature_widths)
     assert all(torch.equal(one, other) for one, other in zip(met, encoded, strict=True))
+
+
+@pytest.mark.parametrize("antialias", [True, False])
+def test_an_image_of_one_colour_gives_gradients_that_are_finite(antialias) -> None:
+    there, back = (ResnetGenerator(3, 4, 3, antialias=antialias) for _ in range(2))
+    with torch.no_grad():
+        for parameter in (*there.parameters(), *back.parameters()):
+            parameter.add_(0.05)  # as after some steps: nothing is exactly zero
+    back(there(torch.full((1, 3, 32, 32), -1.0))).abs().mean().backward()
+    norms = [parameter.grad.norm() for parameter in there.parameters()]
+    assert torch.stack(norms).max() < 1e6
 
 
 def test_the_pool_fills_first_and_then_gives_back_half_of_older_images() -> None:
@@ -138,7 +149,7 @@ def test_a_discriminator_too_deep_for_the_images_is_refused_with_what_to_do() ->
 )
 def test_configs_that_make_no_sense_are_refused(changes, message) -> None:
     with pytest.raises(ConfigError, match=message):
-        validate(TrainConfig, train_section(CUT, recipe=changes), "train")
+        validate(TrainConfig, {**train_section(CUT), "recipe": changes}, "train")
 
 
 def test_fastcut_weighs_contrast_tenfold_unless_told_otherwise() -> None:

@@ -1,8 +1,12 @@
 """Tiny training runs for tests: datasets on disk, configs, and the command line in a process of its own."""
 
 import io
-import subprocess
+import multiprocessing
+import os
 import sys
+import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +18,7 @@ from gan_models.config import TrainConfig, domains_of, recipe_config
 from gan_models.images.image_set import ImageSet, TrainingData
 from gan_models.images.shards import ImageRecord, write_shards
 from gan_models.recipes import task_of
+from gan_models.training.__main__ import main
 
 DCGAN: dict[str, Any] = {"name": "dcgan", "width": 4, "latent_dim": 8, "learning_rate": 0.001}
 WGAN_GP: dict[str, Any] = {"name": "wgan_gp", "width": 4, "latent_dim": 8, "discriminator_steps": 2}
@@ -43,6 +48,7 @@ CUT: dict[str, Any] = {
     "num_patches": 8,
     "head_width": 8,
 }
+STYLE_BANK: dict[str, Any] = {"name": "style_bank", "width": 4, "discriminator_width": 4, "r1_every": 2}
 RESTORE: dict[str, Any] = {"name": "restore", "width": 4, "blocks": [1, 1], "adversarial_from": 0.5}
 EVERY_DEGRADATION: list[dict[str, Any]] = [
     {"kind": "denoise"},
@@ -65,6 +71,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "cyclegan": CYCLEGAN,
     "cut": CUT,
     "fastcut": {**CUT, "fast": True},
+    "style_bank": STYLE_BANK,
     "restore": RESTORE,
     "restore with every degradation": {**RESTORE, "degradations": EVERY_DEGRADATION, "shares": [2, 1, 1, 1, 1, 1]},
 }
@@ -122,7 +129,7 @@ def _tiles(num: int, seed: int) -> torch.Tensor:
 
 
 def write_run(directory: Path, section: dict[str, Any]) -> list[str]:
-    """A dataset and a config under `directory`; returns the command that trains on them into `directory / "run"`."""
+    """A dataset and a config under `directory`; returns the arguments that train on them into `directory / "run"`."""
     data = training_data(section["recipe"])
     source, target = domains_of(recipe_config(section["recipe"]))
     records = _records(data.images, source)
@@ -131,7 +138,7 @@ def write_run(directory: Path, section: dict[str, Any]) -> list[str]:
     write_shards(records, directory / "data")
     (directory / "config.yaml").write_text(yaml.safe_dump({"train": section}))
     return [
-        *(sys.executable, "-m", "gan_models.training", "--config", str(directory / "config.yaml")),
+        *("--config", str(directory / "config.yaml")),
         *("--data", str(directory / "data"), "--out", str(directory / "run")),
     ]
 
@@ -152,6 +159,69 @@ def _records(images: ImageSet, domain: str | None) -> list[ImageRecord]:
     return records
 
 
-def finish(command: list[str]) -> subprocess.CompletedProcess[str]:
-    """Run `command` to its end."""
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+class Running:
+    """The command line in a process of its own, a real one, which begins with PyTorch loaded: that takes seconds.
+
+    Args:
+        arguments: of `python -m gan_models.training`.
+        program: what is run with them instead.
+        prepare: called in the process before.
+        environment: on top of ours.
+    """
+
+    def __init__(
+        self,
+        arguments: list[str],
+        program: Callable[[list[str]], int] = main,
+        prepare: Callable[[], object] | None = None,
+        environment: dict[str, str] | None = None,
+    ) -> None:
+        with tempfile.NamedTemporaryFile(delete=False) as file:
+            self.error_path = Path(file.name)
+        everything = (program, arguments, prepare, environment or {}, self.error_path)
+        self.process = _PROCESSES.Process(target=_run, args=everything, daemon=True)
+        self.process.start()
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal."""
+        assert self.process.pid
+        os.kill(self.process.pid, number)
+
+    def is_alive(self) -> bool:
+        """Whether it has not ended."""
+        return self.process.is_alive()
+
+    def wait(self, seconds: float = 60) -> tuple[int, str]:
+        """Its exit code, below 0 where a signal ended it, and what it wrote to standard error."""
+        self.process.join(seconds)
+        assert self.process.exitcode is not None, f"it is still running after {seconds} seconds"
+        errors = self.error_path.read_text()
+        self.error_path.unlink()
+        return self.process.exitcode, errors
+
+    def wait_for(self, condition: Callable[[], bool]) -> None:
+        """Wait until something has happened."""
+        deadline = time.monotonic() + 60
+        while not condition():
+            assert self.is_alive(), f"the process ended before: {self.wait()}"
+            assert time.monotonic() < deadline, "it did not happen"
+            time.sleep(0.005)
+
+
+def _run(
+    program: Callable[[list[str]], int],
+    arguments: list[str],
+    prepare: Callable[[], object] | None,
+    environment: dict[str, str],
+    error_path: Path,
+) -> None:
+    os.environ.update(environment)
+    with error_path.open("w") as file:
+        os.dup2(file.fileno(), sys.stderr.fileno())
+    if prepare:
+        prepare()
+    sys.exit(program(arguments))
+
+
+_PROCESSES = multiprocessing.get_context("forkserver")
+_PROCESSES.set_forkserver_preload(["tests.gan_models.training.runs"])

@@ -1,19 +1,20 @@
 """What `python -m gan_models.training` says and answers when something is wrong."""
 
 import fcntl
+import functools
 import json
-import sys
+import resource
 from pathlib import Path
 
 import pytest
 import yaml
 
 from gan_models.training.__main__ import main
-from tests.gan_models.training.runs import DCGAN, RESTORE, finish, train_section, write_run
+from tests.gan_models.training.runs import DCGAN, RESTORE, Running, train_section, write_run
 
 
 def arguments(directory: Path, section: dict[str, object]) -> list[str]:
-    return write_run(directory, section)[3:]
+    return write_run(directory, section)
 
 
 def change_config(directory: Path, **changes: object) -> None:
@@ -122,12 +123,11 @@ def test_two_processes_cannot_train_into_one_directory(tmp_path: Path, capsys) -
 
 def test_a_full_disk_ends_the_run_with_one_clear_line(tmp_path: Path) -> None:
     command = arguments(tmp_path, train_section(DCGAN))
-    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))"
-    program = f"{limit}; from gan_models.training.__main__ import main; raise SystemExit(main())"
-    ended = finish([sys.executable, "-c", program, *command])
-    assert ended.returncode == 2
-    assert "no space left" in ended.stderr
-    assert "Traceback" not in ended.stderr
+    limit = functools.partial(resource.setrlimit, resource.RLIMIT_FSIZE, (4096, 4096))
+    code, errors = Running(command, prepare=limit).wait()
+    assert code == 2
+    assert "no space left" in errors
+    assert "Traceback" not in errors
 
 
 def test_losses_that_are_never_finite_end_the_run_with_exit_code_3(tmp_path: Path, capsys) -> None:

@@ -15,7 +15,7 @@ from tests.gan_models.training.runs import DCGAN, RECIPES, train_config, train_s
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
 def test_it_prints_config_parameters_data_and_memory_of_every_recipe(tmp_path: Path, capsys, recipe) -> None:
-    command = write_run(tmp_path, train_section(recipe))[3:]
+    command = write_run(tmp_path, train_section(recipe))
     assert main([*command, "--dry-run"]) == 0
     printed = capsys.readouterr().out
     resolved = yaml.safe_load(printed.split("parameters\n")[0])["train"]
@@ -27,7 +27,7 @@ def test_it_prints_config_parameters_data_and_memory_of_every_recipe(tmp_path: P
 
 
 def test_bad_input_is_the_same_error_as_without_it(tmp_path: Path, capsys) -> None:
-    command = write_run(tmp_path, train_section(DCGAN))[3:]
+    command = write_run(tmp_path, train_section(DCGAN))
     (tmp_path / "data").rename(tmp_path / "elsewhere")
     assert main([*command, "--dry-run"]) == 2
     assert "no shards" in capsys.readouterr().err

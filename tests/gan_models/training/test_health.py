@@ -4,10 +4,18 @@ import pytest
 import torch
 
 from gan_models.config import HealthConfig
+from gan_models.recipes import build_recipe
 from gan_models.recipes.dcgan import DcganRecipe
-from gan_models.training.health import CollapseWatch, HealthMonitor, UnhealthyError, check_weights, real_diversity
+from gan_models.training.health import (
+    CollapseWatch,
+    HealthMonitor,
+    UnhealthyError,
+    check_weights,
+    real_diversity,
+    saturates,
+)
 from gan_models.training.loop import Outcome, Trainer
-from tests.gan_models.training.runs import DCGAN, image_set, train_config, training_data
+from tests.gan_models.training.runs import DCGAN, RECIPES, image_set, train_config, training_data
 
 CPU = torch.device("cpu")
 
@@ -150,6 +158,12 @@ def test_a_discriminator_is_not_judged_where_the_config_switches_it_off_or_the_r
     perfect = {"health/discriminator_accuracy_real": 1.0, "health/discriminator_accuracy_fake": 1.0}
     CollapseWatch(HealthConfig(max_discriminator_accuracy=None, patience=1), 100, 0.2).look(1, perfect)
     CollapseWatch(HealthConfig(patience=1), 100, 0.2).look(1, {"health/discriminator_accuracy_real": 1.0})
+    CollapseWatch(HealthConfig(patience=1), 100, 0.2, judges_accuracy=False).look(1, perfect)
+
+
+@pytest.mark.parametrize(("name", "expected"), [("dcgan", True), ("wgan_gp", False), ("r3gan", False), ("vae", False)])
+def test_losses_that_go_on_pulling_may_have_a_perfect_discriminator(name: str, expected: bool) -> None:
+    assert saturates(build_recipe(train_config(RECIPES[name]), 2)) is expected
 
 
 def test_the_diversity_of_real_images_is_within_a_label_for_conditional_models() -> None:

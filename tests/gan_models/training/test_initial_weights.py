@@ -91,6 +91,6 @@ def test_the_identity_of_a_run_is_the_bundle_s_content_not_its_place(tmp_path: P
 
 
 def test_a_path_that_is_no_bundle_is_one_clear_line(tmp_path: Path, capsys) -> None:
-    command = write_run(tmp_path, train_section(DCGAN, init_from=str(tmp_path / "none")))[3:]
+    command = write_run(tmp_path, train_section(DCGAN, init_from=str(tmp_path / "none")))
     assert main(command) == 2
     assert "none is not a bundle" in capsys.readouterr().err

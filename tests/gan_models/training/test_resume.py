@@ -1,9 +1,8 @@
 """Runs that are interrupted end as if they had not been."""
 
 import json
+import os
 import signal
-import subprocess
-import time
 from pathlib import Path
 from typing import get_args
 
@@ -11,12 +10,14 @@ import pytest
 import torch
 
 from gan_models.config import RecipeConfig
+from gan_models.images.listing import Listing
 from gan_models.inference.bundle import load_bundle
+from gan_models.training.__main__ import main
 from gan_models.training.loop import Outcome, Trainer
 from tests.gan_models.training.runs import (
     DCGAN,
     RECIPES,
-    finish,
+    Running,
     train_config,
     train_section,
     training_data,
@@ -32,29 +33,21 @@ def bundle_bytes(run: Path) -> list[bytes]:
     return [(run / "bundle" / name).read_bytes() for name in BUNDLE_FILES]
 
 
-def wait_for(path: Path, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 60
-    while not path.exists():
-        assert process.poll() is None, f"the process ended before {path.name} appeared"
-        assert time.monotonic() < deadline, f"{path.name} did not appear"
-        time.sleep(0.005)
-
-
 def test_a_run_killed_with_sigkill_and_run_again_gives_the_bytes_of_an_uninterrupted_one(tmp_path: Path) -> None:
     section = train_section(DCGAN, steps=120, checkpoint_every=10)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     whole.mkdir()
     killed.mkdir()
-    assert finish(write_run(whole, section)).returncode == 0
+    assert main(write_run(whole, section)) == 0
 
-    command = write_run(killed, section)
+    arguments = write_run(killed, section)
     for checkpoint in ("step-000020.json", "step-000070.json"):
-        process = subprocess.Popen(command)
-        wait_for(killed / "run" / "checkpoints" / checkpoint, process)
+        process = Running(arguments)
+        process.wait_for((killed / "run" / "checkpoints" / checkpoint).exists)
         process.send_signal(signal.SIGKILL)
-        process.wait()
+        assert process.wait()[0] == -signal.SIGKILL
         assert not (killed / "run" / "bundle").exists()
-    assert finish(command).returncode == 0
+    assert main(arguments) == 0
 
     assert bundle_bytes(killed / "run") == bundle_bytes(whole / "run")
     assert losses(killed / "run") == losses(whole / "run")
@@ -69,7 +62,7 @@ def test_every_recipe_is_tried() -> None:
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
 def test_every_recipe_stopped_anywhere_and_resumed_equals_uninterrupted_bit_for_bit(tmp_path: Path, recipe) -> None:
     every = {"checkpoint_every": 20, "sample_every": 30, "log_every": 5}
-    config, images = train_config(recipe, steps=60, **every), training_data(recipe)
+    config, images = train_config(recipe, steps=60, batch_size=4, **every), training_data(recipe)
     for name in ("whole", "stopped"):
         (tmp_path / name).mkdir()
     whole = Trainer(config, images, images, tmp_path / "whole", CPU)
@@ -97,25 +90,37 @@ def losses(run: Path) -> list[tuple[int, dict[str, float]]]:
 
 
 def test_sigterm_writes_a_checkpoint_exits_75_and_the_next_run_finishes(tmp_path: Path) -> None:
-    command = write_run(tmp_path, train_section(DCGAN, steps=100_000, checkpoint_every=100_000))
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    process = Running(write_run(tmp_path, train_section(DCGAN, steps=100_000, checkpoint_every=100_000)))
     metrics = tmp_path / "run" / "metrics.jsonl"
-    wait_for(metrics, process)
-    while not metrics.read_text():
-        time.sleep(0.01)
+    process.wait_for(lambda: metrics.exists() and metrics.read_text() != "")
     process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=30)  # half of what the platform grants before it kills
-    assert process.returncode == 75
+    code, errors = process.wait(30)  # half of what the platform grants before it kills
+    assert code == 75
     assert "run again to go on" in errors
     manifests = (tmp_path / "run" / "checkpoints").glob("step-*.json")
     assert max(json.loads(manifest.read_text())["step"] for manifest in manifests) > 0
 
 
+def test_sigterm_while_images_are_decoded_stops_the_run_at_once(tmp_path: Path, monkeypatch) -> None:
+    arguments = write_run(tmp_path, train_section(DCGAN))
+    original = Listing.decode
+
+    def stopped(self, place, progress=None):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return original(self, place, progress)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Listing, "decode", stopped)
+        assert main(arguments) == 75
+    assert not (tmp_path / "run" / "metrics.jsonl").exists()
+    assert main(arguments) == 0
+
+
 def test_a_finished_run_is_left_as_it_is(tmp_path: Path) -> None:
-    command = write_run(tmp_path, train_section(DCGAN, steps=4))
-    assert finish(command).returncode == 0
+    arguments = write_run(tmp_path, train_section(DCGAN, steps=4))
+    assert main(arguments) == 0
     before = bundle_bytes(tmp_path / "run")
-    assert finish(command).returncode == 0
+    assert main(arguments) == 0
     assert bundle_bytes(tmp_path / "run") == before
     assert load_bundle(tmp_path / "run" / "bundle").label_names == ("dark", "light")
 

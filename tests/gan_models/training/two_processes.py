@@ -1,7 +1,6 @@
-"""What each of two processes does for test_distributed; its arguments are a folder to write to and the steps."""
+"""What each of two processes does for test_distributed."""
 
 import json
-import sys
 from pathlib import Path
 
 import torch
@@ -13,7 +12,7 @@ from gan_models.training.loop import Trainer
 from tests.gan_models.training.runs import DCGAN, RECIPES, train_config, training_data
 
 CPU = torch.device("cpu")
-LEARNING_RATE = 0.05
+LEARNING_RATE = 0.002
 
 
 def weights(trainer: Trainer) -> dict[str, torch.Tensor]:
@@ -75,7 +74,9 @@ def fail() -> None:
     raise OSError("disk full")
 
 
-def main(out: Path, steps: int) -> None:
+def train_every_recipe(arguments: list[str]) -> int:
+    """Train for so many steps and write to a folder what came of it; the arguments are the folder and the steps."""
+    out, steps = Path(arguments[0]), int(arguments[1])
     adam = Recipe.adam
     with join(CPU) as processes:
         descend_gradients()
@@ -103,7 +104,4 @@ def main(out: Path, steps: int) -> None:
         poisoned = trainer(DCGAN, out / "poisoned", processes, steps)
         poisoned.run()
         (out / f"rollbacks {rank}.json").write_text(json.dumps(poisoned.rollbacks.entries))
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    return 0
