@@ -81,7 +81,7 @@ def nl_means(images: Pixels, sigmas: Sequence[float], cut_off: float) -> Pixels:
         )
         for image, sigma in zip(images, sigmas, strict=True)
     ]
-    return _to_pixels(np.stack(cleaned))
+    return _to_pixels(np.stack(cleaned).reshape(images.shape))  # it drops the axis of a single channel
 
 
 def wiener_filter(images: Pixels, kernels: NDArray[np.float32], balance: float) -> Pixels:

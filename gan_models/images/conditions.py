@@ -20,7 +20,7 @@ def condition(images: Tensor, kind: ConditionKind) -> Tensor:
 
     Args:
         images: Float [N, C, H, W] in [-1, 1].
-        kind: "edges", a pencil sketch; "grey", the luminance; "segmentation", three tones; "image", as they are.
+        kind: "edges", an ink drawing; "grey", the luminance; "segmentation", three tones; "image", as they are.
 
     Returns:
         Float [N, C, H, W] in [-1, 1]; but for "image", all channels are the same.

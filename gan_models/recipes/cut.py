@@ -96,7 +96,11 @@ class CutRecipe(Recipe):
         queries = cast(ResnetGenerator, self.networks["generator"]).encode(outputs)
         if is_mirrored is not None:
             queries = [_mirrored(query, is_mirrored) for query in queries]
-        positions = draw_positions(keys, self.recipe.num_patches, random)
+        # Sources and targets draw apart, so that the numbers of each image are those of its place in the whole batch.
+        num = len(outputs) if self.recipe.fast else len(outputs) // 2
+        halves = [[key[start : start + num] for key in keys] for start in range(0, len(outputs), num)]
+        drawn = [draw_positions(half, self.recipe.num_patches, random) for half in halves]
+        positions = [torch.cat(layer) for layer in zip(*drawn, strict=True)]
         with torch.no_grad():
             projected_keys = projector([key.detach() for key in keys], positions)
         losses = [

@@ -84,3 +84,10 @@ def test_holes_at_the_edge_and_images_that_are_all_hole_are_filled_or_left() -> 
     filled = fill_by_diffusion(images, hole)
     assert (filled[0] == 90).all()
     assert (filled[1] == 128).all()
+
+
+@pytest.mark.parametrize("degradation", [Denoise(), Deblur(), Inpaint(), Watermark(), SuperResolution()])
+def test_grey_images_are_met_with_the_same_methods(originals, degradation) -> None:
+    degraded, holes, seeds = degraded_by(degradation, originals[:2, :1])
+    for images in classical_candidates(degradation, degraded, holes, seeds).values():
+        assert images.shape == degraded.shape

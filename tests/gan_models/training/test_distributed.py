@@ -26,7 +26,7 @@ from tests.gan_models.training.runs import (
 )
 from tests.gan_models.training.two_processes import as_tried, descend_gradients, train_every_recipe, weights
 
-STEPS = 3
+STEPS = 2
 
 # Batch norm takes its statistics over a process's share on CPUs, as in PyTorch's own DistributedDataParallel.
 WITH_BATCH_NORM = {"dcgan", "wgan_gp", "vae"}
@@ -82,7 +82,7 @@ def test_two_processes_make_the_weights_of_one_with_the_same_whole_batch(
             for other in (start, together)
         )
         assert moved > 0, network
-        assert apart < 0.02 * moved, network
+        assert apart < 0.05 * moved, network
 
 
 def test_what_goes_wrong_in_one_process_rolls_back_all(by_two: Path) -> None:
