@@ -72,6 +72,9 @@ class CycleganConfig(_UnpairedConfig):
     identity_weight: float = Field(0.5, ge=0, description="as a share of cycle_weight")
     pool_size: int = Field(50, ge=0, description="past fakes shown again, rounded up to whole batches")
     antialias: bool = Field(False, description="resample with the filter [1,2,1], as cut does, against checkerboards")
+    residual: bool = Field(
+        False, description="generators learn what to add to an image: not the paper's, for runs of a few thousand steps"
+    )
 
 
 class CutConfig(_UnpairedConfig):

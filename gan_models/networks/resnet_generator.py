@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, interpolate, pad
 
-NUM_FEATURES = 5  # layers whose features `encode` returns
+WITHIN = 0.98  # of [-1, 1], whose ends tanh reaches at infinity
 
 
 class ResnetGenerator(nn.Module):
@@ -16,21 +16,26 @@ class ResnetGenerator(nn.Module):
         blocks: residual blocks, 9 at 256 pixels and 6 at 128.
         antialias: resample with the filter [1,2,1] (Zhang 2019, arXiv 1904.11486), as CUT does. Otherwise by strided
             and transposed convolutions, as CycleGAN does.
+        residual: add what is learnt to the image itself, so that an untrained network returns its input.
     """
 
     multiple = 4  # height and width have to be multiples of it
 
-    def __init__(self, channels: int, width: int, blocks: int, *, antialias: bool) -> None:
+    def __init__(self, channels: int, width: int, blocks: int, *, antialias: bool, residual: bool = False) -> None:
         super().__init__()
         self.first = nn.Sequential(nn.ReflectionPad2d(3), nn.Conv2d(channels, width, 7), *_norm_relu(width))
         self.downs = nn.ModuleList(Down(width * scale, antialias) for scale in (1, 2))
         self.blocks = nn.ModuleList(ResidualBlock(4 * width) for _ in range(blocks))
         self.ups = nn.Sequential(*(_up(width * scale, antialias) for scale in (4, 2)))
-        self.last = nn.Sequential(nn.ReflectionPad2d(3), nn.Conv2d(width, channels, 7), nn.Tanh())
+        self.last = nn.Sequential(nn.ReflectionPad2d(3), nn.Conv2d(width, channels, 7))
+        self.residual = residual
         # CUT's five layers: pixels, the two halvings, the first residual block and the one in the middle.
         self._tapped_blocks = (0, blocks // 2)
         self.feature_widths = (channels, 2 * width, 4 * width, 4 * width, 4 * width)
         self.apply(initialise)
+        if residual:
+            for parameter in self.last.parameters():
+                nn.init.zeros_(parameter)
 
     def forward(self, images: Tensor) -> Tensor:
         """Translate images Float [N, channels, H, W] in [-1, 1] to the same; H and W multiples of `multiple`."""
@@ -39,8 +44,10 @@ class ResnetGenerator(nn.Module):
     def translate(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Translated images, and the features of `encode` that came about on the way."""
         hidden, features = self._encode(images, len(self.blocks))
-        translated: Tensor = self.last(self.ups(hidden))
-        return translated, features
+        drawn: Tensor = self.last(self.ups(hidden))
+        if self.residual:
+            drawn = drawn + torch.atanh(WITHIN * images)
+        return drawn.tanh(), features
 
     def encode(self, images: Tensor) -> list[Tensor]:
         """Features of images, Float [N, width, h, w] for each of `feature_widths`, computed no deeper than needed."""

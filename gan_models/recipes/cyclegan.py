@@ -20,7 +20,10 @@ DOMAINS = ("source", "target")
 def build_generator(config: CycleganConfig, image: ImageConfig, num_labels: int) -> TranslationPair:
     """Both generators of a `cyclegan` config, untrained. They take no labels."""
     there, back = (
-        ResnetGenerator(image.channels, config.width, config.blocks, antialias=config.antialias) for _ in range(2)
+        ResnetGenerator(
+            image.channels, config.width, config.blocks, antialias=config.antialias, residual=config.residual
+        )
+        for _ in range(2)
     )
     return TranslationPair(there, back)
 

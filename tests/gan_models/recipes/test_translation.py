@@ -20,7 +20,7 @@ SECTIONS = {
     "grey to image": {**PIX2PIX, "input": "grey", "upsample": "nearest", "discriminator_norm": "spectral"},
     "image to segmentation": {**PIX2PIX, "input": "image", "target": "segmentation", "adversarial_weight": 0},
     "cyclegan": CYCLEGAN,
-    "cyclegan, antialiased": {**CYCLEGAN, "antialias": True, "pool_size": 0, "loss": "hinge"},
+    "cyclegan, antialiased": {**CYCLEGAN, "antialias": True, "residual": True, "pool_size": 0, "loss": "hinge"},
     "cut": CUT,
     "fastcut": {**CUT, "fast": True, "antialias": False},
 }
@@ -87,6 +87,12 @@ def test_an_image_of_one_colour_gives_gradients_that_are_finite(antialias) -> No
     back(there(torch.full((1, 3, 32, 32), -1.0))).abs().mean().backward()
     norms = [parameter.grad.norm() for parameter in there.parameters()]
     assert torch.stack(norms).max() < 1e6
+
+
+def test_a_residual_generator_begins_by_returning_what_it_is_given() -> None:
+    images = torch.rand(2, 3, 32, 32) * 2 - 1
+    begins = ResnetGenerator(3, 8, 2, antialias=True, residual=True)(images)
+    torch.testing.assert_close(begins, 0.98 * images)
 
 
 def test_the_pool_fills_first_and_then_gives_back_half_of_older_images() -> None:
