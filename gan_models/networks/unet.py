@@ -38,9 +38,8 @@ class NafBlock(nn.Module):
 class UNet(nn.Module):
     """Degraded images and the masks of their holes to restored images.
 
-    It predicts what to add to each pixel, and a share of the pixel to add too: under a watermark of one colour and
-    opacity, both are the same everywhere. Where there is a mask, known pixels come back as they were. Inside, images
-    have mean 0 and deviation 1, so that its mistakes shrink with the contrast: smooth skies stay smooth.
+    It predicts a residual, and where there is a mask, known pixels come back as they were. Inside, images have mean 0
+    and deviation 1, so that its mistakes shrink with the contrast: smooth skies stay smooth.
 
     Args:
         channels: of the images.
@@ -62,7 +61,7 @@ class UNet(nn.Module):
             self.ups.append(nn.Sequential(nn.Conv2d(width, 2 * width, 1, bias=False), nn.PixelShuffle(2)))
             width //= 2
             self.decoders.append(_stack(width, num_blocks))
-        self.last = nn.Conv2d(width, 2 * channels, 3, padding=1)
+        self.last = nn.Conv2d(width, channels, 3, padding=1)
         for parameter in self.last.parameters():
             nn.init.zeros_(parameter)
 
@@ -79,8 +78,7 @@ class UNet(nn.Module):
         images = fill_smoothly(images, mask)
         mean = images.mean(dim=(2, 3), keepdim=True)
         contrast = (images - mean).std(dim=(1, 2, 3), keepdim=True) + MIN_CONTRAST
-        normalised = (images - mean) / contrast
-        hidden = self.first(torch.cat([normalised, mask], dim=1))
+        hidden = self.first(torch.cat([(images - mean) / contrast, mask], dim=1))
         skips = []
         for encoder, down in zip(self.encoders, self.downs, strict=True):
             hidden = encoder(hidden)
@@ -89,8 +87,7 @@ class UNet(nn.Module):
         hidden = self.middle(hidden)
         for up, decoder in zip(self.ups, self.decoders, strict=True):
             hidden = decoder(up(hidden) + skips.pop())
-        added, share = self.last(hidden).chunk(2, dim=1)
-        residual = (added + share * normalised) * contrast
+        residual = self.last(hidden) * contrast
         has_hole = mask.amax(dim=(1, 2, 3), keepdim=True)
         restored: Tensor = images + residual * torch.where(has_hole > 0, mask, 1.0)
         return restored
