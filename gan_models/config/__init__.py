@@ -20,6 +20,7 @@ from gan_models.config.train import (
     domains_of,
     read_train_config,
     recipe_config,
+    uses_labels,
 )
 from gan_models.config.translation import CutConfig, CycleganConfig, Pix2PixConfig
 
@@ -54,5 +55,6 @@ __all__ = [
     "read_train_config",
     "read_yaml",
     "recipe_config",
+    "uses_labels",
     "validate",
 ]

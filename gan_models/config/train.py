@@ -85,3 +85,8 @@ def recipe_config(content: dict[str, Any]) -> RecipeConfig:
 def domains_of(recipe: RecipeConfig) -> tuple[str | None, str | None]:
     """The domain that a recipe reads and the one it turns images into; None where it takes all images, or has none."""
     return getattr(recipe, "source_domain", None), getattr(recipe, "target_domain", None)
+
+
+def uses_labels(recipe: RecipeConfig) -> bool:
+    """Whether the model can be asked for a label: as what to draw, or as a style."""
+    return recipe.name == "style_bank" or getattr(recipe, "conditional", False)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gan_models.config import ImageConfig, TrainConfig, domains_of
+from gan_models.config import ImageConfig, TrainConfig, domains_of, uses_labels
 from gan_models.images.listing import Listing, Pixels, Progress, list_split
+from gan_models.images.shards import DataError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -56,11 +57,24 @@ def list_training_data(directory: Path, split: str, config: TrainConfig, *, limi
     """What the recipe of `config` needs of a split: its images and, where it has such, its targets.
 
     Raises:
-        DataError: see `list_split`.
+        DataError: see `list_split`; or a label that the model could be asked for has no training image.
     """
     source, target = domains_of(config.recipe)
     domains = [source] if target is None else [source, target]
-    return [list_split(directory, split, config.image, domain, limit=limit) for domain in domains]
+    listings = [list_split(directory, split, config.image, domain, limit=limit) for domain in domains]
+    if split == "train" and limit is None and uses_labels(config.recipe):
+        _refuse_unseen_labels(listings[-1], directory)
+    return listings
+
+
+def _refuse_unseen_labels(listing: Listing, directory: Path) -> None:
+    seen = {row["label"] for row in listing.rows.values()}
+    unseen = [label for label in listing.label_names if label not in seen]
+    if unseen:
+        raise DataError(
+            f"the training images in {directory} lack the label{'s' if unseen[1:] else ''} {', '.join(unseen)}, which "
+            "evaluation images have: a model would be asked for what it never saw; add images of it, or remove its own"
+        )
 
 
 def load_split(directory: Path, split: str, image: ImageConfig, domain: str | None = None) -> ImageSet:

@@ -8,8 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from gan_models.config import ImageConfig
-from gan_models.images.image_set import load, load_split
+from gan_models.config import DcganConfig, ImageConfig, TrainConfig
+from gan_models.images.image_set import list_training_data, load, load_split
 from gan_models.images.listing import Listing, list_split
 from gan_models.images.pixel_cache import load_mapped
 from gan_models.images.shards import DataError, ImageRecord, write_shards
@@ -151,3 +151,14 @@ def test_an_image_that_is_damaged_is_named(data: Path, tmp_path: Path) -> None:
     write_shards([record], data)
     with pytest.raises(DataError, match=r"image f+ in .* cannot be read"):
         load_mapped(list_split(data, "train", IMAGE), tmp_path / "cache")
+
+
+def test_a_label_that_no_training_image_has_is_refused_where_a_model_could_be_asked_for_it(data: Path) -> None:
+    content = io.BytesIO()
+    Image.new("RGB", (18, 20)).save(content, "PNG")
+    bird = ImageRecord(content.getvalue(), "", f"{99:064x}", "evaluation", "bird", None, 18, 20, "test")
+    write_shards([bird], data)
+    with pytest.raises(DataError, match="lack the label bird, which evaluation images have"):
+        list_training_data(data, "train", TrainConfig(image=IMAGE, recipe=DcganConfig(), steps=1))
+    without = TrainConfig(image=IMAGE, recipe=DcganConfig(conditional=False), steps=1)
+    assert len(list_training_data(data, "train", without)[0].rows) == 12
