@@ -62,9 +62,11 @@ def _dcgan() -> Case:
     return Case("DCGAN, 64x64, batch 64", "dcgan", _section(recipe, 64, 64), reference)
 
 
-# The program of the CUT repository holds CycleGAN too, whose method for the first batch forgot its argument.
+# The program of the CUT repository holds CycleGAN too, which was not kept up with it: its method for the first batch
+# lacks an argument, and it reads an option that is no longer there.
 _CUT_PROGRAM = """
-import runpy, sys
+import argparse, runpy, sys
+argparse.Namespace.amp = False
 sys.path.insert(0, "")
 from models.cycle_gan_model import CycleGANModel
 CycleGANModel.data_dependent_initialize = lambda self, data=None: None

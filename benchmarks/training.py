@@ -42,16 +42,21 @@ from gan_models.recipes.base import Batch
 
 WARM_UP = 6  # steps that are not counted: allocation, algorithm choice, the loaders' first batches
 ROOT = Path(__file__).parents[1]
-# The switches of `speed`, and the other position of each.
-LEVERS: dict[str, dict[str, object]] = {
-    "cpu": {"channels_last": False, "fused_optimizer": False, "compile": True, "data": "mapped"},
+# The switches of `speed`, off and on.
+LEVERS: dict[str, dict[str, tuple[object, object]]] = {
+    "cpu": {
+        "channels_last": (False, True),
+        "fused_optimizer": (False, True),
+        "compile": (False, True),
+        "data": ("mapped", "memory"),
+    },
     "cuda": {
-        "channels_last": False,
-        "fused_optimizer": False,
-        "compile": True,
-        "precision": "float32",
-        "tf32": False,
-        "data": "memory",
+        "channels_last": (False, True),
+        "fused_optimizer": (False, True),
+        "compile": (False, True),
+        "precision": ("float32", "bfloat16"),
+        "tf32": (False, True),
+        "data": ("memory", "device"),
     },
 }
 
@@ -94,7 +99,7 @@ def main() -> None:
     text = f"{machine}. {options.pairs} pairs of {options.steps} steps.\n"
     text += _markdown(("", "reference images/s", "ours", "ratio", "pairs", "share of peak", "memory, GiB"), rows)
     if levers:
-        text += "\n" + _markdown(("", "lever off, images/s", "on", "ratio", "pairs"), levers)
+        text += "\n" + _markdown(("lever", "off, images/s", "on, images/s", "ratio", "pairs"), levers)
     print(text)
     if options.out:
         options.out.write_text(f"# Training speed\n\nWritten by `python -m benchmarks.training`.\n\n{text}")
@@ -123,19 +128,17 @@ class Bench:
         return (self.case.name, *_paired(theirs, ours), f"{share:.0%}", f"{memory[0]:.2f}, ours {memory[1]:.2f}")
 
     def levers(self) -> list[tuple[str, ...]]:
-        """A row for each switch: all as they are by default, against that one the other way."""
+        """A row for each switch, off and on in turn, the others as they are by default."""
         rows: list[tuple[str, ...]] = []
-        for name in LEVERS[self.device]:
-            default = getattr(self.config.speed, name)
-            flipped = LEVERS[self.device][name]
-            speed = self.config.speed.model_copy(update={name: flipped})
-            other = self.config.model_copy(update={"speed": speed})
+        for name, positions in LEVERS[self.device].items():
             runs: tuple[list[Run], list[Run]] = ([], [])
             for _ in range(self.pairs):
-                runs[0].append(time_ours(other, self.shards))
-                runs[1].append(time_ours(self.config, self.shards))
-            title = f"{self.case.name}: {name} {flipped} against the default, {default}"
-            rows.append((title, *_paired(*runs)))
+                for position, measured in zip(positions, runs, strict=True):
+                    speed = self.config.speed.model_copy(update={name: position})
+                    measured.append(time_ours(self.config.model_copy(update={"speed": speed}), self.shards))
+            default = getattr(self.config.speed, name)
+            off, on = positions
+            rows.append((f"{self.case.name}: {name}, {off} and {on} (default {default})", *_paired(*runs)))
             print(" ".join(rows[-1]), flush=True)
         return rows
 

@@ -1,6 +1,6 @@
 """What the config sections of all recipes share."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -9,6 +9,8 @@ from gan_models.config.section import Section
 
 class RecipeSection(Section):
     """Base of the recipes' sections: how their optimisers, all of them Adam, are driven."""
+
+    instance_norm: ClassVar[bool] = False  # in the larger part of the networks
 
     learning_rate: float = Field(2e-4, gt=0)
     betas: tuple[float, float] = (0.5, 0.999)

@@ -20,7 +20,11 @@ class SpeedConfig(Section):
         "auto", description="of forward passes, penalties excepted; auto: bfloat16 on a GPU, float32 on a CPU"
     )
     tf32: bool = Field(True, description="TensorFloat-32 for what is in float32 on a GPU")
-    channels_last: bool = Field(True, description="memory format of images and convolutions")
+    channels_last: bool | Literal["auto"] = Field(
+        "auto",
+        description="memory format of images and convolutions; auto leaves it out on a CPU where instance norm, which "
+        "works channel by channel, would turn every image round twice",
+    )
     fused_optimizer: bool = Field(True, description="one kernel for all parameters of a network")
     compile: bool = Field(
         False,

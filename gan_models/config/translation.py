@@ -1,6 +1,6 @@
 """Sections of the recipes that turn images of one kind into images of another."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -42,6 +42,8 @@ class Pix2PixConfig(RecipeSection):
 
 class _UnpairedConfig(RecipeSection):
     """What recipes without pairs share: two domains, and a ResNet generator and PatchGAN of Zhu et al. 2017."""
+
+    instance_norm: ClassVar[bool] = True
 
     source_domain: str = Field("photo", description="the domain that images are turned from")
     target_domain: str = Field("painting", description="the domain that they are turned into")

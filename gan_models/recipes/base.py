@@ -113,8 +113,8 @@ class Recipe(ABC):
 
     def place(self, network: nn.Module) -> nn.Module:
         """`network` on the device, in the memory format of the config."""
-        memory_format = torch.channels_last if self.config.speed.channels_last else torch.contiguous_format
-        return network.to(device=self.device, memory_format=memory_format)  # type: ignore[call-overload,no-any-return]
+        chosen = memory_format(self.config, self.device)
+        return network.to(device=self.device, memory_format=chosen)  # type: ignore[call-overload,no-any-return]
 
     def adam(self, network: nn.Module, betas: tuple[float, float]) -> torch.optim.Adam:
         """Adam for the parameters of `network`; `set_learning_rates` gives it the rate."""
@@ -145,6 +145,14 @@ class Recipe(ABC):
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
         self.learning_rate_scale = float(state["learning_rate_scale"])
+
+
+def memory_format(config: TrainConfig, device: torch.device) -> torch.memory_format:
+    """That of images and convolutions: what the config chooses, or else what is faster."""
+    chosen = config.speed.channels_last
+    if chosen == "auto":
+        chosen = device.type == "cuda" or not config.recipe.instance_norm
+    return torch.channels_last if chosen else torch.contiguous_format
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from gan_models.config import TrainConfig
 from gan_models.images.augmentation import random_flips, random_windows
 from gan_models.images.image_set import TrainingData
 from gan_models.images.randomness import WHOLE, Random, Share, generator_for, random_for
-from gan_models.recipes.base import Batch, to_float
+from gan_models.recipes.base import Batch, memory_format, to_float
 from gan_models.training.placement import Place
 
 PURPOSES = ("images", "targets")
@@ -121,5 +121,4 @@ class Batches:
             images = random_windows(images, self.config.image.size, random)
         if flips:
             images = random_flips(images, random)
-        memory_format = torch.channels_last if self.config.speed.channels_last else torch.contiguous_format
-        return to_float(images).contiguous(memory_format=memory_format)
+        return to_float(images).contiguous(memory_format=memory_format(self.config, self.device))

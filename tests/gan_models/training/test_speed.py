@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from gan_models.recipes import build_recipe
+from gan_models.recipes.base import memory_format
 from gan_models.training.loop import Outcome, Trainer
-from tests.gan_models.training.runs import DCGAN, train_config, training_data
+from tests.gan_models.training.runs import CUT, DCGAN, train_config, training_data
 
 CPU = torch.device("cpu")
 
@@ -21,6 +22,12 @@ def weight_of(**speed: object) -> torch.Tensor:
 def test_the_memory_format_of_convolutions_is_switched() -> None:
     assert weight_of(channels_last=True).is_contiguous(memory_format=torch.channels_last)
     assert weight_of(channels_last=False).is_contiguous()
+
+
+def test_instance_norm_keeps_networks_contiguous_on_a_cpu_where_nothing_else_is_said() -> None:
+    assert memory_format(train_config(CUT), CPU) == torch.contiguous_format
+    assert memory_format(train_config(CUT), torch.device("cuda")) == torch.channels_last
+    assert memory_format(train_config(DCGAN), CPU) == torch.channels_last
 
 
 @pytest.mark.parametrize("fused", [True, False])
