@@ -129,6 +129,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--steps", type=int, default=20, help="per turn")
     parser.add_argument("--folder", type=Path, help="for the mapped files, on the disk to be measured")
+    parser.add_argument("--out", type=Path, help="Markdown file to write, such as docs/data-loading.md")
     options = parser.parse_args()
     config = config_for(options.image_size, steps=1_000_000)
     recipe = build_recipe(config, 0)
@@ -140,16 +141,22 @@ def main() -> None:
                 mode.take_turn(recipe, options.steps)
         for mode in modes:
             del mode.turns[0]  # the warm-up
-    print(
+    lines = [
         f"DCGAN at {options.image_size}x{options.image_size}, batch 64, {torch.get_num_threads()} threads; "
-        f"medians of {options.rounds} turns of {options.steps} steps"
-    )
-    print(f"{'images':<22}{'step ms':>10}{'batch ms':>10}{'speed, of in memory':>22}{'of the smallest set':>22}")
+        f"medians of {options.rounds} turns of {options.steps} steps",
+        "",
+        "| images | step, ms | of it waiting for the batch, ms | speed, of in memory | speed, of the smallest set |",
+        "| --- | --- | --- | --- | --- |",
+    ]
     for in_memory, *others in sets:
         for mode in (in_memory, *others):
             smallest = sets[0][(in_memory, *others).index(mode)]
-            shares = f"{mode.ratio_to(in_memory):>21.1%}{mode.ratio_to(smallest):>22.1%}"
-            print(f"{mode.name:<22}{mode.median().step:>10.2f}{mode.median().batch:>10.3f} {shares}")
+            shares = f"{mode.ratio_to(in_memory):.1%} | {mode.ratio_to(smallest):.1%}"
+            lines.append(f"| {mode.name} | {mode.median().step:.2f} | {mode.median().batch:.2f} | {shares} |")
+    text = "\n".join(lines) + "\n"
+    print(text)
+    if options.out:
+        options.out.write_text(f"# Data loading\n\nWritten by `python -m benchmarks.data_loading`.\n\n{text}")
 
 
 if __name__ == "__main__":
