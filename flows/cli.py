@@ -1,6 +1,7 @@
 """The `atelier` command. Imports are made where they are needed: Prefect and MLflow take seconds."""
 
 import importlib
+import json
 import os
 import sys
 import threading
@@ -72,9 +73,37 @@ def train(
 
 
 @app.command()
-def evaluate(config: Config) -> None:
-    """Measure the trained model and compare it with the champion."""
-    from_flow("evaluate", config)
+def evaluate(
+    config: Config,
+    model: Annotated[str | None, typer.Option(help="what is measured: models:/name/3 or models:/name@alias")] = None,
+    bundle: Annotated[str | None, typer.Option(help="what is measured: the folder of a bundle")] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(help="compare it with models:/name@champion, a version, or a bundle's folder"),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="print JSON to stdout, and everything else to stderr")
+    ] = False,
+) -> None:
+    """Measure a model, by default the one that was trained last, and judge it by the config's rules."""
+    if model and bundle:
+        raise ValueError("--model and --bundle both say what is measured; give one of them")
+    from flows.progress import console
+
+    console.stderr = as_json
+    name = _project_path(config)
+    _check_configs([name])
+    _prepare()
+    _check_prefect()
+    from flows.assessment import assess
+    from flows.summary import assessment_summary
+
+    with _without_heartbeats():
+        assessment = assess(name, model or bundle, against)
+    if as_json:
+        print(json.dumps(assessment.as_json(), indent=2))
+    else:
+        console.print(assessment_summary(assessment))
 
 
 @app.command()

@@ -2,9 +2,7 @@
 
 import hashlib
 import json
-import subprocess
-import sys
-import time
+from collections.abc import Callable
 from pathlib import Path
 
 import yaml
@@ -12,63 +10,73 @@ from prefect import flow
 
 from flows import versioning
 from flows.fingerprint import EVALUATION_SOURCES, fingerprint, source_digest
+from flows.judging import Opponent, judge_against
+from flows.measuring import ChildFailedError, limits_of, run_limited
 from flows.model_config import ModelConfig, as_written
 from flows.orchestration import StageError, Workplace, enter, name_flow_run, publish, skip, stage_run
 from flows.progress import progress, say
-from flows.records import Evaluation, MetricValue, TrainingRun
-from flows.registry import ModelVersion
-from flows.review import log_numbers, report, review_text
-from flows.rules import Judgement, apply_rules
+from flows.records import DatasetVersion, Evaluation, MetricValue, TrainingRun
+from flows.registry import ModelVersion, UnknownModelError
+from flows.review import log_judgement, log_numbers, log_protocol, report, review_text
+from flows.rules import Judgement
 from flows.settings import Settings
-from flows.train import current_dataset, find_training, train_fingerprint
-
-POLL_SECONDS = 0.3
+from flows.subject import Subject, bundle_facts, named, registered, trained, trained_now
 
 
 @flow(name="evaluate", description=__doc__)
-def evaluate(config: str, training: TrainingRun | None = None) -> Evaluation:
+def evaluate(config: str, training: TrainingRun | None = None, model: str | None = None) -> Evaluation:
     """Measure a model in a process of its own, compare it with the champion, and write the report.
 
     Args:
         config: the model's config file, relative to the project.
         training: the run whose model is measured; without it that of what the config makes now.
+        model: what is measured in place of it, on the config's present data: `models:/name/3`, `models:/name@alias`,
+            a version's number, or the folder of a bundle.
     """
     place = enter(config)
-    model = place.model
-    trained = training or _current_training(place)
-    mark = evaluation_fingerprint(model, trained)
-    name_flow_run(f"evaluate {model.name} {mark[:7]}")
-    with versioning.locked(place.settings, f"evaluate-{mark}"):
+    subject = trained(place, training) if training else named(place, model) if model else trained_now(place)
+    mark = evaluation_fingerprint(place.model, subject)
+    name_flow_run(f"evaluate {place.model.name} {mark[:7]}")
+    opponent = None
+    if find_evaluation(place, mark) is None:
+        # Before the lock: a model and its champion, evaluated at one time, must not wait for each other.
+        opponent = _measure_opponent(place, find_opponent(place, subject.training), subject.dataset)
+    with versioning.locked(place.settings, f"evaluate-{mark}") as lock:
         done = find_evaluation(place, mark)
         if done:
-            return skip(place, done, "evaluate", model.name, f"evaluated in run {done.run_id[:7]}")
-        return _evaluate(place, trained, mark)
+            return skip(place, done, "evaluate", place.model.name, f"evaluated in run {done.run_id[:7]}")
+        return _evaluate(place, subject, mark, lock, lambda record: judge_against(place, record, opponent))
 
 
-def evaluation_fingerprint(model: ModelConfig, trained: TrainingRun) -> str:
-    """Of the evaluate section, the style image it names, the model's weights, the images, and the code that measures.
+def evaluation_fingerprint(model: ModelConfig, measured: TrainingRun | Subject) -> str:
+    """Of the evaluate section, the files it names, the model's weights, the images, and the code that measures.
 
     Raises:
-        StageError: the style image cannot be read.
+        StageError: a file cannot be read.
     """
     return fingerprint(
         model=model.name,
         config=model.evaluate,
-        bundle=trained.bundle_digest,
-        data=trained.dataset.content_digest,
+        bundle=measured.bundle_digest,
+        data=measured.dataset.content_digest,
         code=source_digest(*EVALUATION_SOURCES),
-        **_unseen_style(model),
+        **_files_named(model),
+        # A bundle that was also trained here is measured once as each: only the latter's record leads to promotion.
+        **({"on_disk": True} if isinstance(measured, Subject) and measured.training is None else {}),
     )
 
 
-def _unseen_style(model: ModelConfig) -> dict[str, str]:
-    path = model.evaluate.unseen_style
-    if path is None:
-        return {}
-    try:
-        return {"unseen_style": hashlib.sha256((Settings().root / path).read_bytes()).hexdigest()}
-    except OSError as error:
-        raise StageError(f"evaluate.unseen_style is {path}, which cannot be read: {error.strerror}") from None
+def _files_named(model: ModelConfig) -> dict[str, str]:
+    """SHA-256 of each file that the evaluate section names, by its key."""
+    named_files = {"unseen_style": model.evaluate.unseen_style, "extractor.weights": model.evaluate.extractor.weights}
+    digests = {}
+    for key, path in named_files.items():
+        if path is not None:
+            try:
+                digests[key] = hashlib.sha256((Settings().root / path).read_bytes()).hexdigest()
+            except OSError as error:
+                raise StageError(f"evaluate.{key} is {path}, which cannot be read: {error.strerror}") from None
+    return digests
 
 
 def find_evaluation(place: Workplace, mark: str) -> Evaluation | None:
@@ -82,27 +90,19 @@ def current_evaluation(place: Workplace) -> Evaluation:
     Raises:
         StageError: it has not been made yet.
     """
-    trained = _current_training(place)
-    done = find_evaluation(place, evaluation_fingerprint(place.model, trained))
+    done = find_evaluation(place, evaluation_fingerprint(place.model, trained_now(place)))
     if done is None:
         raise StageError(f"the present model of '{place.model.name}' is not evaluated; run `atelier evaluate` first")
     return done
 
 
-def _current_training(place: Workplace) -> TrainingRun:
-    done = find_training(place, train_fingerprint(place, current_dataset(place)))
-    if done is None:
-        raise StageError(f"'{place.model.name}' is not trained on its present data; run `atelier train` first")
-    return done
-
-
-def find_opponent(place: Workplace, judged: TrainingRun) -> ModelVersion | None:
+def find_opponent(place: Workplace, judged: TrainingRun | None) -> ModelVersion | None:
     """The version to be better than: the champion, or what it replaced where the judged model is champion already.
 
     The latter is so when it is measured again, or when an attempt died between moving the alias and recording it.
     """
     champion = place.registry.at(place.model.name, "champion")
-    if champion and champion.logged_model_id == judged.logged_model_id:
+    if champion and judged and champion.logged_model_id == judged.logged_model_id:
         return place.registry.at(place.model.name, "previous")
     return champion
 
@@ -112,60 +112,64 @@ def judge(place: Workplace, judged: Evaluation, opponent: ModelVersion | None) -
 
     An opponent that cannot be measured fails every rule about it: the champion then keeps serving.
     """
-    rules = place.model.promote.rules
+    return judge_against(place, judged, _measure_opponent(place, opponent, judged.dataset))
+
+
+def _measure_opponent(place: Workplace, opponent: ModelVersion | None, dataset: DatasetVersion) -> Opponent | None:
     if opponent is None:
-        return Judgement(apply_rules(rules, judged.metrics, None))
-    from gan_models.evaluation.comparison import compare, load_evaluation
-    from gan_models.evaluation.errors import EvaluationError
-
+        return None
     try:
-        champion = _measured(place, opponent, judged.training)
-        differences = compare(
-            *load_evaluation(place.tracking.fetch(judged.run_id, "evaluation")),
-            *load_evaluation(place.tracking.fetch(champion.run_id, "evaluation")),
-        )
-    except (StageError, EvaluationError, OSError) as error:
-        say(f"champion version {opponent.version} cannot be compared with: {error}")
-        reason = f"champion version {opponent.version} cannot be compared with ({error}); it keeps serving"
-        return Judgement(apply_rules(rules, judged.metrics, reason))
-    by_key = {difference.key: difference for difference in differences}
-    return Judgement(apply_rules(rules, judged.metrics, by_key), champion, differences)
+        return Opponent(opponent.version, measured(place, registered(place, opponent, dataset)))
+    except (StageError, UnknownModelError, OSError) as error:
+        return Opponent(opponent.version, None, str(error))
 
 
-def _measured(place: Workplace, opponent: ModelVersion, challenger: TrainingRun) -> Evaluation:
-    """The opponent's evaluation on the challenger's evaluation images; made now if there is none yet."""
-    trained = place.tracking.record(TrainingRun, opponent.tags.get("training_run", ""))
-    if trained is None:
-        raise StageError("its training run is no longer in MLflow")
-    on_same_images = trained.model_copy(update={"dataset": challenger.dataset})
-    mark = evaluation_fingerprint(place.model, on_same_images)
-    done = find_evaluation(place, mark)
-    if done is None:
-        say(f"evaluate  {place.model.name}: measuring champion version {opponent.version} under the same protocol")
-        done = _evaluate(place, on_same_images, mark, alone=True)
+def measured(place: Workplace, subject: Subject) -> Evaluation:
+    """A subject's evaluation; made now if there is none yet, and then not judged.
+
+    Raises:
+        StageError: it cannot be measured.
+    """
+    mark = evaluation_fingerprint(place.model, subject)
+    with versioning.locked(place.settings, f"evaluate-{mark}") as lock:
+        done = find_evaluation(place, mark)
+        if done is None:
+            say(f"evaluate  {place.model.name}: measuring {subject.name} under the same protocol")
+            done = _evaluate(place, subject, mark, lock)
     return done
 
 
-def _evaluate(place: Workplace, trained: TrainingRun, mark: str, *, alone: bool = False) -> Evaluation:
+def _evaluate(
+    place: Workplace, subject: Subject, mark: str, lock: int, judged: Callable[[Evaluation], Judgement] | None = None
+) -> Evaluation:
     from gan_models.evaluation.comparison import load_evaluation
 
-    model, tracking = place.model, place.tracking
+    model, tracking, training = place.model, place.tracking, subject.training
     tags = {
         "model": model.name,
-        "training_run": trained.run_id,
-        "dataset": trained.dataset.name,
-        "dataset_version": trained.dataset.dvc_md5,
+        "subject": subject.name,
+        "bundle_digest": subject.bundle_digest,
+        "training_run": training.run_id if training else None,
+        "dataset": subject.dataset.name,
+        "dataset_version": subject.dataset.dvc_md5,
     }
     with stage_run(place, model.name, "evaluate", mark, subject=model.name, tags=tags) as run_id:
-        tracking.log_params(run_id, model.evaluate.model_dump(mode="json"))
-        tracking.log_dataset(run_id, trained.dataset, "evaluation")
-        folder = _measure(place, trained, mark)
+        bundle = subject.fetch()
+        facts = bundle_facts(bundle)
+        tracking.log_params(run_id, {**model.evaluate.model_dump(mode="json"), **facts})
+        tracking.log_dataset(run_id, subject.dataset, "evaluation")
+        if training:
+            tracking.log_measured_model(run_id, training.logged_model_id)
+        folder = _measure(place, subject, bundle, mark, lock)
         result, _ = load_evaluation(folder)
         record = Evaluation(
             fingerprint=mark,
             run_id=run_id,
             model_name=model.name,
-            training=trained,
+            subject=subject.name,
+            bundle_digest=subject.bundle_digest,
+            dataset=subject.dataset,
+            training=training,
             protocol_id=result.protocol_id,
             metrics={
                 metric.key: MetricValue(value=metric.value, low=metric.low, high=metric.high, baseline=metric.baseline)
@@ -174,51 +178,54 @@ def _evaluate(place: Workplace, trained: TrainingRun, mark: str, *, alone: bool 
             seconds=place.seconds,
         )
         tracking.log_files(run_id, [folder], "evaluation")
-        log_numbers(place, record, result, folder)
-        opponent = None if alone else find_opponent(place, trained)
-        judgement = judge(place, record, opponent)
+        log_numbers(place, record, result, folder, step=facts["num_steps"])
+        log_protocol(place, record, result)
+        judgement = judged(record) if judged else Judgement(())
+        champion = judgement.champion
         record = record.model_copy(
             update={
                 "verdicts": judgement.verdicts,
-                "champion_version": opponent.version if opponent else None,
-                "champion_run_id": judgement.champion.run_id if judgement.champion else None,
-                "champion_metrics": {key: m.value for key, m in judgement.champion.metrics.items()}
-                if judgement.champion
-                else {},
+                "champion_version": judgement.opponent_version,
+                "champion_run_id": champion.run_id if champion else None,
+                "champion_metrics": {key: m.value for key, m in champion.metrics.items()} if champion else {},
                 "seconds": place.seconds,
             }
         )
+        log_judgement(place, record, judgement)
         report(place, record, judgement, folder)
         tracking.finish(record)
     publish(place, "evaluate", model.name, run_id, review_text(record))
     return record
 
 
-def _measure(place: Workplace, trained: TrainingRun, mark: str) -> Path:
-    """Run `python -m gan_models.evaluation` to its end; the folder it wrote."""
-    data = versioning.materialise(place.settings, trained.dataset.name, trained.dataset.dvc_md5)
-    bundle = place.registry.fetch_bundle(trained.logged_model_id)
+def _measure(place: Workplace, subject: Subject, bundle: Path, mark: str, lock: int) -> Path:
+    """Run `python -m gan_models.evaluation` to its end; the folder it wrote.
+
+    Raises:
+        StageError: it did not come to a good one; the message says why.
+    """
+    data = versioning.materialise(place.settings, subject.dataset.name, subject.dataset.dvc_md5)
     home = place.settings.state / "runs" / mark
     home.mkdir(parents=True, exist_ok=True)
     config = home / "config.yaml"
     config.write_text(yaml.safe_dump(as_written(place.model, place.settings.root), sort_keys=False))
     out = home / "evaluation"
-    command = [sys.executable, "-m", "gan_models.evaluation", "--bundle", str(bundle), "--data", str(data)]
-    command += ["--config", str(config), "--out", str(out), "--cache", str(place.settings.state / "cache" / "features")]
+    arguments = ["-m", "gan_models.evaluation", "--bundle", str(bundle), "--data", str(data)]
+    arguments += [
+        "--config",
+        str(config),
+        "--out",
+        str(out),
+        "--cache",
+        str(place.settings.state / "cache" / "features"),
+    ]
     log = home / "evaluation.log"
-    with log.open("wb") as stream, progress(f"evaluate {place.model.name}") as update:
-        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream)
-        try:
-            while child.poll() is None:
-                update(*_how_far(out / "progress.jsonl"))
-                time.sleep(POLL_SECONDS)
-        finally:
-            child.kill()
-            child.wait()
-    if child.returncode:
-        lines = log.read_text(errors="replace").strip().splitlines()
-        last = lines[-1].removeprefix("error: ") if lines else "it left no message"
-        raise StageError(f"the evaluation of '{place.model.name}' failed: {last}")
+    try:
+        with progress(f"evaluate {place.model.name}") as update:
+            watch = lambda: update(*_how_far(out / "progress.jsonl"))  # noqa: E731
+            run_limited(arguments, log, limits_of(place.settings), lock, watch)
+    except ChildFailedError as error:
+        raise StageError(f"the evaluation of '{place.model.name}' {error}") from None
     return out
 
 

@@ -46,6 +46,8 @@ class DatasetConfig(Section):
     evaluation_share: float = Field(0.25, gt=0, lt=1)
     min_side: int = Field(8, ge=1, description="pixels; smaller images are quarantined")
     max_quarantined_share: float = Field(0.05, ge=0, le=1, description="above it the version is refused")
+    # Said of the images and changing nothing in them: it is no part of a fingerprint.
+    licence: str | None = Field(None, exclude=True, description="of the images, for the model card")
 
     @model_validator(mode="after")
     def _splits_by_tiles_that_there_are(self) -> "DatasetConfig":
@@ -102,6 +104,8 @@ class ModelConfig(Section):
 
     name: Name
     description: str = ""
+    licence: str | None = Field(None, description="of the model, for its card")
+    intended_use: str | None = Field(None, description="what it is for and what it is not for, for its card")
     dataset: DatasetConfig
     train: TrainConfig
     evaluate: EvaluateConfig = EvaluateConfig()
@@ -113,6 +117,8 @@ def as_written(model: ModelConfig, root: Path) -> dict[str, Any]:
     content = model.model_dump(mode="json", exclude_none=True)
     if model.evaluate.unseen_style:
         content["evaluate"]["unseen_style"] = str(root / model.evaluate.unseen_style)
+    if model.evaluate.extractor.weights:
+        content["evaluate"]["extractor"]["weights"] = str(root / model.evaluate.extractor.weights)
     return content
 
 

@@ -5,10 +5,11 @@ from prefect import flow
 from flows import versioning
 from flows.evaluate import current_evaluation, find_opponent, judge
 from flows.fingerprint import fingerprint
+from flows.model_card import write_card
 from flows.model_config import ModelConfig
-from flows.orchestration import Workplace, enter, name_flow_run, publish, skip, stage_run
+from flows.orchestration import StageError, Workplace, enter, name_flow_run, publish, skip, stage_run
 from flows.progress import say
-from flows.records import Evaluation, Promotion, Verdict
+from flows.records import Evaluation, Promotion, TrainingRun, Verdict
 from flows.registry import ModelVersion
 
 
@@ -23,6 +24,8 @@ def promote(config: str, evaluation: Evaluation | None = None) -> Promotion:
     place = enter(config)
     model = place.model
     judged = evaluation or current_evaluation(place)
+    if judged.training is None:
+        raise StageError(f"{judged.subject} was not trained here, so there is nothing to register; train it first")
     with versioning.locked(place.settings, f"promote-{model.name}"):
         opponent = find_opponent(place, judged.training)
         mark = promotion_fingerprint(model, judged, opponent)
@@ -30,7 +33,7 @@ def promote(config: str, evaluation: Evaluation | None = None) -> Promotion:
         done = find_promotion(place, mark)
         if done:
             return skip(place, done, "promote", model.name, f"version {done.version}: {done.decision}")
-        return _decide(place, judged, opponent, mark)
+        return _decide(place, judged, judged.training, opponent, mark)
 
 
 def promotion_fingerprint(model: ModelConfig, judged: Evaluation, opponent: ModelVersion | None) -> str:
@@ -45,8 +48,10 @@ def find_promotion(place: Workplace, mark: str) -> Promotion | None:
     return place.tracking.find_finished(Promotion, place.model.name, "promote", fingerprint=mark)
 
 
-def _decide(place: Workplace, judged: Evaluation, opponent: ModelVersion | None, mark: str) -> Promotion:
-    model, registry, training = place.model, place.registry, judged.training
+def _decide(
+    place: Workplace, judged: Evaluation, training: TrainingRun, opponent: ModelVersion | None, mark: str
+) -> Promotion:
+    model, registry = place.model, place.registry
     tags = {"model": model.name, "training_run": training.run_id, "evaluation_run": judged.run_id}
     with stage_run(place, model.name, "promote", mark, subject=model.name, tags=tags) as run_id:
         verdicts = judge(place, judged, opponent).verdicts
@@ -56,7 +61,7 @@ def _decide(place: Workplace, judged: Evaluation, opponent: ModelVersion | None,
             training.logged_model_id,
             run_id=training.run_id,
             description=model.description,
-            tags=_lineage(judged, place.tracking.tags(training.run_id)),
+            tags=_lineage(judged, training, place.tracking.tags(training.run_id)),
         )
         decision = Promotion(
             fingerprint=mark,
@@ -73,7 +78,7 @@ def _decide(place: Workplace, judged: Evaluation, opponent: ModelVersion | None,
         registry.annotate(
             model.name,
             version,
-            description=f"{decision.decision.capitalize()}: {decision.reason}",
+            description=write_card(place, judged, training, decision),
             tags={"decision": decision.decision, "promotion_run": run_id},
         )
         place.tracking.log_params(run_id, {"version": version, "decision": decision.decision})
@@ -101,9 +106,8 @@ def _move_aliases(place: Workplace, decision: Promotion) -> None:
         registry.point(model, "challenger", None)
 
 
-def _lineage(judged: Evaluation, run_tags: dict[str, str]) -> dict[str, str]:
+def _lineage(judged: Evaluation, training: TrainingRun, run_tags: dict[str, str]) -> dict[str, str]:
     """Tags by which a person gets from a version to everything it was made of."""
-    training = judged.training
     return {
         "training_run": training.run_id,
         "evaluation_run": judged.run_id,

@@ -45,9 +45,9 @@ class TrainingRun(Record):
 
 
 class MetricValue(BaseModel):
-    """A number with its 95% interval, and what the plain baseline scores."""
+    """A number with its 95% interval, NaN where there is none, and what the plain baseline scores."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
     value: float
     low: float
@@ -66,10 +66,17 @@ class Verdict(BaseModel):
 
 
 class Evaluation(Record):
-    """A finished evaluation. `champion_run_id` is the champion's evaluation it was compared with, if there is one."""
+    """A finished evaluation. `champion_run_id` is the champion's evaluation it was compared with, if there is one.
+
+    subject: the name of what was measured, such as `models:/digits-generator/3`, on the images of `dataset`
+    training: the run that made it; None for a bundle on disk, which cannot be promoted
+    """
 
     model_name: str
-    training: TrainingRun
+    subject: str
+    bundle_digest: str
+    dataset: DatasetVersion
+    training: TrainingRun | None
     protocol_id: str
     metrics: dict[str, MetricValue]
     champion_version: str | None = None

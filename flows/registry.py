@@ -4,7 +4,9 @@ Aliases: `challenger` is evaluated but not promoted, `champion` is in production
 to. MLflow keeps no history of aliases, so every move of one is also a run of the promote stage.
 """
 
+import difflib
 import importlib.metadata
+import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,10 +20,18 @@ Alias = Literal["challenger", "champion", "previous"]
 SERVING_PACKAGES = ("mlflow", "torch", "safetensors", "numpy", "pillow", "pydantic", "pyyaml")
 
 
+_REFERENCE = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>[0-9]+))")
+
+
+class UnknownModelError(LookupError):
+    """No such model, version or alias; the message offers what there is."""
+
+
 @dataclass(frozen=True)
 class ModelVersion:
-    """A registered version. `tags` lead to the run, the config, the git commit and the data."""
+    """A registered version of a model. `tags` lead to the run, the config, the git commit and the data."""
 
+    model: str
     version: str
     logged_model_id: str
     tags: dict[str, str]
@@ -56,7 +66,13 @@ class Registry:
         return str(info.model_id)
 
     def fetch_bundle(self, logged_model_id: str) -> Path:
-        """The folder of a logged model's bundle, downloaded once."""
+        """The folder of a logged model's bundle, downloaded once.
+
+        Raises:
+            UnknownModelError: it is not there, or not whole.
+        """
+        from mlflow.exceptions import MlflowException
+
         folder = self.tracking.settings.state / "cache" / "models" / logged_model_id
         if not folder.exists():
             import mlflow
@@ -64,7 +80,10 @@ class Registry:
             mlflow.set_tracking_uri(self.tracking.uri)
             folder.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=folder.parent) as arriving:
-                mlflow.artifacts.download_artifacts(f"models:/{logged_model_id}", dst_path=arriving)
+                try:
+                    mlflow.artifacts.download_artifacts(f"models:/{logged_model_id}", dst_path=arriving)
+                except (MlflowException, OSError) as error:
+                    raise UnknownModelError(f"the files of {logged_model_id} cannot be fetched: {error}") from None
                 Path(arriving).rename(folder)
                 Path(arriving).mkdir()
         return folder / "artifacts" / "bundle"
@@ -109,7 +128,7 @@ class Registry:
             if answer is None:
                 return None
             found = answer["model_version"]
-            return _model_version(found["version"], {tag["key"]: tag["value"] for tag in found.get("tags", [])})
+            return _model_version(model, found["version"], {tag["key"]: tag["value"] for tag in found.get("tags", [])})
         from mlflow.exceptions import MlflowException
 
         try:
@@ -118,7 +137,40 @@ class Registry:
             if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 return None
             raise
-        return _model_version(version.version, dict(version.tags))
+        return _model_version(model, version.version, dict(version.tags))
+
+    def resolve(self, reference: str) -> ModelVersion:
+        """The version that `models:/name/3` or `models:/name@alias` names.
+
+        Raises:
+            UnknownModelError: it is written otherwise, or there is no such model, version or alias.
+        """
+        parts = _REFERENCE.fullmatch(reference)
+        if parts is None:
+            raise UnknownModelError(f"'{reference}' names no model; write models:/name/3 or models:/name@champion")
+        name, alias, version = parts["name"], parts["alias"], parts["version"]
+        known = self.models()
+        if name not in known:
+            raise UnknownModelError(f"no model '{name}' is registered; {_nearest(name, known)}")
+        if alias:
+            found = self.at(name, alias)
+            if found is None:
+                raise UnknownModelError(f"'{name}' has no alias '{alias}'; {_nearest(alias, self.aliases(name))}")
+            return found
+        versions = self.versions(name)
+        for known_version in versions:
+            if known_version.version == version:
+                return known_version
+        has = ", ".join(known_version.version for known_version in versions)
+        raise UnknownModelError(f"'{name}' has no version {version}; it has {has or 'none'}")
+
+    def aliases(self, model: str) -> list[str]:
+        """The aliases that a model has."""
+        return sorted(self.tracking.client.get_registered_model(model).aliases)
+
+    def log_file(self, logged_model_id: str, file: Path) -> None:
+        """Put a file beside a logged model's own."""
+        self.tracking.client.log_model_artifact(logged_model_id, str(file))
 
     def point(self, model: str, alias: Alias, version: str | None) -> None:
         """Let an alias point to a version, or to none."""
@@ -135,10 +187,15 @@ class Registry:
         """All versions of a model, newest first."""
         found = self.tracking.client.search_model_versions(f"name = '{model}'")
         return sorted(
-            (_model_version(version.version, dict(version.tags)) for version in found),
+            (_model_version(model, version.version, dict(version.tags)) for version in found),
             key=lambda version: -int(version.version),
         )
 
 
-def _model_version(version: str | int, tags: dict[str, str]) -> ModelVersion:
-    return ModelVersion(str(version), tags.get("logged_model", ""), tags)
+def _nearest(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(known) or 'none'}"
+
+
+def _model_version(model: str, version: str | int, tags: dict[str, str]) -> ModelVersion:
+    return ModelVersion(model, str(version), tags.get("logged_model", ""), tags)

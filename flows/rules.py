@@ -32,6 +32,7 @@ class Judgement:
     verdicts: tuple[Verdict, ...]
     champion: Evaluation | None = None
     differences: tuple[Comparison, ...] = ()
+    opponent_version: str | None = None
 
 
 def apply_rules(

@@ -24,6 +24,10 @@ class Settings(BaseSettings):
     train_processes: int = Field(1, ge=1, description="of one training run, on one machine: as many as it has GPUs")
     commit_data: bool = Field(False, description="commit data/<name>.dvc to git when a new version was pushed")
     mlflow_ui: str | None = Field(None, description="where a browser finds MLflow, if not at MLFLOW_TRACKING_URI")
+    evaluation_memory_gib: float | None = Field(
+        None, gt=0, description="what an evaluation may use; without it, nine tenths of the machine's or container's"
+    )
+    evaluation_minutes: float = Field(240, gt=0, description="how long an evaluation may take")
     stage_timeout_minutes: float = Field(24 * 60, gt=0, description="how long the parent waits for a remote stage")
 
     @cached_property

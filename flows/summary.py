@@ -1,6 +1,7 @@
 """What a person reads at the end of a retrain, and the chain from a model version to its sources."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.panel import Panel
@@ -8,10 +9,15 @@ from rich.table import Column, Table
 from rich.text import Text
 from rich.tree import Tree
 
-from flows.records import Evaluation
+from flows.assessment import Assessment
+from flows.records import Evaluation, Verdict
 from flows.registry import ModelVersion
 from flows.retrain import Retraining
 
+if TYPE_CHECKING:
+    from gan_models.evaluation.result import Metric
+
+NUM_WORST = 3  # labels or styles that a terminal shows of each metric
 STAGES = ("dataset", "train", "evaluate", "promote")
 
 
@@ -30,9 +36,7 @@ def retraining_summary(name: str, retraining: Retraining) -> RenderableType:
     for stage, record, result in zip(STAGES, retraining, results, strict=True):
         state = Text("skipped, nothing new", "dim") if record.skipped else Text("ran", "green")
         stages.add_row(stage, state, f"{record.seconds:.1f}", record.run_id[:7], result)
-    rules = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    for verdict in promotion.verdicts:
-        rules.add_row(Text("holds", "green") if verdict.passed else Text("fails", "red"), verdict.rule, verdict.reason)
+    rules = _rules(promotion.verdicts)
     colour = "green" if promotion.decision == "promoted" else "yellow"
     decision = Text.assemble(
         (f"Version {promotion.version} {promotion.decision}", f"bold {colour}"), f": {promotion.reason}"
@@ -42,6 +46,79 @@ def retraining_summary(name: str, retraining: Retraining) -> RenderableType:
         title=f"[bold]{name}",
         title_align="left",
     )
+
+
+def assessment_summary(assessment: Assessment) -> RenderableType:
+    """Numbers with intervals and baselines, the verdict of each rule, and the differences to another model."""
+    record = assessment.record
+    state = "measured before" if record.skipped else f"measured in {record.seconds:.1f} s"
+    head = Text.assemble(
+        (record.subject, "bold"),
+        f", {state}, on {record.dataset.name} {record.dataset.dvc_md5[:7]}\n",
+        (f"MLflow run {record.run_id}, protocol {record.protocol_id}\n", "dim"),
+    )
+    parts: list[RenderableType] = [head, _differences(assessment) if assessment.against else _measured(assessment)]
+    parts += [Text(note, "dim") for note in ("", *assessment.result.notes)]
+    champion = f"champion version {assessment.champion}" if assessment.champion else "no champion"
+    parts += [Text(f"\nThe rules, with {champion}:"), _rules(assessment.verdicts)]
+    return Panel(Group(*parts), title=f"[bold]{record.model_name}", title_align="left")
+
+
+def _shown(assessment: Assessment) -> list["Metric"]:
+    """All metrics, but of labels and styles the worst few of each: the report has the others."""
+    from gan_models.evaluation.slices import kind_of, worst_first
+
+    metrics = assessment.result.metrics
+    of_members = [metric for metric in metrics if metric.slice and kind_of(metric.slice) != "slice"]
+    worst = [
+        metric.key
+        for name in {metric.name for metric in of_members}
+        for metric in worst_first(metric for metric in of_members if metric.name == name)[:NUM_WORST]
+    ]
+    left_out = {metric.key for metric in of_members} - set(worst)
+    return [metric for metric in metrics if metric.key not in left_out]
+
+
+def _measured(assessment: Assessment) -> Table:
+    table = Table("metric", box=None, padding=(0, 2, 0, 0))
+    for heading in ("value", "95% interval", "baseline"):
+        table.add_column(heading, justify="right")
+    table.add_column("")
+    for metric in _shown(assessment):
+        interval = f"{metric.low:.4g} to {metric.high:.4g}"
+        baseline = "" if metric.baseline is None else f"{metric.baseline:.4g}"
+        table.add_row(metric.key, f"{metric.value:.4g}", interval, baseline, Text(metric.baseline_name or "", "dim"))
+    return table
+
+
+def _differences(assessment: Assessment) -> Table:
+    assert assessment.against is not None
+    table = Table("metric", box=None, padding=(0, 2, 0, 0))
+    for heading in ("value", "95% interval", "baseline", assessment.against.subject, "difference", "95% interval"):
+        table.add_column(heading, justify="right")
+    table.add_column("")
+    differences = {difference.key: difference for difference in assessment.differences}
+    colours = {"better": "green", "worse": "red"}
+    for metric in _shown(assessment):
+        difference = differences[metric.key]
+        table.add_row(
+            metric.key,
+            f"{metric.value:.4g}",
+            f"{metric.low:.4g} to {metric.high:.4g}",
+            "" if metric.baseline is None else f"{metric.baseline:.4g}",
+            f"{difference.b:.4g}",
+            f"{difference.value:+.4g}",
+            f"{difference.low:+.4g} to {difference.high:+.4g}",
+            Text(difference.verdict, colours.get(difference.verdict, "")),
+        )
+    return table
+
+
+def _rules(verdicts: Sequence[Verdict]) -> Table:
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for verdict in verdicts:
+        table.add_row(Text("holds", "green") if verdict.passed else Text("fails", "red"), verdict.rule, verdict.reason)
+    return table
 
 
 def _metrics(evaluation: Evaluation) -> Table:

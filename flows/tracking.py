@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 DATASETS_EXPERIMENT = "datasets"
+MAX_TAG = 7_000  # characters, below MLflow's limit of 8,000
 MAX_BATCH = 1000  # metrics that one request to MLflow may carry
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)
@@ -70,7 +71,7 @@ class Tracking:
         condition = " and ".join(f"tags.{name} = '{value}'" for name, value in tags.items())
         for found in self._search(experiment, f"{condition} and attributes.status = 'FINISHED'"):
             with contextlib.suppress(KeyError, ValidationError):  # of an older release: as good as not done
-                return record.model_validate_json(found["record"])
+                return record.model_validate_json(_record_in(found))
         return None
 
     def tags(self, run_id: str) -> dict[str, str]:
@@ -82,10 +83,9 @@ class Tracking:
         from mlflow.exceptions import MlflowException
 
         try:
-            text = self.tags(run_id).get("record")
-        except MlflowException:
+            return record.model_validate_json(_record_in(self.tags(run_id)))
+        except (MlflowException, KeyError):
             return None
-        return record.model_validate_json(text) if text else None
 
     def fetch(self, run_id: str, artifact: str) -> Path:
         """A folder or file of a finished run's artifacts, downloaded once."""
@@ -175,7 +175,10 @@ class Tracking:
 
     def finish(self, record: Record) -> None:
         """Put the record on its run and close it: from here on the work counts as done."""
-        self.client.set_tag(record.run_id, "record", record.model_dump_json())
+        text = record.model_dump_json()
+        parts = [text[start : start + MAX_TAG] for start in range(0, len(text), MAX_TAG)]
+        names = ("record", *(f"record.{number}" for number in range(1, len(parts))))
+        self.set_tags(record.run_id, {**dict(zip(names, parts, strict=True)), "record.parts": str(len(parts))})
         self.client.set_terminated(record.run_id, "FINISHED")
 
     def fail(self, run_id: str, reason: str) -> None:
@@ -215,14 +218,26 @@ class Tracking:
         self.client.log_batch(run_id, params=flat)
 
     def log_metrics(
-        self, run_id: str, rows: Sequence[tuple[str, float, int, float]], model_id: str | None = None
+        self,
+        run_id: str,
+        rows: Sequence[tuple[str, float, int, float]],
+        model_id: str | None = None,
+        dataset: DatasetVersion | None = None,
     ) -> None:
-        """Log rows of (name, value, step, Unix seconds) in as few requests as MLflow allows."""
+        """Log rows of (name, value, step, Unix seconds) in as few requests as MLflow allows.
+
+        Args:
+            model_id: the logged model they are about too.
+            dataset: what they were measured on.
+        """
         from mlflow.entities import Metric
 
-        metrics = [
-            Metric(name, value, int(seconds * 1000), step, model_id=model_id) for name, value, step, seconds in rows
-        ]
+        about: dict[str, str] = {}
+        if model_id:
+            about["model_id"] = model_id
+        if dataset:
+            about |= {"dataset_name": dataset.name, "dataset_digest": dataset.dvc_md5}
+        metrics = [Metric(name, value, int(seconds * 1000), step, **about) for name, value, step, seconds in rows]
         for start in range(0, len(metrics), MAX_BATCH):
             self.client.log_batch(run_id, metrics=metrics[start : start + MAX_BATCH])
 
@@ -234,11 +249,25 @@ class Tracking:
             self.client.log_image(run_id, image, key=key, step=step, synchronous=True)
 
     def log_table(self, run_id: str, rows: Sequence[Mapping[str, Any]], name: str) -> None:
-        """Log rows of one shape as a table of the MLflow UI."""
-        if rows:
+        """Log rows of one shape as a table of the MLflow UI, in place of one of that name."""
+        if not rows:
+            return
+        if name in {file.path for file in self.client.list_artifacts(run_id)}:  # log_table would append
+            table = {"columns": list(rows[0]), "data": [list(row.values()) for row in rows]}
+            self.client.log_dict(run_id, table, name)
+        else:
             columns = {column: [row[column] for row in rows] for column in rows[0]}
-            if name not in {file.path for file in self.client.list_artifacts(run_id)}:  # MLflow would append
-                self.client.log_table(run_id, columns, name)
+            self.client.log_table(run_id, columns, name)
+
+    def log_json(self, run_id: str, content: Mapping[str, Any], name: str) -> None:
+        """Log a mapping as a JSON file, which the MLflow UI shows."""
+        self.client.log_dict(run_id, dict(content), name)
+
+    def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """Set tags of a run, which its table can show as columns."""
+        from mlflow.entities import RunTag
+
+        self.client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
 
     def log_files(self, run_id: str, files: Iterable[Path], folder: str | None = None) -> None:
         """Log files or folders as artifacts."""
@@ -262,6 +291,18 @@ class Tracking:
             profile=json.dumps(profile),
         )
         self.client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", context)])])
+
+    def log_measured_model(self, run_id: str, model_id: str) -> None:
+        """Log a logged model as the run's input, so that each links to the other in the MLflow UI."""
+        from mlflow.entities import LoggedModelInput
+
+        self.client.log_inputs(run_id, models=[LoggedModelInput(model_id)])
+
+
+def _record_in(tags: Mapping[str, str]) -> str:
+    """The JSON of the record in a run's tags. MLflow cuts a longer tag off without a word, so it is in several."""
+    others = range(1, int(tags.get("record.parts", "1")))
+    return "".join([tags["record"], *(tags[f"record.{number}"] for number in others)])
 
 
 def _flatten(mapping: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:

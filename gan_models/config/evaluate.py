@@ -1,20 +1,53 @@
 """The section `evaluate`: what is measured, and on what."""
 
+import difflib
 import re
 from pathlib import Path
-from typing import Literal
 
 from pydantic import Field, model_validator
 
 from gan_models.config.degradations import Degradation
 from gan_models.config.section import ConfigError, Section, read_yaml, validate
 
+EXTRACTORS = ("efficientnet_lite0", "inception")
+LIBRARIES = ("torchvision", "timm")
+
 
 class ExtractorConfig(Section):
-    """The network whose features distances are measured in. `size`: pixels that images are resized to before it."""
+    """The network whose features distances are measured in."""
 
-    name: Literal["efficientnet_lite0"] = "efficientnet_lite0"
-    size: int = Field(96, ge=32)
+    name: str = Field(
+        "efficientnet_lite0",
+        description="efficientnet_lite0, inception (for FID, KID and the Inception score), torchvision/<network> or "
+        "timm/<network>",
+    )
+    weights: Path | None = Field(
+        None,
+        description="file of weights, of torchvision/ and timm/ always; a relative path is looked for as unseen_style "
+        "is. inception without it takes torch.hub's file, and downloads it once where there is none",
+    )
+    sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$", description="that the weights have to have")
+    size: int | None = Field(
+        None, ge=32, description="pixels that images are resized to; by default 96 for efficientnet_lite0, else its own"
+    )
+
+    @model_validator(mode="after")
+    def _is_a_network_with_weights(self) -> "ExtractorConfig":
+        library, slash, network = self.name.partition("/")
+        if slash and library in LIBRARIES and network:
+            if self.weights is None:
+                raise ValueError(f"{self.name} needs weights, the file of them; nothing is downloaded for it")
+            return self
+        if slash or self.name not in EXTRACTORS:
+            known = (*EXTRACTORS, *(f"{library}/<network>" for library in LIBRARIES))
+            near = difflib.get_close_matches(self.name, known, n=1, cutoff=0.3)
+            hint = f", did you mean '{near[0]}'?" if near else ""
+            raise ValueError(f"'{self.name}' is none of {', '.join(known)}{hint}")
+        if self.name == "efficientnet_lite0" and (self.weights or self.sha256):
+            raise ValueError("the weights of efficientnet_lite0 come with a package; leave out weights and sha256")
+        if self.name == "inception" and self.size is not None:
+            raise ValueError("inception resizes images to 299 on its own; leave out size")
+        return self
 
 
 class EvaluateConfig(Section):
@@ -23,6 +56,11 @@ class EvaluateConfig(Section):
     num_images: int = Field(1_000, ge=2, description="generated images, or evaluation crops at most")
     seed: int = 0
     batch_size: int = Field(64, ge=1)
+    intervals: bool = Field(
+        True,
+        description="false: estimates alone, which are never called better or worse; images beyond 10,000 then count "
+        "for the Fréchet distance of generators only, in memory that does not grow with them",
+    )
     extractor: ExtractorConfig = ExtractorConfig()
     degradations: tuple[Degradation, ...] = Field((), description="editing models: one slice of the metrics each")
 
@@ -53,13 +91,21 @@ def read_evaluate_config(path: Path) -> EvaluateConfig:
         ConfigError: it is not valid, or a file that it names is not there.
     """
     config = validate(EvaluateConfig, read_yaml(path).get("evaluate", {}), f"{path}, section evaluate")
-    if config.unseen_style is None:
-        return config
-    places = [folder / config.unseen_style for folder in path.resolve().parents]
+    if config.unseen_style is not None:
+        config = config.model_copy(update={"unseen_style": _found(config.unseen_style, "unseen_style", path)})
+    if config.extractor.weights is not None:
+        weights = _found(config.extractor.weights, "extractor.weights", path)
+        config = config.model_copy(update={"extractor": config.extractor.model_copy(update={"weights": weights})})
+    return config
+
+
+def _found(file: Path, key: str, config: Path) -> Path:
+    """`file` beside the config file, or in a folder above it."""
+    places = [folder / file for folder in config.resolve().parents]
     found = next((place for place in places if place.is_file()), None)
     if found is None:
         raise ConfigError(
-            f"{path}, section evaluate: unseen_style is {config.unseen_style}, and there is no such file in "
-            f"{path.resolve().parent} nor in a folder above it"
+            f"{config}, section evaluate: {key} is {file}, and there is no such file in {config.resolve().parent} nor "
+            "in a folder above it"
         )
-    return config.model_copy(update={"unseen_style": found})
+    return found

@@ -7,7 +7,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from gan_models.config import ConfigError, read_evaluate_config
+from gan_models.config import ConfigError, TrainConfig, read_evaluate_config, read_yaml, validate
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -28,19 +28,42 @@ def main(arguments: list[str] | None = None) -> int:
     from gan_models.evaluation.errors import EvaluationError
     from gan_models.evaluation.run import evaluate_to
     from gan_models.images.shards import DataError
-    from gan_models.inference.bundle import BundleError
+    from gan_models.inference.bundle import BundleError, read_description
 
     try:
+        _refuse_other_task(options.bundle, options.config)
         result = evaluate_to(
             options.out, options.bundle, options.data, config, cache=options.cache, device=options.device
         )
-    except (EvaluationError, BundleError, DataError, OSError) as error:
+    except DataError as error:
+        image = read_description(options.bundle).image
+        takes = f"{image.size}x{image.size}x{image.channels} images ({image.fit})"
+        return _refuse(DataError(f"the model takes {takes}, and this data cannot give them: {error}"))
+    except (EvaluationError, BundleError, ConfigError, OSError) as error:
         return _refuse(error)
     width = max(len(metric.key) for metric in result.metrics)
     for metric in result.metrics:
         baseline = "" if metric.baseline is None else f"   {metric.baseline_name}: {metric.baseline:.4g}"
         print(f"{metric.key:{width}}  {metric.value:9.4g}  [{metric.low:.4g}, {metric.high:.4g}]{baseline}")
     return 0
+
+
+def _refuse_other_task(bundle: Path, config: Path) -> None:
+    """Where the config file says what it trains: other metrics and other rules are of another task."""
+    from gan_models.evaluation.errors import EvaluationError
+    from gan_models.inference.bundle import read_description
+    from gan_models.recipes import task_of
+
+    trains = read_yaml(config).get("train")
+    if trains is None:
+        return
+    asked = task_of(validate(TrainConfig, trains, f"{config}, section train").recipe)
+    found = task_of(read_description(bundle).recipe)
+    if found != asked:
+        raise EvaluationError(
+            f"the bundle is of a model to {found} images, and this config of one to {asked}; "
+            "evaluate it with a config of its own task"
+        )
 
 
 def _refuse(error: Exception) -> int:

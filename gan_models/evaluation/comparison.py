@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from gan_models.evaluation.errors import EvaluationError, IncomparableError
-from gan_models.evaluation.intervals import Array, Estimate, interval
+from gan_models.evaluation.intervals import Array, Estimate, difference_interval
 from gan_models.evaluation.result import INFLUENCE, RESULT, EvaluationResult, Metric, Record
 
 Verdict = Literal["better", "worse", "tie", "changed"]
@@ -19,7 +19,8 @@ Verdict = Literal["better", "worse", "tie", "changed"]
 class Difference(Record):
     """Metric a less metric b, with its 95% interval. `verdict` is about a.
 
-    An interval that contains zero is a tie. "changed" is a difference of a metric with no better direction.
+    An interval that contains zero is a tie, and so is one that is not known: low and high are then NaN. "changed" is a
+    difference of a metric with no better direction.
     """
 
     key: str
@@ -74,7 +75,8 @@ def compare(
 
 def _difference(a: Metric, a_influence: Array, b: Metric, b_influence: Array) -> Difference:
     value = a.value - b.value
-    low, high = interval(Estimate(value, a_influence - b_influence), a.protocol.seed)
+    ours, theirs = Estimate(a.value, a_influence, a.is_share), Estimate(b.value, b_influence, b.is_share)
+    low, high = difference_interval(ours, theirs, a.protocol.seed)
     verdict: Verdict
     if not math.isfinite(low) or not math.isfinite(high) or low <= 0 <= high:
         verdict = "tie"

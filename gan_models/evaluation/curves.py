@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-SHOWN = ("loss/", "throughput/")
+LOSSES, THROUGHPUT = "loss/", "throughput/"
 MAX_POINTS = 400
-MAX_CURVES = 6
+MAX_LOSSES = 7
 
 # Matplotlib writes these colours; the page's style sheet gives them their meaning, in light and in dark.
 INK, FAINT = "#010101", "#020202"
@@ -22,7 +22,8 @@ def curves(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
 
     A curve each: losses of one recipe differ by orders of magnitude.
     """
-    names = sorted({name for row in rows for name in row["values"] if name.startswith(SHOWN)})[:MAX_CURVES]
+    names = sorted({name for row in rows for name in row["values"]})
+    names = [n for n in names if n.startswith(LOSSES)][:MAX_LOSSES] + [n for n in names if n.startswith(THROUGHPUT)]
     lines = {name.partition("/")[2].replace("_", " "): _line(rows, name) for name in names}
     return [(title, _svg(title, steps, values)) for title, (steps, values) in lines.items() if len(steps) > 1]
 

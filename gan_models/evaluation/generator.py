@@ -9,20 +9,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gan_models.config import EvaluateConfig
+from gan_models.evaluation.distances import Baseline, RealSide, add_distances, add_diversity, add_neighbourhoods
+from gan_models.evaluation.drawing import draw
 from gan_models.evaluation.errors import EvaluationError
 from gan_models.evaluation.extractor import Extractor
 from gan_models.evaluation.feature_cache import FeatureCache
-from gan_models.evaluation.intervals import Array, mean_of
+from gan_models.evaluation.intervals import Array, mean_of, share_of
 from gan_models.evaluation.measurements import Measurements, Progress, require
-from gan_models.evaluation.metrics.diversity import diversity
-from gan_models.evaluation.metrics.frechet_distance import RealFeatures, frechet_distance
+from gan_models.evaluation.metrics.inception_score import inception_score
 from gan_models.evaluation.metrics.label_accuracy import classes_present, label_accuracy, train_judge
 from gan_models.evaluation.metrics.nearest_training import nearest_training
 from gan_models.evaluation.metrics.psnr import psnr
 from gan_models.evaluation.pictures import NamedPicture, draw_nearest_training, draw_samples
-from gan_models.images.image_set import ImageSet, load_split, windows
+from gan_models.evaluation.real_images import RealImages
 from gan_models.inference.bundle import Bundle
-from gan_models.inference.generate import generate, reconstruct
+from gan_models.inference.generate import reconstruct
 from gan_models.networks.vae import Vae
 
 MAX_TRAINING_IMAGES = 10_000  # that samples are compared with; evenly spaced ones beyond
@@ -32,7 +33,6 @@ STEPS = (
     "drawing images",
     "features of the training images",
     "features of the evaluation images",
-    "features of the drawn images",
     "distances",
     "labels",
     "pictures",
@@ -54,64 +54,50 @@ def evaluate_generator(
         EvaluationError: the labels of the bundle are not those of the data.
     """
     progress("reading the images")
-    evaluation, training = load_split(data, "evaluation", bundle.image), load_split(data, "train", bundle.image)
-    real, real_labels = _images(evaluation, bundle.image.size)
-    known, known_labels = _images(training, bundle.image.size)
-    kept = np.linspace(0, len(known) - 1, min(len(known), MAX_TRAINING_IMAGES)).astype(np.int64)
-    known, known_labels = known[kept], None if known_labels is None else known_labels[kept]
-    require("evaluation images", len(real))
-    require("training images", len(known))
+    evaluation = cache.images(data, ("evaluation",), bundle.image)
+    training = cache.images(data, ("train",), bundle.image, num=MAX_TRAINING_IMAGES)
+    real_labels, known_labels = evaluation.labels, training.labels
+    require("evaluation images", len(evaluation))
+    require("training images", len(training))
     require("images to draw (num_images)", config.num_images)
     asked = _labels_to_ask_for(bundle, evaluation, real_labels, config.num_images)
 
     progress("drawing images")
-    labels = None if asked is None else torch.from_numpy(asked)
-    drawn = generate(bundle, labels, num_images=config.num_images, seed=config.seed, batch_size=config.batch_size)
+    drawn, features, asked, sums, throughput = draw(bundle, asked, config, extractor)
     progress("features of the training images")
-    known_features = cache.features(known, config.batch_size)
+    known_features = cache.features(training, config.batch_size)
     progress("features of the evaluation images")
-    real_features = cache.features(real, config.batch_size)
-    progress("features of the drawn images")
-    features = extractor.features(drawn, config.batch_size)
+    real_features = cache.features(evaluation, config.batch_size)
 
     progress("distances")
-    image = bundle.image
-    measured = Measurements(
-        extractor,
-        seed=config.seed,
-        split_digest=evaluation.digest,
-        image=f"{image.size}x{image.size}x{image.channels} {image.fit}",
-    )
-    against = RealFeatures(real_features)
+    measured = Measurements(bundle, config, extractor, split_digest=evaluation.split_digest)
+    measured.throughput = throughput
+    real_side = RealSide(real_features, cache.keep(evaluation))
     peer = known_features[_evenly(len(known_features), config.num_images)]
-    measured.add_frechet(
-        frechet_distance(features, against),
-        num_real=len(real),
-        baseline=frechet_distance(peer, against).value,
-        baseline_name=f"{len(peer)} training images",
-    )
-    measured.add_distance(
-        "diversity",
-        diversity(features, asked),
-        baseline=diversity(real_features, None if asked is None else real_labels).value,
-        baseline_name="evaluation images",
-        num_real=len(real),
-    )
+    training_images = Baseline(peer, f"{len(peer)} training images")
+    add_distances(measured, features, real_side, training_images, sums=sums)
+    add_neighbourhoods(measured, features, real_side, training_images)
+    if extractor.classifier is not None:
+        own, usual = (inception_score(one @ extractor.classifier.T) for one in (features, real_features))
+        num_real = len(evaluation)
+        measured.add_family("is", own, baseline=usual.value, baseline_name="evaluation images", num_real=num_real)
+    _add_diversity(measured, features, asked, real_features, real_labels, evaluation.label_names)
     nearest = nearest_training(features, known_features)
     measured.add_distance(
         "nearest_training_distance",
         mean_of(nearest.distance),
         baseline=float(nearest_training(real_features, known_features).distance.mean()),
         baseline_name="evaluation images",
-        num_real=len(known),
-        training_digest=training.digest,
+        num_real=len(training),
+        training_digest=training.split_digest,
     )
     progress("labels")
     if known_labels is not None and real_labels is not None and len(np.unique(known_labels)) > 1:
-        judge = train_judge(known.numpy(), known_features, known_labels)
-        facts: dict[str, Any] = {"training_digest": training.digest, "judge": str(judge), "num_real": len(known)}
+        judge = train_judge(training.images.numpy(), known_features, known_labels)
+        facts: dict[str, Any] = {"training_digest": training.split_digest, "num_real": len(training)}
+        facts["judge"] = str(judge)
         recognised = judge.recognise(drawn.numpy(), features)
-        on_real = judge.recognise(real.numpy(), real_features)
+        on_real = judge.recognise(evaluation.images.numpy(), real_features)
         frequencies = np.bincount(real_labels, minlength=len(evaluation.label_names)) / len(real_labels)
         if asked is not None:
             _add_label_accuracy(
@@ -130,14 +116,35 @@ def evaluate_generator(
             "classes_present", estimate, baseline=baseline, baseline_name="evaluation images", note=note, **facts
         )
     if isinstance(bundle.network, Vae):
-        _add_reconstruction(measured, bundle, real, real_labels, known, config.batch_size)
+        _add_reconstruction(measured, bundle, evaluation.images, real_labels, training.images, config.batch_size)
     progress("pictures")
     names = evaluation.label_names if asked is not None else ()
     pictures = [
-        draw_samples(drawn, asked, real, real_labels, names),
-        draw_nearest_training(drawn, known, nearest.distance, nearest.which),
+        draw_samples(drawn, asked, evaluation.images, real_labels, names),
+        draw_nearest_training(drawn, training.images, nearest.distance, nearest.which),
     ]
     return measured, pictures
+
+
+def _add_diversity(
+    measured: Measurements,
+    features: Array,
+    asked: NDArray[np.int64] | None,
+    real_features: Array,
+    real_labels: NDArray[np.int64] | None,
+    label_names: tuple[str, ...],
+) -> None:
+    """The diversity within labels, then of each label that has two images on both sides."""
+    real, name = len(real_features), "evaluation images"
+    if asked is None or real_labels is None:
+        add_diversity(measured, features, Baseline(real_features, name), num_real=real)
+        return
+    add_diversity(measured, features, Baseline(real_features, name), asked, real_labels, num_real=real)
+    for label in np.unique(asked):
+        own, usual = features[asked == label], real_features[real_labels == label]
+        if min(len(own), len(usual)) > 1:
+            facts: dict[str, Any] = {"slice_name": f"label_{label_names[label]}", "num_real": len(usual)}
+            add_diversity(measured, own, Baseline(usual, name), **facts)
 
 
 def _add_label_accuracy(
@@ -155,7 +162,7 @@ def _add_label_accuracy(
     note = "" if score >= 0.9 else f"The judge itself recognises only {score:.0%} of the real evaluation images."
     measured.add(
         "label_accuracy",
-        mean_of(right),
+        share_of(right),
         baseline=score,
         baseline_name=of_judge,
         note=note,
@@ -165,7 +172,7 @@ def _add_label_accuracy(
         own = asked == label
         measured.add(
             "label_accuracy",
-            mean_of(right[own]),
+            share_of(right[own]),
             slice_name=f"label_{label_names[label]}",
             baseline=float(right_on_real[real_labels == label].mean()),
             baseline_name=of_judge,
@@ -193,17 +200,8 @@ def _add_reconstruction(
     )
 
 
-def _images(split: ImageSet, size: int) -> tuple[Tensor, NDArray[np.int64] | None]:
-    """Images of a split at the model's size, uint8 [N, C, S, S], and their labels; windows of larger ones."""
-    labels = None if split.labels is None else split.labels.numpy()
-    if split.images.shape[-2:] == (size, size):
-        return split.images, labels
-    cut = windows(split.images, size)
-    return cut, None if labels is None else np.repeat(labels, len(cut) // len(labels))
-
-
 def _labels_to_ask_for(
-    bundle: Bundle, evaluation: ImageSet, real_labels: NDArray[np.int64] | None, num: int
+    bundle: Bundle, evaluation: RealImages, real_labels: NDArray[np.int64] | None, num: int
 ) -> NDArray[np.int64] | None:
     """Labels as frequent as in the evaluation split, int64 [num], sorted; None where the model takes none."""
     if not getattr(bundle.recipe, "conditional", False) or not bundle.label_names:
@@ -223,6 +221,3 @@ def _labels_to_ask_for(
 def _evenly(length: int, num: int) -> NDArray[np.int64]:
     """`num` indices, or all, spread evenly over `length`."""
     return np.linspace(0, length - 1, min(length, num)).astype(np.int64)
-
-
-__all__ = ["STEPS", "evaluate_generator"]

@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
+from gan_models.config import EvaluateConfig
 from gan_models.evaluation.errors import InsufficientDataError
 from gan_models.evaluation.extractor import Extractor
-from gan_models.evaluation.intervals import Array, Estimate, interval
+from gan_models.evaluation.intervals import Array, Estimate, interval, without_interval
 from gan_models.evaluation.registry import METRICS
 from gan_models.evaluation.result import Metric, Protocol
+from gan_models.inference.bundle import Bundle
 
 MIN_IMAGES = 10  # on either side of a metric; an interval over fewer says nothing
 
@@ -15,19 +17,30 @@ Progress = Callable[[str], None]  # called with what is done next
 
 
 class Measurements:
-    """The metrics so far, and their influence values by key. `common`: the parts of every metric's protocol."""
+    """The metrics so far, and their influence values by key.
 
-    def __init__(self, extractor: Extractor, **common: Any) -> None:  # noqa: ANN401
-        self._common = common
-        self._extractor = {
-            "extractor": extractor.name,
-            "extractor_sha256": extractor.sha256,
-            "resize": extractor.resize,
-            "dtype": "float32",
+    extractor: whose features distances are measured in
+    notes: what is to be said about the evaluation and not about one metric
+    intervals: whether metrics get intervals
+    throughput: images a second, where the model makes images from nothing; no metric, since it is never twice the same
+
+    Args:
+        common: the parts of every metric's protocol.
+    """
+
+    def __init__(self, bundle: Bundle, config: EvaluateConfig, extractor: Extractor, **common: Any) -> None:  # noqa: ANN401
+        image = bundle.image
+        self._common = {
+            "seed": config.seed,
+            "image": f"{image.size}x{image.size}x{image.channels} {image.fit}",
+            **common,
         }
-        self._dimension = extractor.dimension
+        self.extractor = extractor
+        self.intervals = config.intervals
         self.metrics: list[Metric] = []
         self.influence: dict[str, Array] = {}
+        self.notes: list[str] = []
+        self.throughput: float | None = None
 
     def add(
         self,
@@ -43,6 +56,8 @@ class Measurements:
         """Record a metric of the registry with its interval. `protocol`: its own parts."""
         kind = METRICS[name]
         num_images = len(estimate.influence)
+        if not self.intervals:
+            estimate = without_interval(estimate.value, num_images)
         complete = Protocol(metric=name, num_images=num_images, **{**self._common, **protocol})
         low, high = interval(estimate, complete.seed)
         metric = Metric(
@@ -58,32 +73,24 @@ class Measurements:
             baseline_name=baseline_name,
             protocol=complete,
             note=note,
+            is_share=estimate.is_share,
         )
         self.metrics.append(metric)
         self.influence[metric.key] = estimate.influence
 
     def add_distance(self, name: str, estimate: Estimate, **facts: Any) -> None:  # noqa: ANN401
         """`add` for a metric that is measured in features."""
-        self.add(name, estimate, **{**self._extractor, **facts})
+        extractor = {
+            "extractor": self.extractor.name,
+            "extractor_sha256": self.extractor.sha256,
+            "resize": self.extractor.resize,
+            "dtype": "float32",
+        }
+        self.add(name, estimate, **{**extractor, **facts})
 
-    def add_frechet(
-        self,
-        estimate: Estimate,
-        *,
-        num_real: int,
-        remark: str = "",
-        **facts: Any,  # noqa: ANN401
-    ) -> None:
-        """`add` for a Fréchet distance, whose name is the extractor's, with a note where few images bias it."""
-        num = len(estimate.influence)
-        note = f"{num} images against {num_real} real ones." + (f" {remark}" if remark else "")
-        if min(num, num_real) < self._dimension:
-            note += (
-                f" Fewer than the {self._dimension} dimensions of the features, so the distance is biased upwards: "
-                "compare it only at these numbers."
-            )
-        name = f"fd_{self._extractor['extractor']}"
-        self.add_distance(name, estimate, num_real=num_real, note=note, **facts)
+    def add_family(self, family: str, estimate: Estimate, **facts: Any) -> None:  # noqa: ANN401
+        """`add_distance` for a metric whose name says which extractor's: `fd_efficientnet_lite0` of the family `fd`."""
+        self.add_distance(self.extractor.metric(family), estimate, **facts)
 
 
 def require(what: str, found: int, needed: int = MIN_IMAGES) -> None:

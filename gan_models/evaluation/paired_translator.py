@@ -3,28 +3,27 @@
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from gan_models.config import EvaluateConfig, Pix2PixConfig
+from gan_models.evaluation.distances import Baseline, RealSide, add_distances, add_diversity
 from gan_models.evaluation.extractor import Extractor
 from gan_models.evaluation.feature_cache import FeatureCache
 from gan_models.evaluation.intervals import Array, mean_of
 from gan_models.evaluation.measurements import Measurements, Progress, require
-from gan_models.evaluation.metrics.diversity import diversity
-from gan_models.evaluation.metrics.frechet_distance import RealFeatures, frechet_distance
 from gan_models.evaluation.metrics.iou import mean_iou
 from gan_models.evaluation.metrics.psnr import psnr
 from gan_models.evaluation.metrics.ssim import ssim
+from gan_models.evaluation.perception import BaselineImages, add_feature_distances, load_perception
 from gan_models.evaluation.pictures import NamedPicture, Row
 from gan_models.evaluation.translation_pictures import draw_translated
 from gan_models.images.conditions import NUM_SEGMENTS, condition, luminance, tones_of
-from gan_models.images.image_set import load_split, windows
 from gan_models.inference.bundle import Bundle
 from gan_models.inference.translate import translate
 from gan_models.recipes.base import to_float, to_uint8
 
+INPUT = "the input itself"
 STEPS = ("reading the images", "translating", "measuring", "pictures")
 
 
@@ -50,26 +49,24 @@ def evaluate_paired_translator(
     Raises:
         InsufficientDataError, NonFiniteError, DataError: see each.
     """
-    recipe, size = cast(Pix2PixConfig, bundle.recipe), bundle.image.size
+    recipe = cast(Pix2PixConfig, bundle.recipe)
     progress("reading the images")
-    evaluation, training = load_split(data, "evaluation", bundle.image), load_split(data, "train", bundle.image)
-    originals = windows(evaluation.images, size)
-    chosen = np.linspace(0, len(originals) - 1, min(len(originals), config.num_images)).astype(np.int64)
-    originals = originals[chosen].contiguous()
-    require("windows of evaluation images", len(originals))
+    evaluation = cache.images(data, ("evaluation",), bundle.image, num=config.num_images)
+    training = cache.images(data, ("train",), bundle.image)
+    require("windows of evaluation images", len(evaluation))
+    originals = evaluation.images
     inputs, targets = (to_uint8(condition(to_float(originals), kind)) for kind in (recipe.input, recipe.target))
 
     progress("translating")
     outputs = translate(bundle, inputs, batch_size=config.batch_size)
     progress("measuring")
-    known = to_uint8(condition(to_float(windows(training.images, size)), recipe.target))
-    image = bundle.image
+    known = to_uint8(condition(to_float(training.images), recipe.target))
     measured = Measurements(
+        bundle,
+        config,
         extractor,
-        seed=config.seed,
-        split_digest=evaluation.digest,
-        training_digest=training.digest,
-        image=f"{image.size}x{image.size}x{image.channels} {image.fit}",
+        split_digest=evaluation.split_digest,
+        training_digest=training.split_digest,
         degradation={"input": recipe.input, "target": recipe.target},
     )
     if recipe.target == "segmentation":
@@ -78,7 +75,10 @@ def evaluate_paired_translator(
     else:
         mean = known.double().mean(dim=0, keepdim=True).round().to(torch.uint8)
         score = _add_similarities(measured, Case(inputs, targets, outputs, mean.expand_as(targets)))
-        _add_distances(measured, inputs, targets, outputs, extractor, cache, config.batch_size)
+        _add_distances(measured, inputs, targets, outputs, cache, config.batch_size)
+        identity = BaselineImages(inputs, INPUT)
+        networks = load_perception(bundle.device)
+        add_feature_distances(measured, outputs, targets, identity, networks, config.batch_size)
         unit, below = " dB", "Below each: its PSNR."
     progress("pictures")
     rows = [Row(inputs, recipe.input), Row(outputs, "output"), Row(targets, "target")]
@@ -112,7 +112,7 @@ def _add_overlaps(measured: Measurements, case: Case) -> Array:
 def _add_with_gains(
     measured: Measurements, name: str, own: Array, identity: Array, mean: Array, mean_name: str
 ) -> None:
-    baseline = max((float(identity.mean()), "the input itself"), (float(mean.mean()), mean_name))  # the better one
+    baseline = max((float(identity.mean()), INPUT), (float(mean.mean()), mean_name))  # the better one
     measured.add(name, mean_of(own), baseline=baseline[0], baseline_name=baseline[1])
     measured.add(f"{name}_gain_identity", mean_of(own - identity))
     measured.add(f"{name}_gain_mean", mean_of(own - mean))
@@ -123,25 +123,13 @@ def _add_distances(
     inputs: Tensor,
     targets: Tensor,
     outputs: Tensor,
-    extractor: Extractor,
     cache: FeatureCache,
     batch_size: int,
 ) -> None:
-    target_features = cache.features(targets, batch_size)
-    features, input_features = (extractor.features(images, batch_size) for images in (outputs, inputs))
-    against = RealFeatures(target_features)
-    measured.add_frechet(
-        frechet_distance(features, against),
-        num_real=len(targets),
-        baseline=frechet_distance(input_features, against).value,
-        baseline_name="the input itself",
-    )
-    measured.add_distance(
-        "diversity",
-        diversity(features),
-        baseline=diversity(target_features).value,
-        baseline_name="original images",
-    )
+    features = measured.extractor.features(outputs, batch_size)
+    target_features, input_features = (cache.features(images, batch_size) for images in (targets, inputs))
+    add_distances(measured, features, RealSide(target_features), Baseline(input_features, INPUT))
+    add_diversity(measured, features, Baseline(target_features, "original images"))
 
 
 def _most_frequent(known: Tensor) -> Tensor:

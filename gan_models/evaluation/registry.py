@@ -1,21 +1,17 @@
 """Every metric there is: its name, which carries what decides its meaning, its unit, and which way is better."""
 
-from dataclasses import dataclass
+from gan_models.evaluation.families import FEATURE_DISTANCE, ORIGINALS, family_kind, family_kinds
+from gan_models.evaluation.metric_kind import MetricKind
 
 
-@dataclass(frozen=True)
-class MetricKind:
-    """`higher_is_better` is None where neither direction is better on its own."""
+class _Metrics(dict[str, MetricKind]):
+    """By name. Those in the features of a network that only their name tells of are found too."""
 
-    name: str
-    title: str
-    unit: str
-    higher_is_better: bool | None
-    description: str
+    def __missing__(self, name: str) -> MetricKind:
+        return family_kind(name)
 
 
 def _kinds() -> tuple[MetricKind, ...]:
-    feature = "feature distance"
     return (
         MetricKind("psnr", "PSNR", "dB", True, "Peak signal-to-noise ratio of 8-bit pixels, mean over images."),
         MetricKind("psnr_gain", "PSNR gain", "dB", True, "PSNR of the output less that of the degraded input."),
@@ -77,6 +73,28 @@ def _kinds() -> tuple[MetricKind, ...]:
             "",
             True,
             "SSIM of the output less that of the mean training image in place of each.",
+        ),
+        MetricKind("psnr_y", "PSNR of luma", "dB", True, "PSNR of BT.601's Y, 8 bits, mean over images."),
+        MetricKind("ssim_y", "SSIM of luma", "", True, "SSIM of BT.601's Y, mean over images."),
+        MetricKind("ms_ssim", "MS-SSIM", "", True, "SSIM at five scales, images of 176 px or more, mean over images."),
+        MetricKind("ms_ssim_y", "MS-SSIM of luma", "", True, "MS-SSIM of BT.601's Y, mean over images."),
+        MetricKind(
+            "feature_distance_efficientnet_lite0",
+            "Distance in features (EfficientNet-Lite0)",
+            FEATURE_DISTANCE,
+            False,
+            "Mean squared difference of normalised features to those of the original or the input. LPIPS without "
+            "learned weights.",
+        ),
+        MetricKind(
+            "lpips", "LPIPS", "", False, "Learned perceptual distance to the original, AlexNet, mean over images."
+        ),
+        MetricKind(
+            "warping_error",
+            "Warping error",
+            "",
+            False,
+            "Mean squared difference of video frames to the next ones warped onto them, pixels in [0, 1].",
         ),
         MetricKind(
             "content_ssim",
@@ -167,7 +185,7 @@ def _kinds() -> tuple[MetricKind, ...]:
         MetricKind(
             "content_distance",
             "Content lost",
-            feature,
+            FEATURE_DISTANCE,
             False,
             "Mean squared difference of normalised features between an image and what it became.",
         ),
@@ -179,23 +197,16 @@ def _kinds() -> tuple[MetricKind, ...]:
             "(1 + content lost)(1 + Fréchet distance to the paintings): the form of ArtFID in other features.",
         ),
         MetricKind(
-            "fd_efficientnet_lite0",
-            "Fréchet distance (EfficientNet-Lite0)",
-            "",
-            False,
-            "Distance between the distributions of outputs and of real images, in ImageNet features. Not FID.",
-        ),
-        MetricKind(
             "diversity",
             "Diversity",
-            feature,
+            FEATURE_DISTANCE,
             True,
             "Mean distance in features between two outputs, of one label where there are labels.",
         ),
         MetricKind(
             "nearest_training_distance",
             "Distance to nearest training image",
-            feature,
+            FEATURE_DISTANCE,
             None,
             "Mean distance from an output to the nearest training image. Far below the baseline: memorised.",
         ),
@@ -223,4 +234,6 @@ def _kinds() -> tuple[MetricKind, ...]:
     )
 
 
-METRICS: dict[str, MetricKind] = {kind.name: kind for kind in _kinds()}
+METRICS: dict[str, MetricKind] = _Metrics(
+    (kind.name, kind) for kind in (*_kinds(), *family_kinds("efficientnet_lite0", "EfficientNet-Lite0"), *ORIGINALS)
+)

@@ -1,6 +1,8 @@
 """The report of an evaluation: one HTML file that needs nothing else, to read, print and keep."""
 
 import base64
+import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,10 +14,10 @@ from gan_models.evaluation.comparison import Difference
 from gan_models.evaluation.curves import curves
 from gan_models.evaluation.registry import METRICS
 from gan_models.evaluation.result import EvaluationResult, Metric, Picture
+from gan_models.evaluation.slices import by_slice, kind_of, leading, member_of, worst_first
 from gan_models.files import write_durably
 
 PICTURE_BUDGET = 5_000_000  # bytes of PNG: with base64 and the rest the page stays under 8 MB
-LABEL_SLICE = "label_"
 WHISKER_WIDTH, WHISKER_MARGIN = 120, 8
 
 
@@ -45,6 +47,7 @@ class ReportContext:
     title: str
     result: EvaluationResult
     directory: Path
+    subtitle: str = ""
     decision: str = ""
     decision_reason: str = ""
     promoted: bool | None = None
@@ -71,6 +74,24 @@ class _Line:
 
 
 @dataclass(frozen=True)
+class _Table:
+    """Metrics under one heading; `first` heads the column of their titles."""
+
+    title: str
+    first: str
+    lines: list[_Line]
+
+
+@dataclass(frozen=True)
+class _Overview:
+    """The value of each metric that all of several slices have: a row a slice, the worst first by metric `by`."""
+
+    by: str
+    columns: list[str]
+    rows: list[tuple[str, list[Metric]]]
+
+
+@dataclass(frozen=True)
 class _Shown:
     """A picture, and the champion's of the same inputs, as data addresses."""
 
@@ -94,11 +115,12 @@ def render_report(context: ReportContext, out: Path) -> None:
     )
     environment.filters["number"] = number
     pictures, left_out = _pictures(context)
-    tables, labels = _tables(context)
     html = environment.get_template("report.html.j2").render(
         report=context,
-        tables=tables,
-        labels=labels,
+        whole=_lines(context, [metric for metric in context.result.metrics if metric.slice is None]),
+        overview=_overview(context.result),
+        tables=[*_tables_of_slices(context), *_tables_of_members(context)],
+        speed=_speed(context.directory),
         pictures=pictures,
         curves=curves(context.metrics_rows),
         protocol=_common_protocol(context.result),
@@ -110,44 +132,88 @@ def render_report(context: ReportContext, out: Path) -> None:
 
 
 def number(value: float, signed: bool = False) -> str:
-    """Four significant digits, with a true minus sign."""
+    """Four significant digits, with a true minus sign; a dash for what is no number."""
+    if not math.isfinite(value):
+        return "\N{EN DASH}"
     size = abs(value)
+    if 0 < size < 0.01:
+        return f"{value:{'+' if signed else ''}.2g}".replace("-", "\N{MINUS SIGN}")
     decimals = 0 if size >= 1000 else 1 if size >= 100 else 2 if size >= 10 else 3
     text = f"{value:{'+' if signed else ''},.{decimals}f}"
     return text.replace("-", "\N{MINUS SIGN}")
 
 
-def _tables(context: ReportContext) -> tuple[list[tuple[str, list[_Line]]], list[_Line]]:
-    """Tables of metrics: all images first, then slices, worst first; and the labels, worst first."""
+def _lines(context: ReportContext, metrics: Sequence[Metric], *, by_member: bool = False) -> list[_Line]:
+    """Lines of a table, named by the metric, or by the label or style that each is about."""
     champion = context.champion.by_key() if context.champion else {}
     differences = {difference.key: difference for difference in context.differences}
-    tables: dict[str, list[_Line]] = {}
-    labels = []
-    for key, metric in context.result.by_key().items():
-        is_label = (metric.slice or "").startswith(LABEL_SLICE)
-        title = (metric.slice or "").removeprefix(LABEL_SLICE) if is_label else METRICS[metric.name].title
-        other = champion.get(key)
-        line = _Line(title, metric, other, differences.get(key), _whisker(metric, other))
-        labels.append(line) if is_label else tables.setdefault(metric.slice or "", []).append(line)
-    order = sorted(tables.items(), key=lambda item: (item[0] != "", _gain(item[1])))
-    return order, sorted(labels, key=lambda line: line.metric.value)
+    return [
+        _Line(
+            title=member_of(metric.slice or "") if by_member else METRICS[metric.name].title,
+            metric=metric,
+            champion=champion.get(metric.key),
+            difference=differences.get(metric.key),
+            whisker=_whisker(metric, champion.get(metric.key)),
+        )
+        for metric in metrics
+    ]
 
 
-def _gain(lines: list[_Line]) -> float:
-    """What slices are ordered by: the PSNR gained, or else nothing."""
-    return next((line.metric.value for line in lines if line.metric.name == "psnr_gain"), 0.0)
+def _plain_slices(result: EvaluationResult) -> dict[str, list[Metric]]:
+    """Degradations and the like, the worst first; labels and styles are many, and have a table a metric instead."""
+    return by_slice([m for m in result.metrics if m.slice and kind_of(m.slice) == "slice"])
+
+
+def _overview(result: EvaluationResult) -> _Overview | None:
+    slices = _plain_slices(result)
+    if len(slices) < 2:
+        return None
+    shared = set.intersection(*({metric.name for metric in own} for own in slices.values()))
+    columns = [metric.name for metric in next(iter(slices.values())) if metric.name in shared]
+    rows = [(name, [m for column in columns for m in own if m.name == column]) for name, own in slices.items()]
+    if not columns:
+        return None
+    titles = [METRICS[column].title for column in columns]
+    return _Overview(METRICS[leading(result.metrics, shared)].title, titles, rows)
+
+
+def _tables_of_slices(context: ReportContext) -> list[_Table]:
+    return [_Table(name, "Metric", _lines(context, own)) for name, own in _plain_slices(context.result).items()]
+
+
+def _tables_of_members(context: ReportContext) -> list[_Table]:
+    groups: dict[tuple[str, str], list[Metric]] = {}
+    for metric in context.result.metrics:
+        if metric.slice and kind_of(metric.slice) != "slice":
+            groups.setdefault((metric.name, kind_of(metric.slice)), []).append(metric)
+    return [
+        _Table(
+            f"{METRICS[name].title} by {kind}, worst first",
+            kind.capitalize(),
+            _lines(context, worst_first(own), by_member=True),
+        )
+        for (name, kind), own in groups.items()
+    ]
+
+
+def _speed(directory: Path) -> float | None:
+    """Images that the model drew a second, where that was measured."""
+    try:
+        return float(json.loads((directory / "throughput.json").read_text())["images_per_second"])
+    except FileNotFoundError:
+        return None
 
 
 def _whisker(metric: Metric, champion: Metric | None) -> dict[str, float | None]:
     """Positions, in pixels, of a metric's interval on a line that also holds its baseline and the champion's value."""
     values = [metric.value, metric.low, metric.high, metric.baseline, champion.value if champion else None]
-    known = [value for value in values if value is not None]
-    low, high = min(known), max(known)
+    known = [value for value in values if value is not None and math.isfinite(value)]
+    low, high = min(known, default=0.0), max(known, default=0.0)
     scale = (WHISKER_WIDTH - 2 * WHISKER_MARGIN) / (high - low) if high > low else 0.0
     middle = WHISKER_WIDTH / 2
 
     def position(value: float | None) -> float | None:
-        if value is None:
+        if value is None or not math.isfinite(value):
             return None
         return round(WHISKER_MARGIN + (value - low) * scale if scale else middle, 1)
 

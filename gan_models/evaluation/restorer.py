@@ -17,22 +17,29 @@ from gan_models.evaluation.classical import (
     fill_with_mean_colour,
     fill_with_nearest,
 )
+from gan_models.evaluation.distances import Baseline, RealSide, add_distances, add_diversity
 from gan_models.evaluation.errors import EvaluationError
 from gan_models.evaluation.extractor import Extractor
 from gan_models.evaluation.feature_cache import FeatureCache
 from gan_models.evaluation.intervals import Array, mean_of
 from gan_models.evaluation.measurements import Measurements, Progress, require
-from gan_models.evaluation.metrics.diversity import diversity
-from gan_models.evaluation.metrics.frechet_distance import RealFeatures, frechet_distance
 from gan_models.evaluation.metrics.psnr import psnr
 from gan_models.evaluation.metrics.ssim import WINDOW, ssim
+from gan_models.evaluation.perception import (
+    BaselineImages,
+    add_feature_distances,
+    add_luma,
+    add_scales,
+    load_perception,
+)
 from gan_models.evaluation.pictures import NamedPicture, draw_restored
 from gan_models.images.degradations import degrade_seeded, image_seeds
-from gan_models.images.image_set import load_split, windows
 from gan_models.images.randomness import random_for
 from gan_models.inference.bundle import Bundle
 from gan_models.inference.restore import restore
 from gan_models.recipes.base import to_float, to_uint8
+
+DEGRADED = "degraded input"
 
 
 class Case(NamedTuple):
@@ -86,24 +93,16 @@ def evaluate_restorer(
         EvaluationError: a degradation leaves images as they are.
     """
     progress("reading the images")
-    split = load_split(data, "evaluation", bundle.image)
-    originals = windows(split.images, bundle.image.size)
-    originals = originals[np.linspace(0, len(originals) - 1, min(len(originals), config.num_images)).astype(np.int64)]
-    originals = originals.contiguous()
-    require("windows of evaluation images", len(originals))
+    split = cache.images(data, ("evaluation",), bundle.image, num=config.num_images)
+    require("windows of evaluation images", len(split))
+    originals = split.images
     progress("features of the originals")
-    original_features = cache.features(originals, config.batch_size)
+    original_features = cache.features(split, config.batch_size)
 
-    image = bundle.image
-    measured = Measurements(
-        extractor,
-        seed=config.seed,
-        split_digest=split.digest,
-        image=f"{image.size}x{image.size}x{image.channels} {image.fit}",
-    )
+    measured = Measurements(bundle, config, extractor, split_digest=split.split_digest)
+    networks = load_perception(bundle.device)
     pictures: list[NamedPicture] = []
-    against = RealFeatures(original_features)
-    real_diversity = diversity(original_features).value
+    real = RealSide(original_features, cache.keep(split))
     for degradation in degradations_of(bundle, config):
         name = degradation.name
         facts: dict[str, Any] = {"degradation": degradation.model_dump()}
@@ -113,20 +112,17 @@ def evaluate_restorer(
         gain = _add_pixel_metrics(measured, case, name, facts)
         features = extractor.features(case.restored, config.batch_size)
         degraded = cache.features(case.degraded, config.batch_size)
-        measured.add_frechet(
-            frechet_distance(features, against),
-            num_real=len(originals),
+        add_distances(measured, features, real, Baseline(degraded, DEGRADED), slice_name=name, **facts)
+        add_diversity(measured, features, Baseline(original_features, "original images"), slice_name=name, **facts)
+        untouched = BaselineImages(case.degraded, DEGRADED)
+        add_feature_distances(
+            measured,
+            case.restored,
+            originals,
+            untouched,
+            networks,
+            config.batch_size,
             slice_name=name,
-            baseline=frechet_distance(degraded, against).value,
-            baseline_name="degraded input",
-            **facts,
-        )
-        measured.add_distance(
-            "diversity",
-            diversity(features),
-            slice_name=name,
-            baseline=real_diversity,
-            baseline_name="original images",
             **facts,
         )
         progress(f"comparing {name}")
@@ -166,12 +162,15 @@ def _add_pixel_metrics(measured: Measurements, case: Case, name: str, facts: dic
         )
 
     before, after = psnr(degraded, originals), psnr(restored, originals)
-    add("psnr", after, before, "degraded input")
+    add("psnr", after, before, DEGRADED)
     add("psnr_gain", after - before)
     if min(case.originals.shape[2:]) >= WINDOW:
         ssim_before, ssim_after = ssim(case.degraded, case.originals), ssim(case.restored, case.originals)
-        add("ssim", ssim_after, ssim_before, "degraded input")
+        add("ssim", ssim_after, ssim_before, DEGRADED)
         add("ssim_gain", ssim_after - ssim_before)
+    untouched = BaselineImages(case.degraded, DEGRADED)
+    add_luma(measured, case.restored, case.originals, untouched, slice_name=name, **facts)
+    add_scales(measured, case.restored, case.originals, untouched, slice_name=name, **facts)
     holes = case.holes.numpy()
     if not holes.any():
         return after - before

@@ -57,7 +57,7 @@ class Metric(Record):
     """A number with its 95% interval [low, high].
 
     `slice` is the part of the evaluation it is about, such as a degradation or a label, None for all of it.
-    `baseline` is what `baseline_name` scores under the same protocol.
+    `baseline` is what `baseline_name` scores under the same protocol. `is_share`: it is the mean of zeros and ones.
     """
 
     name: str
@@ -72,6 +72,7 @@ class Metric(Record):
     baseline_name: str | None = None
     protocol: Protocol
     note: str = ""
+    is_share: bool = False
 
     @property
     def key(self) -> str:

@@ -17,12 +17,14 @@ from gan_models.evaluation.extractor import load_extractor
 from gan_models.evaluation.feature_cache import FeatureCache
 from gan_models.evaluation.intervals import Array
 from gan_models.evaluation.measurements import Progress
+from gan_models.evaluation.near_duplicates import near_duplicates
 from gan_models.evaluation.pictures import NamedPicture
-from gan_models.evaluation.result import INFLUENCE, PICTURES, RESULT, EvaluationResult, protocol_id_of
+from gan_models.evaluation.result import INFLUENCE, PICTURES, RESULT, EvaluationResult, Metric, protocol_id_of
 from gan_models.files import TEMPORARY_SUFFIX, sync, write_durably
 from gan_models.inference.bundle import Bundle, load_bundle
 
 PROGRESS = "progress.jsonl"
+THROUGHPUT = "throughput.json"  # beside the result, which is the same for the same inputs: a speed never is
 
 _JUDGES = {
     "generate": generator.evaluate_generator,
@@ -33,11 +35,12 @@ _JUDGES = {
 
 
 class Evaluated(NamedTuple):
-    """A result, the influence values of each metric by key, float64 [N], and the pictures."""
+    """A result, the influence values of each metric by key, float64 [N], the pictures, and images drawn a second."""
 
     result: EvaluationResult
     influence: dict[str, Array]
     pictures: list[NamedPicture]
+    throughput: float | None
 
 
 class ProgressLog:
@@ -98,9 +101,9 @@ def evaluate(
     watch = bundle.network.register_forward_hook(_refuse_non_finite_images)
     try:
         extractor = load_extractor(config.extractor, bundle.device)
-        measured, pictures = _JUDGES[bundle.task](
-            bundle, data, config, extractor, FeatureCache(cache, extractor), progress
-        )
+        features = FeatureCache(cache, extractor)
+        measured, pictures = _JUDGES[bundle.task](bundle, data, config, extractor, features, progress)
+        copies = near_duplicates(bundle, data, features, config.batch_size)
     finally:
         watch.remove()
     metrics = tuple(measured.metrics)
@@ -109,10 +112,10 @@ def evaluate(
         task=bundle.task,
         protocol_id=protocol_id_of(metrics),
         metrics=metrics,
-        notes=tuple(dict.fromkeys(f"{metric.name}: {metric.note}" for metric in metrics if metric.note)),
+        notes=tuple(dict.fromkeys((*copies, *_notes(metrics), *measured.notes))),
         pictures=tuple(named.picture for named in pictures),
     )
-    return Evaluated(result, measured.influence, pictures)
+    return Evaluated(result, measured.influence, pictures, measured.throughput)
 
 
 def write(evaluated: Evaluated, out: Path) -> None:
@@ -129,6 +132,8 @@ def write(evaluated: Evaluated, out: Path) -> None:
     shutil.rmtree(out / PICTURES, ignore_errors=True)
     staged.replace(out / PICTURES)
     write_durably(out / INFLUENCE, influence.getvalue())
+    if evaluated.throughput is not None:
+        write_durably(out / THROUGHPUT, json.dumps({"images_per_second": evaluated.throughput}).encode())
     write_durably(out / RESULT, (evaluated.result.model_dump_json(indent=2) + "\n").encode())
 
 
@@ -139,6 +144,10 @@ def _steps(bundle: Bundle, config: EvaluateConfig) -> tuple[str, ...]:
     if bundle.task == "stylize":
         return stylizer.steps(bundle, config)
     return translator.steps(bundle) if bundle.task == "translate" else restorer.steps(bundle, config)
+
+
+def _notes(metrics: tuple[Metric, ...]) -> list[str]:
+    return [f"{metric.name}: {metric.note}" for metric in metrics if metric.note]
 
 
 def _refuse_non_finite_weights(network: nn.Module) -> None:

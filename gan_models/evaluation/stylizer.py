@@ -11,21 +11,23 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gan_models.config import EvaluateConfig, ImageConfig, StyleBankConfig
+from gan_models.evaluation.distances import Baseline, RealSide, add_distances
 from gan_models.evaluation.errors import EvaluationError
 from gan_models.evaluation.extractor import Extractor
 from gan_models.evaluation.feature_cache import FeatureCache
 from gan_models.evaluation.intervals import Array, Estimate, mean_of
 from gan_models.evaluation.measurements import Measurements, Progress, require
 from gan_models.evaluation.metrics.content_distance import art_distance, content_distance
-from gan_models.evaluation.metrics.frechet_distance import RealFeatures, frechet_distance
+from gan_models.evaluation.metrics.frechet_distance import frechet_distance
 from gan_models.evaluation.metrics.psnr import psnr
 from gan_models.evaluation.metrics.ssim import ssim
 from gan_models.evaluation.metrics.style_distance import Styles, style_statistics
+from gan_models.evaluation.perception import stage_facts
 from gan_models.evaluation.pictures import NamedPicture
 from gan_models.evaluation.style_pictures import draw_alphas, draw_matrix, draw_styles, draw_unseen
 from gan_models.images.conditions import luminance
 from gan_models.images.decoding import UnreadableImageError, decode
-from gan_models.images.image_set import load_split, windows
+from gan_models.images.image_set import windows
 from gan_models.inference.bundle import Bundle
 from gan_models.inference.stylize import stylize
 from gan_models.networks.feature_network import FeatureNetwork, load_feature_network
@@ -77,22 +79,16 @@ def evaluate_stylizer(
     """
     progress("reading the images")
     recipe = cast(StyleBankConfig, bundle.recipe)
-    source = load_split(data, "evaluation", bundle.image, recipe.source_domain)
-    photographs = _evenly(windows(source.images, bundle.image.size), config.num_images)
-    require(f"windows of evaluation images of the domain '{recipe.source_domain}'", len(photographs))
-    paintings = _paintings(bundle, data, recipe.target_domain)
+    source = cache.images(data, ("evaluation",), bundle.image, recipe.source_domain, config.num_images)
+    require(f"windows of evaluation images of the domain '{recipe.source_domain}'", len(source))
+    photographs = source.images
+    paintings = _paintings(bundle, data, recipe.target_domain, cache)
     network = load_feature_network("efficientnet_lite0").to(bundle.device)
     styles = Styles(
         style_statistics(paintings.windows, network, config.batch_size), paintings.labels, len(paintings.names)
     )
     before = styles.distances(style_statistics(photographs, network, config.batch_size))
-    image = bundle.image
-    measured = Measurements(
-        extractor,
-        seed=config.seed,
-        split_digest=f"{source.digest}+{paintings.digest}",
-        image=f"{image.size}x{image.size}x{image.channels} {image.fit}",
-    )
+    measured = Measurements(bundle, config, extractor, split_digest=f"{source.split_digest}+{paintings.digest}")
     painted = []
     for index, name in enumerate(paintings.names):
         progress(f"painting {name}")
@@ -104,7 +100,7 @@ def evaluate_stylizer(
     progress("measuring")
     _add_styles(measured, photographs, painted, before, paintings.names)
     _add_alphas(measured, photographs, painted)
-    _add_quality(measured, photographs, painted, paintings, network, config, extractor, cache)
+    _add_quality(measured, photographs, painted, paintings, network, config, cache)
 
     full = [each.images[-1] for each in painted]
     matrix = np.stack([each.distances[-1].mean(axis=0) for each in painted])
@@ -170,22 +166,23 @@ def _add_quality(
     paintings: Paintings,
     network: FeatureNetwork,
     config: EvaluateConfig,
-    extractor: Extractor,
     cache: FeatureCache,
 ) -> None:
     """How near the paintings and how near the content a set is in which each photograph is painted in one style."""
     mixed = torch.stack([painted[i % len(painted)].images[-1][i] for i in range(len(photographs))])
-    real = RealFeatures(cache.features(paintings.windows, config.batch_size))
-    frechet = frechet_distance(extractor.features(mixed, config.batch_size), real)
-    untouched = frechet_distance(cache.features(photographs, config.batch_size), real).value
+    real = RealSide(cache.features(paintings.windows, config.batch_size))
+    features = measured.extractor.features(mixed, config.batch_size)
+    untouched = Baseline(cache.features(photographs, config.batch_size), PHOTOGRAPHS)
     content = mean_of(content_distance(mixed, photographs, network, config.batch_size))
     remark = "Each photograph in one style, in turn; the paintings are those of both splits."
-    measured.add_frechet(frechet, num_real=real.num, baseline=untouched, baseline_name=PHOTOGRAPHS, remark=remark)
+    frechet = add_distances(measured, features, real, untouched, remark=remark)
     measured.add("content_ssim", mean_of(_content_ssim(mixed, photographs)))
     _add(measured, "content_distance", content)
     if len(photographs) >= MIN_FOR_ART_DISTANCE:
         art = art_distance(content, frechet)
-        measured.add_distance("art_distance", art, baseline=1 + untouched, baseline_name=PHOTOGRAPHS, num_real=real.num)
+        usual = 1 + frechet_distance(untouched.features, real.frechet).value
+        num_real = len(real.features)
+        measured.add_distance("art_distance", art, baseline=usual, baseline_name=PHOTOGRAPHS, num_real=num_real)
 
 
 def _unseen(
@@ -213,26 +210,19 @@ def _unseen(
 
 def _add(measured: Measurements, name: str, estimate: Estimate, **facts: Any) -> None:  # noqa: ANN401
     """A metric that is measured in stages of the network at the images' own size."""
-    measured.add_distance(name, estimate, **{"resize": "none, four stages", **facts})
+    measured.add(name, estimate, **{**stage_facts(), **facts})
 
 
-def _paintings(bundle: Bundle, data: Path, domain: str) -> Paintings:
-    splits = [load_split(data, split, bundle.image, domain) for split in ("evaluation", "train")]
-    names = splits[0].label_names
+def _paintings(bundle: Bundle, data: Path, domain: str, cache: FeatureCache) -> Paintings:
+    paintings = cache.images(data, ("evaluation", "train"), bundle.image, domain)
+    names = paintings.label_names
     if bundle.label_names != names:
         raise EvaluationError(
             f"the model paints the styles {', '.join(bundle.label_names) or '(one)'}, and the data has "
             f"{', '.join(names) or 'none'}; evaluate it on the data it was trained for"
         )
-    cut = [windows(split.images, bundle.image.size) for split in splits]
-    labels = [
-        np.zeros(len(part), np.int64)
-        if split.labels is None
-        else np.repeat(split.labels.numpy(), len(part) // len(split.images))
-        for split, part in zip(splits, cut, strict=True)
-    ]
-    digest = "+".join(split.digest for split in splits)
-    return Paintings(torch.cat(cut), np.concatenate(labels), names or ("the style",), digest)
+    labels = np.zeros(len(paintings), np.int64) if paintings.labels is None else paintings.labels
+    return Paintings(paintings.images, labels, names or ("the style",), paintings.split_digest)
 
 
 def _typical(paintings: Paintings, styles: Styles, network: FeatureNetwork, batch_size: int) -> Tensor:
@@ -258,8 +248,3 @@ def _read(path: Path, image: ImageConfig) -> tuple[Tensor, str]:
 def _content_ssim(images: Tensor, originals: Tensor) -> Array:
     one, other = (to_uint8(2 * luminance(to_float(x)) - 1) for x in (images, originals))
     return ssim(one, other)
-
-
-def _evenly(images: Tensor, num: int) -> Tensor:
-    """`num` of the images, or all, spread evenly."""
-    return images[np.linspace(0, len(images) - 1, min(len(images), num)).astype(np.int64)].contiguous()

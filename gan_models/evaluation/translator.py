@@ -3,24 +3,22 @@
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-import numpy as np
-import torch
 from torch import Tensor
 
 from gan_models.config import CutConfig, CycleganConfig, EvaluateConfig, Pix2PixConfig
 from gan_models.evaluation import paired_translator
+from gan_models.evaluation.distances import Baseline, RealSide, add_distances, add_diversity
 from gan_models.evaluation.extractor import Extractor
 from gan_models.evaluation.feature_cache import FeatureCache
 from gan_models.evaluation.intervals import mean_of
 from gan_models.evaluation.measurements import Measurements, Progress, require
-from gan_models.evaluation.metrics.diversity import diversity
-from gan_models.evaluation.metrics.frechet_distance import RealFeatures, frechet_distance
 from gan_models.evaluation.metrics.psnr import psnr
 from gan_models.evaluation.metrics.ssim import ssim
+from gan_models.evaluation.perception import Perception, add_feature_distances, load_perception
 from gan_models.evaluation.pictures import NamedPicture, Row
+from gan_models.evaluation.real_images import RealImages
 from gan_models.evaluation.translation_pictures import draw_translated
 from gan_models.images.conditions import luminance
-from gan_models.images.image_set import ImageSet, load_split, windows
 from gan_models.inference.bundle import Bundle
 from gan_models.inference.translate import translate
 from gan_models.recipes.base import to_float, to_uint8
@@ -29,16 +27,16 @@ MIN_TARGETS = 100  # windows of the target domain's evaluation split; with fewer
 
 
 class Domain(NamedTuple):
-    """A domain's windows, uint8 [N, C, S, S].
+    """A domain's windows.
 
-    inputs: of its evaluation split, at most as many as the config asks for
+    inputs: of its evaluation split, at most as many as the config asks for, uint8 [N, C, S, S]
     references: what translations into it are compared with
     digest: of where both come from
     """
 
     name: str
     inputs: Tensor
-    references: Tensor
+    references: RealImages
     digest: str
     note: str
 
@@ -68,12 +66,9 @@ def evaluate_translator(
         return paired_translator.evaluate_paired_translator(bundle, data, config, extractor, cache, progress)
     recipe = cast(CycleganConfig | CutConfig, bundle.recipe)
     progress("reading the images")
-    source = _domain(bundle, data, recipe.source_domain, config.num_images)
-    target = _domain(bundle, data, recipe.target_domain, config.num_images)
-    image = bundle.image
-    measured = Measurements(
-        extractor, seed=config.seed, image=f"{image.size}x{image.size}x{image.channels} {image.fit}"
-    )
+    source = _domain(bundle, data, recipe.source_domain, config.num_images, cache)
+    target = _domain(bundle, data, recipe.target_domain, config.num_images, cache)
+    measured, networks = Measurements(bundle, config, extractor), load_perception(bundle.device)
     pictures = []
     ways = {"there": (source, target), "back": (target, source)}
     for way in ("there", "back") if isinstance(recipe, CycleganConfig) else ("there",):
@@ -84,7 +79,7 @@ def evaluate_translator(
         if isinstance(recipe, CycleganConfig):
             rows.append(Row(translate(bundle, outputs, reverse=way == "there", batch_size=config.batch_size), "again"))
         progress(f"measuring {way}")
-        pictures += _measure(measured, one, other, rows, config.batch_size, extractor, cache, way)
+        pictures += _measure(measured, one, other, rows, config.batch_size, networks, cache, way)
     return measured, pictures
 
 
@@ -94,7 +89,7 @@ def _measure(
     other: Domain,
     rows: list[Row],
     batch_size: int,
-    extractor: Extractor,
+    networks: Perception,
     cache: FeatureCache,
     way: str,
 ) -> list[NamedPicture]:
@@ -102,51 +97,30 @@ def _measure(
     inputs, outputs = rows[0].images, rows[1].images
     slice_name = "reverse" if way == "back" else None
     facts: dict[str, Any] = {"slice_name": slice_name, "split_digest": f"{one.digest} {other.digest}"}
-    features, input_features = extractor.features(outputs, batch_size), cache.features(inputs, batch_size)
-    against = RealFeatures(cache.features(other.references, batch_size))
-    measured.add_frechet(
-        frechet_distance(features, against),
-        num_real=len(other.references),
-        baseline=frechet_distance(input_features, against).value,
-        baseline_name="the untouched inputs",
-        remark=other.note,
-        **facts,
-    )
+    features = measured.extractor.features(outputs, batch_size)
+    untouched = Baseline(cache.features(inputs, batch_size), "the untouched inputs")
+    real = RealSide(cache.features(other.references, batch_size), cache.keep(other.references))
+    add_distances(measured, features, real, untouched, remark=other.note, **facts)
     content = ssim(_grey(outputs), _grey(inputs))
     measured.add("content_ssim", mean_of(content), **facts)
-    measured.add_distance(
-        "diversity",
-        diversity(features),
-        baseline=diversity(input_features).value,
-        baseline_name="the untouched inputs",
-        **facts,
-    )
+    add_feature_distances(measured, outputs, inputs, None, networks, batch_size, **facts)
+    add_diversity(measured, features, untouched, **facts)
     if len(rows) > 2:
         measured.add("cycle_psnr", mean_of(psnr(rows[2].images.numpy(), inputs.numpy())), **facts)
     below = "Below each: the SSIM of its luminance with that of the input."
     return draw_translated(f"{one.name}_to_{other.name}", rows, content, "", below)
 
 
-def _domain(bundle: Bundle, data: Path, name: str, num_images: int) -> Domain:
-    size = bundle.image.size
-    evaluation = load_split(data, "evaluation", bundle.image, name)
-    references, digest, note = windows(evaluation.images, size), evaluation.digest, ""
-    inputs = _evenly(references, num_images)
+def _domain(bundle: Bundle, data: Path, name: str, num_images: int, cache: FeatureCache) -> Domain:
+    evaluation = cache.images(data, ("evaluation",), bundle.image, name)
+    inputs = cache.images(data, ("evaluation",), bundle.image, name, num_images)
     require(f"windows of evaluation images of the domain '{name}'", len(inputs))
-    if len(references) < MIN_TARGETS:
-        training = load_split(data, "train", bundle.image, name)
-        references = torch.cat([references, windows(training.images, size)])
-        digest, note = _joined(evaluation, training), f"The real ones include those of training, all of '{name}'."
-    return Domain(name, inputs, _evenly(references, num_images), digest, note)
-
-
-def _joined(*sets: ImageSet) -> str:
-    return "+".join(one.digest for one in sets)
-
-
-def _evenly(images: Tensor, num: int) -> Tensor:
-    """`num` of the images, or all, spread evenly."""
-    return images[np.linspace(0, len(images) - 1, min(len(images), num)).astype(np.int64)].contiguous()
+    splits: tuple[str, ...] = ("evaluation",)
+    note = ""
+    if len(evaluation) < MIN_TARGETS:
+        splits, note = ("evaluation", "train"), f"The real ones include those of training, all of '{name}'."
+    references = cache.images(data, splits, bundle.image, name, num_images)
+    return Domain(name, inputs.images, references, references.split_digest, note)
 
 
 def _grey(images: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import cpu_count
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,12 @@ class Listing:
     def num_bytes(self) -> int:
         """Bytes of all of them decoded."""
         return len(self.rows) * self.image_bytes
+
+    def part(self, positions: list[int]) -> "Listing":
+        """The images at some positions, in their order."""
+        ids = list(self.rows)
+        rows = {ids[position]: self.rows[ids[position]] for position in positions}
+        return replace(self, rows=rows, digest=_digest(self.image, self.label_names, rows))
 
     def decode(self, place: Callable[[int, Pixels], None], progress: Progress | None = None) -> None:
         """Decode every image, one shard in memory at a time, and hand it on: its position and its pixels [C, H, W].
@@ -98,14 +104,19 @@ def list_split(
     if label_names and unlabelled:
         raise DataError(f"{unlabelled} of {len(rows)} images in {directory} have no label; label all of them or none")
     width, height = _decoded_size([rows[id_] for id_ in ids], directory, image)
-    facts = [image.model_dump(), label_names, [[id_, rows[id_]["label"]] for id_ in ids]]
+    chosen = {id_: rows[id_] for id_ in ids}
     return Listing(
         image=image,
-        rows={id_: rows[id_] for id_ in ids},
+        rows=chosen,
         label_names=label_names,
         shape=(image.channels, height, width),
-        digest=hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest(),
+        digest=_digest(image, label_names, chosen),
     )
+
+
+def _digest(image: ImageConfig, label_names: tuple[str, ...], rows: dict[str, dict[str, Any]]) -> str:
+    facts = [image.model_dump(), label_names, [[id_, row["label"]] for id_, row in rows.items()]]
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 def _of_domain(rows: dict[str, dict[str, Any]], domain: str, directory: Path) -> dict[str, dict[str, Any]]:

@@ -16,6 +16,7 @@ def generate(
     *,
     num_images: int,
     seed: int,
+    first: int = 0,
     truncation: float = 1.0,
     batch_size: int = 64,
 ) -> Tensor:
@@ -25,6 +26,7 @@ def generate(
         labels: int64 [num_images]; None takes each label in turn.
         num_images: how many.
         seed: of the latents.
+        first: index of the first image, so that many can be drawn in parts.
         truncation: what latents are multiplied with: below 1, images are nearer to the typical one, better on average
             and less varied. It scales as the truncation trick of StyleGAN does (Karras et al. 2019,
             https://arxiv.org/abs/1812.04948, appendix B; the mean of these latents is 0); it does not draw anew what
@@ -45,7 +47,7 @@ def generate(
     images = []
     for start in range(0, num_images, batch_size):
         indices = range(start, min(start + batch_size, num_images))
-        latents = torch.stack([_latent(bundle, seed, "latent", i) for i in indices]) * truncation
+        latents = torch.stack([_latent(bundle, seed, "latent", first + i) for i in indices]) * truncation
         own = None if labels is None else labels[start : start + batch_size]
         images.append(_draw(bundle, latents, own))
     return torch.cat(images)

@@ -100,6 +100,11 @@ def test_a_model_that_is_not_registered_is_refused_with_the_nearest(refused: Cal
     assert refused("status", "tiny-digit") == "no model 'tiny-digit' is registered; did you mean 'tiny-digits'?"
 
 
+def test_one_model_is_measured_at_a_time(refused: Callable[..., str], project: Project):
+    message = refused("evaluate", project.config, "--model", "3", "--bundle", "runs/x/bundle")
+    assert message == "--model and --bundle both say what is measured; give one of them"
+
+
 def test_remote_stages_need_a_server(refused: Callable[..., str], project: Project):
     message = refused("retrain", project.config, "--remote")
     assert message.startswith("--remote needs a Prefect server")

@@ -11,6 +11,7 @@ from gan_models.recipes.base import to_float
 STAGE = 2  # of four: 8 pixels a step, where content is held on to in training too
 
 
+@torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
 @torch.inference_mode()
 def content_distance(images: Tensor, originals: Tensor, network: FeatureNetwork, batch_size: int = 64) -> Array:
     """`content_loss` of a middle stage, per image: 0 for the same content, about 2 for another image's.

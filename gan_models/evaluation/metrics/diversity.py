@@ -6,6 +6,9 @@ from numpy.typing import NDArray
 from gan_models.evaluation.errors import InsufficientDataError
 from gan_models.evaluation.intervals import Array, Estimate
 from gan_models.evaluation.metrics.frechet_distance import check_features
+from gan_models.evaluation.metrics.pairwise import pairwise_distances
+
+CHUNK = 1_000  # rows of a matrix of distances at a time
 
 
 def diversity(features: Array, labels: NDArray[np.int64] | None = None) -> Estimate:
@@ -34,17 +37,9 @@ def diversity(features: Array, labels: NDArray[np.int64] | None = None) -> Estim
     influence = np.zeros(len(features))
     for group in groups:
         own = features[group]
-        to_others = pairwise_distances(own, own).sum(axis=1) / (len(group) - 1)
+        sums = [pairwise_distances(own[i : i + CHUNK], own).sum(axis=1) for i in range(0, len(own), CHUNK)]
+        to_others = np.concatenate(sums) / (len(group) - 1)
         mean = to_others.mean()
         total += len(group) * float(mean)
         influence[group] = 2 * (to_others - mean) * len(features) / counted
     return Estimate(total / counted, influence)
-
-
-def pairwise_distances(a: Array, b: Array) -> Array:
-    """Euclidean distances, float64 [N, M], between the rows of a, float64 [N, d], and of b, float64 [M, d]."""
-    squares = np.square(a).sum(axis=1)[:, None] + np.square(b).sum(axis=1) - 2 * a @ b.T
-    if a is b:
-        np.fill_diagonal(squares, 0.0)
-    distances: Array = np.sqrt(squares.clip(min=0))
-    return distances

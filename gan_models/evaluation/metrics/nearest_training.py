@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan_models.evaluation.intervals import Array
-from gan_models.evaluation.metrics.diversity import pairwise_distances
 from gan_models.evaluation.metrics.frechet_distance import check_features
+from gan_models.evaluation.metrics.pairwise import pairwise_distances
 
 CHUNK = 1_000
 

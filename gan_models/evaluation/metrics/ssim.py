@@ -39,6 +39,20 @@ def ssim(images: Tensor, originals: Tensor, batch_size: int = 64) -> Array:
 
 
 def _ssim(x: Tensor, y: Tensor) -> Tensor:
+    luminance, structure = luminance_and_structure(x, y)
+    per_image: Tensor = (luminance * structure).mean(dim=1)
+    return per_image
+
+
+def luminance_and_structure(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """The two factors of SSIM at each place of the valid region: eq. 6, and eq. 9 times eq. 10.
+
+    Args:
+        x, y: float64 [N, C, H, W] in [0, 255].
+
+    Returns:
+        Two float64 [N, C * (H - 10) * (W - 10)].
+    """
     num, _, height, width = x.shape
     moments = torch.stack([x, y, x * x, y * y, x * y])
     smoothed = _window_means(height) @ moments @ _window_means(width).T
@@ -48,8 +62,7 @@ def _ssim(x: Tensor, y: Tensor) -> Tensor:
     c1, c2 = STABILISERS
     luminance = (2 * mean_x * mean_y + c1) / (mean_x.square() + mean_y.square() + c1)
     structure = (2 * covariance + c2) / (variance_x + variance_y + c2)
-    per_image: Tensor = (luminance * structure).mean(dim=1)
-    return per_image
+    return luminance, structure
 
 
 def _window_means(length: int) -> Tensor:

@@ -53,6 +53,7 @@ class Styles:
         return distances
 
 
+@torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
 @torch.inference_mode()
 def style_statistics(images: Tensor, network: FeatureNetwork, batch_size: int = 64) -> list[Array]:
     """Means and deviations of each stage's features, float64 [N, 2 * channels] a stage, of uint8 [N, C, H, W].

@@ -7,7 +7,7 @@ import pytest
 
 from gan_models.evaluation.comparison import compare, load_evaluation
 from gan_models.evaluation.errors import EvaluationError, IncomparableError
-from gan_models.evaluation.intervals import Estimate, interval, mean_of
+from gan_models.evaluation.intervals import Estimate, interval, mean_of, share_of, without_interval
 from gan_models.evaluation.metrics.frechet_distance import RealFeatures, frechet_distance
 from gan_models.evaluation.result import EvaluationResult, Metric, Protocol, protocol_id_of
 
@@ -66,10 +66,28 @@ def test_pairing_finds_a_difference_that_is_small_beside_the_spread_of_images():
     assert compare(*a, *b)[0].verdict == "worse"
 
 
-@pytest.mark.parametrize(
-    ("part", "value"),
-    [("seed", 1), ("num_images", 300), ("split_digest", "e" * 64), ("degradation", {"sigma": 25.0}), ("image", "x")],
-)
+OTHER_PARTS = {
+    "definition": 2,
+    "num_images": 300,
+    "num_real": 500,
+    "seed": 1,
+    "split_digest": "e" * 64,
+    "training_digest": "e" * 64,
+    "image": "32x32x3 crop",
+    "extractor": "inception",
+    "extractor_sha256": "e" * 64,
+    "resize": "bicubic antialias 96",
+    "dtype": "float16",
+    "degradation": {"sigma": 25.0},
+    "judge": "support vectors on pixels",
+}
+
+
+def test_every_part_of_a_protocol_is_tried_below():
+    assert {"metric", *OTHER_PARTS} == set(Protocol.model_fields), "the metric is what the others are of"
+
+
+@pytest.mark.parametrize(("part", "value"), OTHER_PARTS.items())
 def test_another_protocol_is_refused_and_the_part_that_differs_is_named(part, value):
     other = PROTOCOL.model_copy(update={part: value})
     assert other.id != PROTOCOL.id
@@ -111,8 +129,30 @@ def test_pairs_of_one_distribution_are_ties_about_19_times_in_20():
     real = RealFeatures(random.normal(size=(400, 16)))
     distance = shares_of_ties(lambda: frechet_distance(random.normal(size=(150, 16)), real), 100)
     mean = shares_of_ties(lambda: mean_of(random.normal(30, 3, 150)), 200)
-    assert 0.92 <= distance <= 1.0
+    assert 0.92 <= distance <= 0.99
     assert 0.91 <= mean <= 0.99
+
+
+def test_perfect_shares_tie_and_have_intervals():
+    perfect, nearly = (evaluation_of_share(hits) for hits in (200, 199))
+    assert perfect[0].metrics[0].low < 1
+    assert compare(*perfect, *perfect)[0].verdict == "tie"
+    assert compare(*perfect, *nearly)[0].verdict == "tie"
+    assert compare(*evaluation_of_share(150), *perfect)[0].verdict == "worse"
+
+
+def evaluation_of_share(hits):
+    estimate = share_of((np.arange(200) < hits) * 1.0)
+    result, influence = evaluation(estimate)
+    (metric,) = result.metrics
+    return result.model_copy(update={"metrics": (metric.model_copy(update={"is_share": True}),)}), influence
+
+
+def test_what_has_no_interval_is_never_better():
+    near, far = evaluation(without_interval(28, 200)), evaluation(without_interval(30, 200))
+    (difference,) = compare(*near, *far)
+    assert difference.verdict == "tie"
+    assert np.isnan(difference.low)
 
 
 def test_a_finished_evaluation_is_read_back(tmp_path):

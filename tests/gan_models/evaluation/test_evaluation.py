@@ -91,9 +91,14 @@ def restored(home):
 def test_a_generator_gets_its_metrics_and_pictures(drawn):
     result, influence = load_evaluation(drawn)
     metrics = result.by_key()
-    general = ["fd_efficientnet_lite0", "diversity", "nearest_training_distance", "label_accuracy", "classes_present"]
+    in_features = [f"{name}_efficientnet_lite0" for name in ("fd", "kd", "precision", "recall", "density", "coverage")]
+    general = [*in_features, "diversity", "nearest_training_distance", "label_accuracy", "classes_present"]
     assert [key for key in metrics if "/" not in key] == general
-    assert [key for key in metrics if "/" in key] == [f"label_{digit}/label_accuracy" for digit in range(10)]
+    slices = [f"label_{digit}/{name}" for name in ("diversity", "label_accuracy") for digit in range(10)]
+    assert [key for key in metrics if "/" in key] == slices
+    assert metrics["recall_efficientnet_lite0"].baseline_name == "40 training images"
+    assert sum("inception_score: absent" in note for note in result.notes) == 1
+    assert json.loads((drawn / "throughput.json").read_text())["images_per_second"] > 0
     assert all(metric.low <= metric.value <= metric.high for metric in result.metrics)
     assert all(len(influence[key]) == metric.num_images for key, metric in metrics.items())
     assert "biased" in metrics["fd_efficientnet_lite0"].note
@@ -104,6 +109,7 @@ def test_a_generator_gets_its_metrics_and_pictures(drawn):
 def test_a_restorer_gets_a_slice_per_degradation(restored):
     keys = load_evaluation(restored)[0].by_key()
     everywhere = ["psnr", "psnr_gain", "ssim", "ssim_gain", "fd_efficientnet_lite0", "diversity"]
+    everywhere += ["psnr_y", "ssim_y", "kd_efficientnet_lite0", "feature_distance_efficientnet_lite0"]
     everywhere += ["psnr_gain_classical", "ssim_gain_classical"]
     holes = ["psnr_hole", "psnr_hole_gain_nearest", "psnr_hole_gain_mean_colour"]
     expected = [f"{name}/{metric}" for name in ("denoise_25", "inpaint") for metric in everywhere]
@@ -111,6 +117,9 @@ def test_a_restorer_gets_a_slice_per_degradation(restored):
     gain = keys["denoise_25/psnr"].value - keys["denoise_25/psnr"].baseline
     assert keys["denoise_25/psnr_gain"].value == pytest.approx(gain)
     assert keys["inpaint/psnr"].protocol.degradation["kind"] == "inpaint"
+    assert keys["inpaint/feature_distance_efficientnet_lite0"].baseline_name == "degraded input"
+    notes = load_evaluation(restored)[0].notes
+    assert sum(note.startswith("ms_ssim: absent, it takes images of 176 pixels") for note in notes) == 1
 
 
 @pytest.mark.parametrize("made", ["drawn", "restored"])

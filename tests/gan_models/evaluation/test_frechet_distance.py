@@ -4,7 +4,7 @@ import scipy.linalg
 import torch
 
 from gan_models.evaluation.errors import EvaluationError, InsufficientDataError, NonFiniteError
-from gan_models.evaluation.metrics.frechet_distance import RealFeatures, frechet_distance
+from gan_models.evaluation.metrics.frechet_distance import Moments, RealFeatures, frechet_distance, frechet_value
 
 
 def features(num, dimension, seed, shift=0.0):
@@ -92,3 +92,53 @@ def test_one_image_is_insufficient_data():
 def test_features_of_another_dimension_are_refused():
     with pytest.raises(EvaluationError, match="8 and of 9 dimensions"):
         frechet_distance(features(20, 8, 1), RealFeatures(features(20, 9, 2)))
+
+
+@pytest.mark.parametrize(("num", "num_real"), [(200, 300), (60, 300), (200, 70), (20, 30), (33, 33)])
+def test_the_value_alone_is_the_same_and_so_it_is_from_parts(num, num_real):
+    a, real = features(num, 32, 1, shift=0.3), RealFeatures(features(num_real, 32, 2))
+    whole = frechet_distance(a, real).value
+    moments = Moments(32)
+    for start in range(0, num, 7):
+        moments.add(a[start : start + 7])
+    assert frechet_value(a, real) == pytest.approx(whole, rel=1e-8)
+    assert frechet_value(moments, real) == pytest.approx(whole, rel=1e-6 if num <= 32 else 1e-8)
+
+
+def test_sums_keep_their_digits_far_from_the_origin():
+    a = features(300, 8, 1) + 1e6
+    moments = Moments(8)
+    for part in np.split(a, 10):
+        moments.add(part)
+    np.testing.assert_allclose(moments.mean, a.mean(axis=0), rtol=1e-14)
+    np.testing.assert_allclose(moments.covariance(), np.cov(a, rowvar=False), atol=1e-9)
+
+
+def test_sums_refuse_what_is_not_finite_or_too_little():
+    moments = Moments(8)
+    with pytest.raises(NonFiniteError, match="1 of 3 images"):
+        moments.add(np.vstack([features(2, 8, 1), np.full((1, 8), np.nan)]))
+    moments.add(features(1, 8, 1))
+    with pytest.raises(InsufficientDataError):
+        moments.covariance()
+
+
+@pytest.mark.parametrize("num_real", [20, 90])
+def test_a_real_side_from_its_parts_is_the_same(num_real):
+    a, real = features(50, 32, 1, shift=0.3), RealFeatures(features(num_real, 32, 2))
+    again = RealFeatures.from_parts(real.num, real.mean, real.factor)
+    assert frechet_distance(a, again).value == pytest.approx(frechet_distance(a, real).value, rel=1e-10)
+    assert frechet_value(a, again) == pytest.approx(frechet_value(a, real), rel=1e-10)
+
+
+def test_a_few_distinct_outputs_have_the_textbook_distance():
+    """A covariance of rank 4 among 300 images, as collapse makes them."""
+    a = features(5, 24, 1)[np.arange(300) % 5]
+    b = features(400, 24, 2)
+    (ma, sa), (mb, sb) = ((x.mean(0), np.cov(x, rowvar=False)) for x in (a, b))
+    values, vectors = np.linalg.eigh(sa)
+    root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
+    exact = np.sqrt(np.linalg.eigvalsh(root @ sb @ root)[-4:]).sum()
+    expected = (ma - mb) @ (ma - mb) + np.trace(sa + sb) - 2 * exact
+    assert frechet_distance(a, RealFeatures(b)).value == pytest.approx(expected, rel=1e-6)
+    assert frechet_value(a, RealFeatures(b)) == pytest.approx(expected, rel=1e-6)

@@ -17,6 +17,8 @@ from gan_models.inference.bundle import save_bundle
 from gan_models.recipes import build_generator
 from tests.gan_models.training.runs import CUT, CYCLEGAN, PIX2PIX
 
+EACH = ["fd_efficientnet_lite0", "kd_efficientnet_lite0", "content_ssim"]
+EACH += ["feature_distance_efficientnet_lite0", "diversity"]
 CONFIG = EvaluateConfig(num_images=24, extractor=ExtractorConfig(size=32))
 
 
@@ -49,7 +51,7 @@ def test_one_direction_gets_its_distance_content_and_pictures(data: Path, tmp_pa
     out = evaluated(CUT, data, tmp_path)
     result = load_evaluation(out)[0]
     metrics = result.by_key()
-    assert list(metrics) == ["fd_efficientnet_lite0", "content_ssim", "diversity"]
+    assert list(metrics) == EACH
     distance = metrics["fd_efficientnet_lite0"]
     assert distance.baseline_name == "the untouched inputs"
     assert distance.baseline > 0
@@ -64,7 +66,7 @@ def test_one_direction_gets_its_distance_content_and_pictures(data: Path, tmp_pa
 
 def test_cyclegan_is_judged_in_both_directions_and_on_the_way_back(data: Path, tmp_path: Path) -> None:
     result = load_evaluation(evaluated(CYCLEGAN, data, tmp_path))[0]
-    each = ["fd_efficientnet_lite0", "content_ssim", "diversity", "cycle_psnr"]
+    each = [*EACH, "cycle_psnr"]
     assert list(result.by_key()) == [*each, *(f"reverse/{name}" for name in each)]
     assert len(result.pictures) == 4
 
@@ -76,7 +78,8 @@ def test_pairs_are_compared_with_the_input_itself_and_with_the_mean_image(data: 
         gains = metrics[f"{name}_gain_identity"].value, metrics[f"{name}_gain_mean"].value
         assert min(gains) == pytest.approx(value - baseline)
     assert metrics["psnr"].protocol.degradation == {"input": "edges", "target": "image"}
-    assert {"fd_efficientnet_lite0", "diversity"} <= metrics.keys()
+    assert {"fd_efficientnet_lite0", "kd_efficientnet_lite0", "diversity"} <= metrics.keys()
+    assert metrics["feature_distance_efficientnet_lite0"].baseline_name == "the input itself"
 
 
 def test_segmentations_are_judged_by_their_overlap(data: Path, tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""The networks that features can be measured in, one family a file."""

@@ -1,0 +1,49 @@
+"""Structural similarity at five scales (Wang et al. 2003, https://doi.org/10.1109/ACSSC.2003.1292216)."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import avg_pool2d
+
+from gan_models.evaluation.intervals import Array
+from gan_models.evaluation.metrics.ssim import WINDOW, luminance_and_structure
+
+WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of the scales, finest first; they add up to 1
+MIN_SIDE = WINDOW * 2 ** (len(WEIGHTS) - 1)  # so that the window fits into the coarsest scale
+
+
+def ms_ssim(images: Tensor, originals: Tensor, batch_size: int = 16) -> Array:
+    """The product of each scale's mean contrast and structure, to the scale's weight, and of the last one's luminance.
+
+    Each scale halves the one before by means of 2x2 pixels, and all means are over the valid region of the window, as
+    in `ssim`. A scale whose mean is below zero counts as zero, since a root of it is not real. With fewer scales the
+    weights mean something else, so that smaller images are refused, not measured otherwise.
+
+    Args:
+        images, originals: uint8 [N, C, H, W], H and W of 176 or more.
+        batch_size: images at a time.
+
+    Returns:
+        float64 [N], in [0, 1].
+
+    Raises:
+        ValueError: the shapes differ, or the images are too small.
+    """
+    if images.shape != originals.shape:
+        raise ValueError(f"images {list(images.shape)} and originals {list(originals.shape)} should be of one shape")
+    if min(images.shape[2:]) < MIN_SIDE:
+        raise ValueError(f"MS-SSIM takes images of {MIN_SIDE}x{MIN_SIDE} or more, these are {list(images.shape[2:])}")
+    starts = range(0, len(images), batch_size)
+    pairs = [(images[i : i + batch_size], originals[i : i + batch_size]) for i in starts]
+    values: Array = torch.cat([_ms_ssim(one.double(), other.double()) for one, other in pairs]).numpy()
+    return values
+
+
+def _ms_ssim(x: Tensor, y: Tensor) -> Tensor:
+    product = torch.ones(len(x), dtype=torch.float64)
+    for scale, weight in enumerate(WEIGHTS):
+        luminance, structure = luminance_and_structure(x, y)
+        if scale == len(WEIGHTS) - 1:
+            structure = luminance * structure
+        product *= structure.mean(dim=1).clamp(min=0) ** weight
+        x, y = avg_pool2d(x, 2), avg_pool2d(y, 2)
+    return product
