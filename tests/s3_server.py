@@ -1,7 +1,6 @@
 """A real S3-compatible server (SeaweedFS) on this machine: signatures are checked, and credentials can be wrong."""
 
 import json
-import os
 import random
 import socket
 import subprocess
@@ -19,6 +18,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 WEED = Path(sys.executable).with_name("weed")
+_EMPTY_FILE = Path(__file__).with_name("__init__.py")
 SECONDS_TO_START = 90  # 3 on an idle machine; after a kill the volumes are checked first
 SECRETS = {"owner": "owner-secret-5f2c", "reader": "reader-secret-91ab"}
 _RIGHTS = {"owner": ["Admin", "Read", "Write", "List", "Tagging"], "reader": ["Read", "List"]}
@@ -120,8 +120,8 @@ class S3Server:
 def no_credentials() -> dict[str, str]:
     """Keeps the SDK from finding credentials where the person who runs the tests has some."""
     return {
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": str(_EMPTY_FILE),
+        "AWS_CONFIG_FILE": str(_EMPTY_FILE),  # a device such as /dev/null is no config file to the SDK
         "AWS_EC2_METADATA_DISABLED": "true",
     }
 
