@@ -31,6 +31,9 @@ _COLUMNS = {
     "width": ("int32", pa.int32()),
     "height": ("int32", pa.int32()),
     "source": ("string", pa.string()),
+    "pair": ("string", pa.string()),
+    "phash": ("string", pa.string()),
+    "look": ("binary", pa.binary()),
 }
 _FEATURES = {"image": {"_type": "Image"}} | {
     name: {"dtype": dtype, "_type": "Value"} for name, (dtype, _) in _COLUMNS.items()
@@ -50,7 +53,15 @@ class DataError(ValueError):
 
 @dataclass(frozen=True)
 class ImageRecord:
-    """One row of a dataset. `data`: the image file; `id`: SHA-256 of its pixels; `source`: where it was taken from."""
+    """One row of a dataset.
+
+    data: the image file
+    id: SHA-256 of its pixels
+    source: where it was taken from
+    pair: of an image that shows what another one shows in another domain, the id of the first of the two
+    phash: the perceptual hash, by which near duplicates are found; None for an image of one colour
+    look: brightness, colours and shapes in 14 bytes, by which versions are compared
+    """
 
     data: bytes
     path: str
@@ -61,6 +72,9 @@ class ImageRecord:
     width: int
     height: int
     source: str
+    pair: str | None = None
+    phash: str | None = None
+    look: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -137,7 +151,7 @@ def remove_images(directory: Path, ids: Collection[str]) -> set[str]:
         return set()
     with _staging(directory) as staging:
         for path, gone in found.items():
-            table = read_shard(path, _SCHEMA.names)
+            table = read_shard(path, pq.read_schema(path).names)
             kept = table.filter(pc.invert(pc.is_in(table["id"], pa.array(sorted(gone)))))
             if len(kept):
                 new = _write(kept, staging, _number(path))
