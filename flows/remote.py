@@ -89,6 +89,7 @@ def probe(remote: Remote) -> str:
     from flows import storage
 
     try:
+        next(storage.list_objects(remote.url, endpoint=remote.endpoint), None)  # some servers make missing buckets
         return storage.probe(remote.url, endpoint=remote.endpoint)
     except storage.StorageError as error:
         raise VersioningError(f"the remote '{remote.name}' cannot be used: {error}") from None

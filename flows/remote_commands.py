@@ -16,7 +16,7 @@ def set_to(
     url: Annotated[str, typer.Argument(help="s3://bucket/prefix, or a folder")],
     endpoint_url: Annotated[str | None, typer.Option(help="of S3-compatible storage that is not Amazon's")] = None,
 ) -> None:
-    """Send versions to S3 from now on, or to a folder. Credentials come from AWS_* or a profile, and are not written."""
+    """Send versions to S3 from now on, or to a folder. Credentials come from AWS_* or a profile; none is written."""
     from flows.progress import say
     from flows.remote import send_tracked, set_remote
 
