@@ -37,7 +37,7 @@ class Look(NamedTuple):
 
 def look_at(image: Image.Image) -> Look:
     """The look of an image of mode L or RGB."""
-    small = image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BOX)
+    small = image.resize((SIDE, SIDE), Image.Resampling.BOX).convert("RGB")
     colours = np.asarray(small, dtype=np.int64)
     red, green, blue = (int(channel.sum()) // SIDE**2 for channel in colours.transpose(2, 0, 1))
     grey = np.asarray(small.convert("L"), dtype=np.int64)

@@ -61,9 +61,9 @@ def test_a_file_that_is_not_used_comes_back_with_its_reason_and_its_bytes():
 
 
 def test_a_file_that_takes_too_much_memory_costs_that_file_alone():
-    demands = Demands(DecodingLimits(max_memory=120 << 20))
+    demands = Demands(DecodingLimits(max_memory=200 << 20))
     grey, colour, after = run([File(huge("L")), File(huge("RGBA")), File(png())], demands, num_workers=1)
-    assert colour.reason == "decoding it takes more than 120 MiB of memory"
+    assert colour.reason == "decoding it takes more than 200 MiB of memory"
     assert not grey.reason
     assert not after.reason
 

@@ -25,7 +25,8 @@ def compressed(image):
 
 def test_copies_are_near_and_other_photographs_far():
     china, flower = PHOTOS
-    copies = [compressed(china), china.resize((213, 142)), ImageEnhance.Brightness(china).enhance(1.1), china.convert("L")]
+    copies = [compressed(china), china.resize((213, 142)), china.convert("L")]
+    copies.append(ImageEnhance.Brightness(china).enhance(1.1))
     found = [perceptual_hash(image) for image in copies]
     assert {pair.second for pair in near_duplicates([perceptual_hash(china)], found)} == {0, 1, 2, 3}
     assert list(near_duplicates([perceptual_hash(china)], [perceptual_hash(flower)])) == []
