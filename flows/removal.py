@@ -34,7 +34,8 @@ def remove_from_dataset(
 
     Raises:
         RemovalError: it is not clear which images are meant; nothing is done.
-        VersioningError: the remote cannot be used; the images are on the list then, and no version was made.
+        VersioningError: the remote cannot be used, or failed while it was sent to. No version was made; in the second
+            case the images are on the list.
         DataError: nothing would be left of the dataset.
     """
     started = time.monotonic()
