@@ -50,7 +50,10 @@ class SourceConfig(Section):
 
     @model_serializer(mode="wrap")
     def _as_it_was_read(self, write: SerializerFunctionWrapHandler) -> Any:  # noqa: ANN401
-        return self.path if self == SourceConfig(path=self.path) else write(self)
+        if self == SourceConfig(path=self.path):
+            return self.path
+        plain = {name: SourceConfig.model_fields[name].default for name in ("image_column", "label_column", "pairs")}
+        return {name: value for name, value in write(self).items() if name not in plain or value != plain[name]}
 
 
 class Expectations(Section):
