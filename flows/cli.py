@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flows import dataset_commands, remote_commands
 from flows.settings import Settings
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+app.add_typer(dataset_commands.app, name="dataset")
+app.add_typer(remote_commands.app, name="remote")
 Config = Annotated[Path, typer.Argument(help="the model's config file, such as configs/digits-generator.yaml")]
 
 
@@ -52,12 +55,6 @@ def retrain(
         console.print(summary)
     settings = Settings()
     console.print(next_commands(settings.mlflow_tracking_uri, dict(os.environ)))
-
-
-@app.command()
-def dataset(config: Config) -> None:
-    """Build, validate and version the dataset of a config."""
-    from_flow("dataset", config)
 
 
 @app.command()

@@ -4,7 +4,7 @@ import json
 import shutil
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prefect import flow
 from prefect.events import emit_event
@@ -13,14 +13,21 @@ from flows import versioning
 from flows.fingerprint import IMAGE_SOURCES, fingerprint, source_digest
 from flows.model_config import DatasetConfig, SourceConfig
 from flows.orchestration import Workplace, enter, name_flow_run, publish, skip, stage_run
-from flows.progress import progress, say
+from flows.progress import progress, say, with_rate
 from flows.records import DatasetVersion
+from flows.remote import check_reachable, default_remote
+from flows.removal import commit_if_allowed
 from flows.settings import Settings
 from flows.source_item import Source
 from flows.sources import open_source
 from flows.tracking import DATASETS_EXPERIMENT
+from flows.withdrawals import apply_withdrawals, withdrawals
+
+if TYPE_CHECKING:
+    from flows.building import Examine
 
 LAYOUT_FILE = "_layout.json"  # the underscore keeps pandas and pyarrow from reading it as a shard
+_FORMAT = 2  # of the columns that all shards of a dataset have
 _CUTTING = ("tile", "max_tiles_per_image", "evaluation_share", "min_side")
 
 
@@ -33,13 +40,14 @@ def dataset(config: str) -> DatasetVersion:
     """
     place = enter(config)
     name = place.model.dataset.name
-    mark = dataset_fingerprint(place.settings, place.model.dataset)
+    sources = open_sources(place.settings, place.model.dataset)
+    mark = _fingerprint(place.settings, place.model.dataset, sources)
     name_flow_run(f"dataset {name} {mark[:7]}")
     with versioning.locked(place.settings, f"build-{name}"):
         done = find_dataset(place, mark)
         if done:
             return skip(place, done, "dataset", name, f"version {done.dvc_md5[:7]} has {_counts(done)}")
-        return _build(place, mark)
+        return _build(place, mark, sources)
 
 
 def dataset_fingerprint(settings: Settings, config: DatasetConfig) -> str:
@@ -48,10 +56,16 @@ def dataset_fingerprint(settings: Settings, config: DatasetConfig) -> str:
     Raises:
         SourceError: a source is not there.
     """
+    return _fingerprint(settings, config, open_sources(settings, config))
+
+
+def _fingerprint(settings: Settings, config: DatasetConfig, sources: list[Source]) -> str:
+    withdrawn = sorted(withdrawals(settings, config.name))
     return fingerprint(
         config=config,
-        sources=[source.fingerprint() for source in open_sources(settings, config)],
+        sources=[source.fingerprint() for source in sources],
         code=source_digest(*IMAGE_SOURCES),
+        **({"withdrawn": withdrawn} if withdrawn else {}),
     )
 
 
@@ -61,7 +75,8 @@ def open_sources(settings: Settings, config: DatasetConfig) -> list[Source]:
     Raises:
         SourceError: a source is not there.
     """
-    return [open_source(source, settings.root, settings.download_folder) for source in config.sources]
+    arriving = _arriving(settings, config)
+    return [open_source(source, settings.root, settings.download_folder, arriving) for source in config.sources]
 
 
 def find_dataset(place: Workplace, mark: str) -> DatasetVersion | None:
@@ -69,28 +84,41 @@ def find_dataset(place: Workplace, mark: str) -> DatasetVersion | None:
     return place.tracking.find_finished(DatasetVersion, DATASETS_EXPERIMENT, "dataset", fingerprint=mark)
 
 
-def _build(place: Workplace, mark: str) -> DatasetVersion:
-    from flows.building import build_dataset
+def _arriving(settings: Settings, config: DatasetConfig) -> Path:
+    """Where files wait that are on their way into a version; what an interrupted run left is used by the next one."""
+    return settings.state / "arriving" / config.name
+
+
+def _build(place: Workplace, mark: str, sources: list[Source]) -> DatasetVersion:
+    from flows.building import build_dataset, examine_here
 
     settings, config, tracking = place.settings, place.model.dataset, place.tracking
     folder = settings.root / "data" / config.name
     tags = {"dataset": config.name, "git_commit": versioning.git_commit(settings)}
     with stage_run(place, DATASETS_EXPERIMENT, "dataset", mark, subject=config.name, tags=tags) as run_id:
+        check_reachable(settings)  # before hours of decoding, not after them
+        _bring_back(settings, config.name)
+        apply_withdrawals(settings, config.name, folder)
         anew = not _has_layout(folder, config)
         building = settings.state / "building" / config.name if anew else folder
         if anew:
             shutil.rmtree(building, ignore_errors=True)
         with progress(f"dataset {config.name}") as update:
             report = build_dataset(
-                open_sources(settings, config),
+                sources,
                 building,
                 evaluation_share=config.evaluation_share,
                 tile=config.tile,
                 max_tiles_per_image=config.max_tiles_per_image,
                 max_quarantined_share=config.max_quarantined_share,
                 min_side=config.min_side,
+                expect=config.expect,
+                max_drift=config.max_drift,
+                ledger=settings.state / "taken" / f"{config.name}.sqlite",
+                examine=_on_dask(settings.dask_address) if settings.dask_address else examine_here,
                 quarantine=settings.state / "quarantine" / config.name,
-                on_progress=lambda done, total: update(done, total, "images"),
+                withdrawn={key: entry.source for key, entry in withdrawals(settings, config.name).items()},
+                on_progress=with_rate(update, "images"),
             )
         (building / LAYOUT_FILE).write_text(_layout(config, _written_layout(building)))
         if anew:
@@ -99,8 +127,7 @@ def _build(place: Workplace, mark: str) -> DatasetVersion:
             shutil.move(building, folder)
         say(f"dataset   {config.name}: versioning with DVC")
         md5 = versioning.add_and_push(settings, config.name)
-        if settings.commit_data:
-            versioning.commit_version(settings, config.name)
+        commit_if_allowed(settings, config.name)
         version = DatasetVersion(
             fingerprint=mark,
             run_id=run_id,
@@ -113,12 +140,16 @@ def _build(place: Workplace, mark: str) -> DatasetVersion:
             num_quarantined=len(report.quarantined),
             seconds=place.seconds,
         )
-        sources = ", ".join(source.path for source in config.sources)
-        tracking.log_params(run_id, {"sources": sources, **config.model_dump(exclude={"sources"})})
+        shutil.rmtree(_arriving(settings, config), ignore_errors=True)
+        named = ", ".join(source.path for source in config.sources)
+        tracking.log_params(run_id, {"sources": named, **config.model_dump(exclude={"sources"})})
         now = [("num_train", version.num_train), ("num_evaluation", version.num_evaluation)]
         tracking.log_metrics(run_id, [(f"images/{key[4:]}", float(count), 0, 0.0) for key, count in now])
         tracking.log_dataset(run_id, version, "version")
+        tracking.log_metrics(run_id, [(name, value, 0, 0.0) for name, value in report.figures().items()])
         tracking.log_table(run_id, [asdict(file) for file in report.quarantined], "quarantined.json")
+        tracking.log_table(run_id, [asdict(pair) for pair in report.near_duplicates], "near_duplicates.json")
+        say(f"dataset   {config.name}: {report.in_words()}")
         tracking.describe(run_id, f"Version `{md5}` of **{config.name}**: {_counts(version)}.")
         tracking.finish(version)
     publish(place, "dataset", config.name, run_id, f"Version `{md5}` of **{config.name}**: {_counts(version)}.")
@@ -130,13 +161,33 @@ def _build(place: Workplace, mark: str) -> DatasetVersion:
     return version
 
 
+def _on_dask(address: str) -> "Examine":
+    """Importing Dask takes a second."""
+    from flows.spread_decoding import on_dask
+
+    return on_dask(address)
+
+
+def _bring_back(settings: Settings, name: str) -> None:
+    """Put the version in use into `data/<name>`, so that new images join its shards: in a new clone it is not there.
+
+    The default remote is a folder that a new clone lacks: the dataset is then built anew.
+    """
+    try:
+        versioning.restore(settings, name)
+    except versioning.LostVersionError as error:
+        if default_remote(settings).is_s3:
+            raise
+        say(f"dataset   {name}: built anew from its sources, because {error}")
+
+
 def _layout(config: DatasetConfig, written: dict[str, Any]) -> str:
     """How images are cut, split and described: shards of different layouts do not belong in one dataset.
 
     Sources that were there before are remembered, because their images are. While paths alone name them there is
     nothing to say of them.
     """
-    parts = config.model_dump(include=set(_CUTTING))
+    parts = config.model_dump(include=set(_CUTTING)) | {"format": _FORMAT}
     sources = written.get("sources", {}) | {source.path: _description(source) for source in config.sources}
     if any(source != _description(SourceConfig(path=path)) for path, source in sources.items()):
         parts["sources"] = sources
@@ -147,6 +198,8 @@ def _has_layout(folder: Path, config: DatasetConfig) -> bool:
     """Whether new images may join the shards in the folder; if not it is built anew, and DVC keeps the old version."""
     written = _written_layout(folder)
     if {key: written.get(key) for key in _CUTTING} != config.model_dump(include=set(_CUTTING)):
+        return False
+    if written.get("format") != _FORMAT:
         return False
     known = written.get("sources")
     for source in config.sources:
@@ -166,7 +219,9 @@ def _written_layout(folder: Path) -> dict[str, Any]:
 
 
 def _description(source: SourceConfig) -> dict[str, Any]:
-    return {"domain": source.domain, "labels": source.labels, "split_by": source.split_by}
+    said = {"domain": source.domain, "labels": source.labels, "split_by": source.split_by}
+    table = {"image_column": source.image_column, "label_column": source.label_column}
+    return said | table | {"pairs": source.pairs}
 
 
 def _counts(version: DatasetVersion) -> str:

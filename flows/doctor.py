@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from flows import versioning
 from flows.progress import console
+from flows.remote import check_remote
 from flows.settings import Settings
 from flows.tracking import Tracking
 
@@ -33,7 +34,7 @@ def examine(settings: Settings) -> bool:
         "packages": _packages,
         "GPU": _gpu,
         "git": lambda: _git(settings),
-        "DVC remote": lambda: versioning.check_remote(settings),
+        "DVC remote": lambda: check_remote(settings),
         "MLflow": lambda: _mlflow(settings),
         "Prefect": prefect_server,
         "disk": lambda: _disk(settings),

@@ -20,7 +20,8 @@ import gan_models
 # What a trained model depends on; evaluation code may change without training anything again.
 TRAINING_SOURCES = ("config", "images", "networks", "losses", "recipes", "training", "inference")
 EVALUATION_SOURCES = ("config", "images", "networks", "losses", "recipes", "inference", "evaluation")
-IMAGE_SOURCES = ("images/decoding.py", "images/shards.py")
+EXAMINING_SOURCES = tuple(f"images/{name}.py" for name in ("decoding", "look", "near_duplicates", "validation"))
+IMAGE_SOURCES = (*EXAMINING_SOURCES, "images/shards.py")
 
 
 def fingerprint(**parts: Any) -> str:  # noqa: ANN401

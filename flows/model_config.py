@@ -17,7 +17,10 @@ class SourceConfig(Section):
     A path alone is written as it was read, so that a config which uses nothing more keeps its fingerprint.
     """
 
-    path: str = Field(description="builtin:digits, builtin:photos, torchvision:CIFAR10 and others, or a folder")
+    path: str = Field(
+        description="a folder, an archive (zip, tar, tar.gz), a table (csv, parquet), s3://bucket/prefix, "
+        "builtin:digits, builtin:photos, torchvision:CIFAR10 and others"
+    )
     domain: Annotated[str, AfterValidator(lambda name: validate_name(name, "domain"))] | None = Field(
         None, description="what translation recipes call the kind of its images, such as photo or painting"
     )
@@ -26,6 +29,20 @@ class SourceConfig(Section):
         "image", description="tile: each tile is in training or evaluation on its own, where images are very few"
     )
 
+    image_column: str = Field("path", description="of a table: where it names the file, or its address")
+    label_column: str | None = Field(None, description="of a table: where it says the label")
+    pairs: dict[Annotated[str, AfterValidator(lambda name: validate_name(name, "domain"))], str] | None = Field(
+        None, min_length=2, max_length=2, description="two domains and the sub-folder of each, as {photo: A, map: B}"
+    )
+
+    @model_validator(mode="after")
+    def _says_domains_once(self) -> "SourceConfig":
+        if self.pairs and self.domain:
+            raise ValueError(f"the source {self.path!r} has 'pairs', which name its domains: leave 'domain' out")
+        if self.pairs and len(set(self.pairs.values())) < 2:
+            raise ValueError(f"the source {self.path!r} has one folder for both sides of its pairs: name two")
+        return self
+
     @model_validator(mode="before")
     @classmethod
     def _of_a_path(cls, content: Any) -> Any:  # noqa: ANN401
@@ -33,7 +50,28 @@ class SourceConfig(Section):
 
     @model_serializer(mode="wrap")
     def _as_it_was_read(self, write: SerializerFunctionWrapHandler) -> Any:  # noqa: ANN401
-        return self.path if self == SourceConfig(path=self.path) else write(self)
+        if self == SourceConfig(path=self.path):
+            return self.path
+        plain = {name: SourceConfig.model_fields[name].default for name in ("image_column", "label_column", "pairs")}
+        return {name: value for name, value in write(self).items() if name not in plain or value != plain[name]}
+
+
+class Expectations(Section):
+    """What a dataset has to hold to be a version, besides what every dataset has to."""
+
+    min_images: int = Field(0, ge=0)
+    labels: tuple[str, ...] | None = Field(None, min_length=1, description="all there may be, and each has to be there")
+    min_per_label: int = Field(0, ge=0, description="images, in both splits together")
+
+
+class DriftLimits(Section):
+    """How far new images may be from those that were there; beyond, the version is refused. None: however far."""
+
+    growth: float | None = Field(None, gt=0, description="images added, as a share of those there")
+    labels: float | None = Field(None, ge=0, le=1, description="total variation between the shares of labels")
+    brightness: float | None = Field(None, ge=0, description="of the mean, in standard deviations")
+    colour: float | None = Field(None, ge=0, description="of the channels' means, in standard deviations")
+    features: float | None = Field(None, ge=0, description="of contrast, sharpness and directions, in the same")
 
 
 class DatasetConfig(Section):
@@ -46,6 +84,8 @@ class DatasetConfig(Section):
     evaluation_share: float = Field(0.25, gt=0, lt=1)
     min_side: int = Field(8, ge=1, description="pixels; smaller images are quarantined")
     max_quarantined_share: float = Field(0.05, ge=0, le=1, description="above it the version is refused")
+    expect: Expectations = Expectations()
+    max_drift: DriftLimits = DriftLimits()
     # Said of the images and changing nothing in them: it is no part of a fingerprint.
     licence: str | None = Field(None, exclude=True, description="of the images, for the model card")
 

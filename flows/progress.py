@@ -53,6 +53,18 @@ def progress(title: str) -> Iterator[Update]:
     yield say_now_and_then
 
 
+def with_rate(update: Update, what: str) -> Callable[[int, int | None], None]:
+    """A function of (done, total) that shows how many are done a second, over the whole time."""
+    started = time.monotonic()
+
+    def show(done: int, total: int | None) -> None:
+        rate = done / max(time.monotonic() - started, 1e-9)
+        left = f", {(total - done) / rate:,.0f} s left" if total and done else ""
+        update(done, total, f"{rate:,.0f} {what}/s{left}")
+
+    return show
+
+
 def say(line: str) -> None:
     """Tell a person one thing: on the console, and in the flow run's own log."""
     console.print(line, highlight=False, markup=False, soft_wrap=True)

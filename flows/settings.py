@@ -21,6 +21,7 @@ class Settings(BaseSettings):
     project: Path | None = Field(None, description="the folder with configs/ and .dvc/; found from the current one")
     home: Path = Field(Path(".atelier"), description="state: databases, artifacts, checkpoints, caches")
     downloads: Path | None = Field(None, description="of torchvision: sources; without it `.atelier/downloads`")
+    dask_address: str | None = Field(None, description="of a Dask scheduler that decodes images; none: done here")
     train_processes: int = Field(1, ge=1, description="of one training run, on one machine: as many as it has GPUs")
     commit_data: bool = Field(False, description="commit data/<name>.dvc to git when a new version was pushed")
     mlflow_ui: str | None = Field(None, description="where a browser finds MLflow, if not at MLFLOW_TRACKING_URI")

@@ -14,11 +14,14 @@ class SourceItem:
     """One file of a source.
 
     path: its name within the source
-    read: its bytes; raises UnreadableImageError where they cannot be had
+    read: its bytes; raises UnreadableImageError where they cannot be had; can be sent to another process
     label: what the source says it shows, if anything
     source: the source's own name, as it stands in the config
     domain: the kind of image it is, for recipes that turn those of one domain into those of another
     split_by: whether its tiles, where it is cut into tiles, share one split
+    size: bytes, 0 where they are not known before it is read
+    version: changes when its bytes do, so that a file that was taken need not be read again; None where nothing does
+    pair: the same for the two files that show one thing in two domains, which follow each other in the source
     """
 
     path: str
@@ -27,6 +30,9 @@ class SourceItem:
     source: str
     domain: str | None = None
     split_by: Literal["image", "tile"] = "image"
+    size: int = 0
+    version: str | None = None
+    pair: str | None = None
 
 
 class Source(Protocol):

@@ -1,4 +1,4 @@
-"""Where images come from: photographs and digits that installed packages bring along, torchvision's datasets, folders.
+"""Where images come from: packages that bring some along, torchvision, folders, archives, tables, buckets.
 
 Opening a source and taking its fingerprint reads files only: no scikit-learn, scikit-image, pandas or PyTorch is
 imported, and nothing is downloaded. Only the images of a `torchvision:` source are, when they are asked for.
@@ -7,11 +7,7 @@ imported, and nothing is downloaded. Only the images of a `torchvision:` source 
 import csv
 import difflib
 import gzip
-import hashlib
-import json
 import os
-import stat
-import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -23,10 +19,18 @@ from typing import NoReturn
 import numpy as np
 from PIL import Image
 
+from flows.archives import SUFFIXES as ARCHIVE_SUFFIXES
+from flows.archives import ArchiveSource
+from flows.bucket import BucketSource
 from flows.model_config import SourceConfig
+from flows.pairs import PairedSource
+from flows.source_files import file_digest, label_of, plain_name, read_file, sha256_of, size_and_version
 from flows.source_item import Source, SourceError, SourceItem
+from flows.storage import SCHEME, StorageError
+from flows.tables import SUFFIXES as TABLE_SUFFIXES
+from flows.tables import TableSource
 from flows.torchvision_source import PREFIX, TORCHVISION_SOURCES, TorchvisionSource
-from gan_models.images.decoding import DecodingLimits, UnreadableImageError, encode_png
+from gan_models.images.decoding import encode_png
 
 _LIST_VERSION = 1  # of the lists below: what a built-in source is made of
 _PHOTOS = {
@@ -40,26 +44,41 @@ _PHOTOS = {
 }
 
 
-def open_source(source: SourceConfig | str, root: Path, downloads: Path | None = None) -> Source:
-    """The source that a config names: `builtin:photos`, `torchvision:CIFAR10`, or a folder, relative to `root`.
+def open_source(
+    source: SourceConfig | str, root: Path, downloads: Path | None = None, arriving: Path | None = None
+) -> Source:
+    """The source that a config names: `builtin:photos`, `torchvision:CIFAR10`, `s3://bucket/inbox`, or a path.
 
-    In a folder, the sub-folders are labels, and folders within those only order things. Hidden files are ignored.
-    Everything else counts as an image, so that what is none is reported rather than overlooked.
+    A path is relative to `root` and leads to a folder, to an archive (zip, tar, tar.gz), or to a table (CSV, Parquet).
+    In a folder, an archive and a bucket, the sub-folders are labels, and folders within those only order things. Hidden
+    files are ignored. Everything else counts as an image, so that what is none is reported rather than overlooked.
 
     Args:
         source: the path, or a mapping that says more.
         root: of the project.
         downloads: where torchvision's datasets are, or are put; without it, the project's `.atelier/downloads`.
+        arriving: where files wait that are on their way into a version; without it, `.atelier/arriving`.
 
     Raises:
-        SourceError: an unknown name, a missing or empty folder, or one that cannot be read.
+        SourceError: an unknown name, a missing or empty folder, or one that cannot be read. Of archives, buckets and
+            tables, it is raised when their files are first asked for.
     """
     config = SourceConfig(path=source) if isinstance(source, str) else source
-    opened = _open(config.path, root, downloads or root / ".atelier" / "downloads")
-    return opened if config == SourceConfig(path=config.path) else DescribedSource(opened, config)
+    state = root / ".atelier"
+    opened = _open(config, root, downloads or state / "downloads", arriving or state / "arriving")
+    if config.pairs:
+        opened = PairedSource(opened, config.pairs)
+    said = config.domain is not None or config.labels == "file" or config.split_by == "tile"
+    return DescribedSource(opened, config) if said else opened
 
 
-def _open(spec: str, root: Path, downloads: Path) -> Source:
+def _open(config: SourceConfig, root: Path, downloads: Path, arriving: Path) -> Source:
+    spec = config.path
+    if spec.startswith(SCHEME):
+        try:
+            return BucketSource(spec, arriving)
+        except StorageError as error:
+            raise SourceError(str(error)) from None
     if spec in _BUILTINS:
         return _BUILTINS[spec]()
     if spec in TORCHVISION_SOURCES:
@@ -74,7 +93,14 @@ def _open(spec: str, root: Path, downloads: Path) -> Source:
         kind = "source" if is_named else "folder"
         raise SourceError(f"there is no {kind} {spec!r}; {hint}")
     if not folder.is_dir():
-        raise SourceError(f"the source {spec!r} is a file; name the folder that the images are in")
+        if spec.lower().endswith(ARCHIVE_SUFFIXES):
+            return ArchiveSource(spec, folder, arriving)
+        if spec.lower().endswith(TABLE_SUFFIXES):
+            return TableSource(spec, folder, config.image_column, config.label_column)
+        raise SourceError(
+            f"the source {spec!r} is a file; name the folder that the images are in, "
+            f"an archive ({', '.join(ARCHIVE_SUFFIXES)}) or a table ({', '.join(TABLE_SUFFIXES)})"
+        )
     return FolderSource(spec, folder)
 
 
@@ -91,12 +117,13 @@ class DescribedSource:
         return self._source.num_items
 
     def fingerprint(self) -> str:
-        return _sha256([self._source.fingerprint(), self._config.model_dump()])
+        return sha256_of([self._source.fingerprint(), self._config.model_dump()])
 
     def items(self) -> Iterator[SourceItem]:
         for item in self._source.items():
             label = PurePosixPath(item.path).stem if self._config.labels == "file" else item.label
-            yield replace(item, label=label, domain=self._config.domain, split_by=self._config.split_by)
+            domain = item.domain if item.pair else self._config.domain
+            yield replace(item, label=label, domain=domain, split_by=self._config.split_by)
 
 
 class FolderSource:
@@ -114,18 +141,24 @@ class FolderSource:
         return len(self._paths)
 
     def fingerprint(self) -> str:
-        return _sha256([[self._name(path), _file_digest(path)] for path in self._paths])
+        return sha256_of([[self._name(path), file_digest(path)] for path in self._paths])
 
     def items(self) -> Iterator[SourceItem]:
         for path in self._paths:
             name = self._name(path)
-            label = name.split("/")[0] if "/" in name else None
-            yield SourceItem(path=name, read=partial(_read_file, path), label=label, source=self.spec)
+            size, version = size_and_version(path)
+            yield SourceItem(
+                path=name,
+                read=partial(read_file, path),
+                label=label_of(name),
+                source=self.spec,
+                size=size,
+                version=version,
+            )
 
     def _name(self, path: Path) -> str:
-        """The path within the folder, the same on every system: composed Unicode, bytes that are none replaced."""
-        name = os.fsencode(path.relative_to(self._folder).as_posix()).decode("utf-8", "replace")
-        return unicodedata.normalize("NFC", name)
+        """The path within the folder, the same on every system."""
+        return plain_name(path.relative_to(self._folder).as_posix())
 
 
 class PhotosSource:
@@ -148,11 +181,11 @@ class PhotosSource:
         return len(self._files)
 
     def fingerprint(self) -> str:
-        return _sha256([self.spec, _LIST_VERSION, self._versions, sorted(self._files)])
+        return sha256_of([self.spec, _LIST_VERSION, self._versions, sorted(self._files)])
 
     def items(self) -> Iterator[SourceItem]:
         for name in sorted(self._files):
-            yield SourceItem(path=name, read=partial(_read_file, self._files[name]), label=None, source=self.spec)
+            yield SourceItem(path=name, read=partial(read_file, self._files[name]), label=None, source=self.spec)
 
 
 class DigitsSource:
@@ -167,7 +200,7 @@ class DigitsSource:
             raise SourceError(f"the digits of {self.spec} are not where scikit-learn keeps them; reinstall it")
 
     def fingerprint(self) -> str:
-        return _sha256([self.spec, _LIST_VERSION, f"scikit-learn {version('scikit-learn')}"])
+        return sha256_of([self.spec, _LIST_VERSION, f"scikit-learn {version('scikit-learn')}"])
 
     def items(self) -> Iterator[SourceItem]:
         with gzip.open(self._file, "rt", encoding="ascii", newline="") as file:
@@ -200,33 +233,3 @@ def _visible_files(folder: Path, spec: str) -> Iterator[Path]:
         folders[:] = [name for name in folders if not name.startswith(".")]
         linked = [name for name in folders if Path(parent, name).is_symlink()]  # which os.walk does not follow
         yield from (Path(parent, name) for name in [*files, *linked] if not name.startswith("."))
-
-
-def _read_file(path: Path) -> bytes:
-    """A file's bytes, unless it is one that no image is kept in or that is too large to be tried."""
-    try:
-        found = path.stat()
-        if stat.S_ISDIR(found.st_mode):
-            raise UnreadableImageError("the file is a link to a folder, which is not followed")
-        if not stat.S_ISREG(found.st_mode):
-            raise UnreadableImageError("the file is not a regular one but a pipe, socket or device")
-        limit = DecodingLimits().max_bytes
-        if found.st_size > limit:
-            raise UnreadableImageError(f"the file has {found.st_size:,} bytes, more than the limit of {limit:,}")
-        return path.read_bytes()
-    except OSError as error:
-        raise UnreadableImageError(f"the file cannot be read: {error.strerror}") from error
-
-
-def _file_digest(path: Path) -> str:
-    try:
-        if not path.is_file():
-            return "not a regular file"
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        return f"unreadable: {error.strerror}"
-
-
-def _sha256(facts: list[object]) -> str:
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()

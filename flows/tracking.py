@@ -9,6 +9,7 @@ import contextlib
 import json
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -73,6 +74,30 @@ class Tracking:
             with contextlib.suppress(KeyError, ValidationError):  # of an older release: as good as not done
                 return record.model_validate_json(_record_in(found))
         return None
+
+    def finished(
+        self, record: type[AnyRecord], experiment: str, stage: Stage, **tags: str
+    ) -> list[tuple[AnyRecord, datetime, dict[str, str]]]:
+        """Records, times in UTC and tags of all finished runs of a stage with these tags, the newest first."""
+        known = self.client.get_experiment_by_name(experiment)
+        condition = " and ".join(f"tags.{name} = '{value}'" for name, value in {"stage": stage, **tags}.items())
+        found: list[tuple[AnyRecord, datetime, dict[str, str]]] = []
+        page: str | None = None
+        while known is not None:
+            runs = self.client.search_runs(
+                [known.experiment_id],
+                f"{condition} and attributes.status = 'FINISHED'",
+                order_by=["attributes.end_time DESC"],
+                page_token=page,
+            )
+            for run in runs:
+                with contextlib.suppress(KeyError, ValidationError):  # of an older release
+                    read = record.model_validate_json(run.data.tags["record"])
+                    found.append((read, datetime.fromtimestamp(run.info.end_time / 1000, UTC), dict(run.data.tags)))
+            page = runs.token
+            if not page:
+                break
+        return found
 
     def tags(self, run_id: str) -> dict[str, str]:
         """All tags of a run."""

@@ -3,3 +3,6 @@
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from tests.s3_server import s3_server as s3_server
+from tests.s3_server import s3_server_to_kill as s3_server_to_kill

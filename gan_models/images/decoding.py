@@ -17,6 +17,7 @@ Nothing here imports PyTorch.
 
 import hashlib
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,15 +44,28 @@ class UnreadableImageError(ValueError):
 
 @dataclass(frozen=True)
 class DecodingLimits:
-    """What is refused before anything is decoded. Pillow's own limit, about 179 million pixels, holds as well."""
+    """What is refused. Pillow's own limit, about 179 million pixels, holds as well.
+
+    max_pixels, min_side, max_bytes: of a file, refused before anything is decoded
+    max_seconds, max_memory: what decoding one file may take, in seconds and bytes; only decoding workers hold these
+    """
 
     max_pixels: int = 100_000_000
     min_side: int = 8
     max_bytes: int = 128 << 20
+    max_seconds: float = 60.0
+    max_memory: int = 1 << 30
 
 
-def decode(data: bytes, *, limits: DecodingLimits | None = None) -> Image.Image:
+def decode(
+    data: bytes, *, limits: DecodingLimits | None = None, before_loading: Callable[[int], None] | None = None
+) -> Image.Image:
     """The pixels of an image file, upright, of mode L or RGB, without metadata.
+
+    Args:
+        data: the file.
+        limits: of size.
+        before_loading: is told the number of pixels when the header was read and found good.
 
     Raises:
         UnreadableImageError: the file is no image, is damaged, or is one that the limits or the policy refuse.
@@ -63,29 +77,41 @@ def decode(data: bytes, *, limits: DecodingLimits | None = None) -> Image.Image:
         raise UnreadableImageError(f"the file has {len(data):,} bytes, more than the limit of {limits.max_bytes:,}")
     image = _open(data)
     _check_header(image, limits)
+    if before_loading:
+        before_loading(image.width * image.height)
     try:
         image.load()
+    except MemoryError:
+        raise
     except Exception as error:
         raise UnreadableImageError(f"the {image.format} image is damaged or truncated: {_sentence(error)}") from error
     pixels = _eight_bits(image)
     rotation = _UPRIGHT.get(_orientation(image))
     if rotation is not None:
         pixels = pixels.transpose(rotation)
-    return Image.fromarray(np.asarray(pixels))  # a copy that carries no metadata
+    return _bare(pixels)
 
 
 def image_id(image: Image.Image) -> str:
     """SHA-256 of an image's mode, size and pixels, as 64 hexadecimal digits."""
     digest = hashlib.sha256(f"{image.mode} {image.width}x{image.height}\n".encode())
-    digest.update(image.tobytes())
+    for top in range(0, image.height, 256):  # in strips: a copy of all of it could be large
+        digest.update(image.crop((0, top, image.width, min(top + 256, image.height))).tobytes())
     return digest.hexdigest()
 
 
 def encode_png(image: Image.Image) -> bytes:
     """An image of mode L or RGB as a PNG file: the same bytes for the same pixels."""
     buffer = io.BytesIO()
-    Image.fromarray(np.asarray(image)).save(buffer, "PNG", compress_level=6)
+    (_bare(image) if image.info else image).save(buffer, "PNG", compress_level=6)
     return buffer.getvalue()
+
+
+def _bare(image: Image.Image) -> Image.Image:
+    """A copy of the pixels that carries no metadata."""
+    copy = Image.new(image.mode, image.size)
+    copy.paste(image)
+    return copy
 
 
 def _open(data: bytes) -> Image.Image:
@@ -135,8 +161,9 @@ def _eight_bits(image: Image.Image) -> Image.Image:
             white = Image.new("RGBA", image.size, "white")
             flat = Image.alpha_composite(white, image.convert("RGBA"))
             return flat.getchannel("R") if grey else flat.convert("RGB")
-        return image.convert("L" if grey else "RGB")
-    except ValueError as error:
+        mode = "L" if grey else "RGB"
+        return image if image.mode == mode else image.convert(mode)
+    except (ValueError, OSError) as error:
         raise UnreadableImageError(f"an image of mode {image.mode} cannot be converted: {_sentence(error)}") from error
 
 

@@ -9,18 +9,17 @@ import json
 import re
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal
+from typing import IO, Any, Literal
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from gan_models.files import sync
-
-if TYPE_CHECKING:
-    pass
 
 Split = Literal["train", "evaluation"]
 
@@ -32,6 +31,9 @@ _COLUMNS = {
     "width": ("int32", pa.int32()),
     "height": ("int32", pa.int32()),
     "source": ("string", pa.string()),
+    "pair": ("string", pa.string()),
+    "phash": ("string", pa.string()),
+    "look": ("binary", pa.binary()),
 }
 _FEATURES = {"image": {"_type": "Image"}} | {
     name: {"dtype": dtype, "_type": "Value"} for name, (dtype, _) in _COLUMNS.items()
@@ -51,7 +53,15 @@ class DataError(ValueError):
 
 @dataclass(frozen=True)
 class ImageRecord:
-    """One row of a dataset. `data`: the image file; `id`: SHA-256 of its pixels; `source`: where it was taken from."""
+    """One row of a dataset.
+
+    data: the image file
+    id: SHA-256 of its pixels
+    source: where it was taken from
+    pair: of an image that shows what another one shows in another domain, the id of the first of the two
+    phash: the perceptual hash, by which near duplicates are found; None for an image of one colour
+    look: brightness, colours and shapes in 14 bytes, by which versions are compared
+    """
 
     data: bytes
     path: str
@@ -62,6 +72,9 @@ class ImageRecord:
     width: int
     height: int
     source: str
+    pair: str | None = None
+    phash: str | None = None
+    look: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -100,21 +113,53 @@ def write_shards(records: Iterable[ImageRecord], directory: Path, *, shard_bytes
     """
     existing = shard_paths(directory)
     known = {row["id"] for row in read_rows(directory, ["id"])} if existing else set()
+    first = max(map(_number, existing), default=-1) + 1
     directory.parent.mkdir(parents=True, exist_ok=True)
-    staging = directory.with_name(f".{directory.name}.partial")
-    shutil.rmtree(staging, ignore_errors=True)  # what a killed process left
-    staging.mkdir()
-    try:
+    with _staging(directory) as staging:
         sealed: list[Path] = []
         with (staging / "images").open("w+b") as spool:
             for shard in _in_shards(_sorted_on_disk(records, known, spool), shard_bytes):
-                sealed.append(_seal(shard, staging, len(existing) + len(sealed)))
+                sealed.append(_seal(shard, staging, first + len(sealed)))
         directory.mkdir(exist_ok=True)
         for path in sealed:
             path.rename(directory / path.name)
         sync(directory)
-    finally:
-        shutil.rmtree(staging)
+
+
+def remove_images(directory: Path, ids: Collection[str]) -> set[str]:
+    """Takes images out of the dataset in `directory`. The shards they are in are written anew, the others stay as
+    they are, byte for byte; a shard that held nothing else is deleted.
+
+    A new shard is in its place before the old one goes, so that a call that was cut short is made good by another.
+
+    Returns:
+        Those of `ids` that were there.
+
+    Raises:
+        DataError: there are no shards in `directory`, or one is damaged, or nothing would be left. Nothing is removed.
+    """
+    wanted, left = set(ids), 0
+    found: dict[Path, set[str]] = {}
+    for path in shard_paths(directory):
+        held = set(read_shard(path, ["id"])["id"].to_pylist())
+        left += len(held - wanted)
+        if held & wanted:
+            found[path] = held & wanted
+    if not left:
+        raise DataError(f"nothing would be left in {directory}; delete the dataset instead")
+    if not found:
+        return set()
+    with _staging(directory) as staging:
+        for path, gone in found.items():
+            table = read_shard(path, pq.read_schema(path).names)
+            kept = table.filter(pc.invert(pc.is_in(table["id"], pa.array(sorted(gone)))))
+            if len(kept):
+                new = _write(kept, staging, _number(path))
+                new.rename(directory / new.name)
+                sync(directory)
+            path.unlink()
+    sync(directory)
+    return set().union(*found.values())
 
 
 def shard_paths(directory: Path) -> list[Path]:
@@ -208,14 +253,33 @@ def _in_shards(records: Iterable[ImageRecord], shard_bytes: int) -> Iterator[lis
         yield shard
 
 
+@contextmanager
+def _staging(directory: Path) -> Iterator[Path]:
+    """An empty folder beside the dataset, where files become whole before they join it."""
+    folder = directory.with_name(f".{directory.name}.partial")
+    shutil.rmtree(folder, ignore_errors=True)  # what a killed process left
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+def _number(shard: Path) -> int:
+    return int(shard.name.split("-")[1])
+
+
 def _seal(records: list[ImageRecord], directory: Path, number: int) -> Path:
-    """Writes a shard, named after its number and content, and waits until it is on disk."""
     rows = [
         {"image": {"bytes": r.data, "path": r.path}} | {column: getattr(r, column) for column in _COLUMNS}
         for r in records
     ]
+    return _write(pa.Table.from_pylist(rows, schema=_SCHEMA), directory, number)
+
+
+def _write(table: Any, directory: Path, number: int) -> Path:  # noqa: ANN401
+    """Writes a shard, named after its number and content, and waits until it is on disk."""
     temporary = directory / "shard"
-    table = pa.Table.from_pylist(rows, schema=_SCHEMA)
     pq.write_table(table, temporary, compression="zstd", use_dictionary=False, write_page_checksum=True)
     sync(temporary)
     with temporary.open("rb") as file:

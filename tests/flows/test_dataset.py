@@ -1,6 +1,8 @@
 """The dataset stage: the same images make the same version, bad files are set aside, nothing is half written."""
 
 import json
+import zipfile
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -10,10 +12,12 @@ from PIL import Image
 from flows.building import DatasetRefusedError
 from flows.dataset import dataset
 from flows.settings import Settings
+from flows.sources import SourceError
 from flows.tracking import DATASETS_EXPERIMENT
 from flows.versioning import tracked_md5
 from gan_models.images.shards import read_rows
 from tests.flows.conftest import Project, make_project, point_environment
+from tests.s3_server import S3Server
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -109,3 +113,48 @@ def test_another_source_joins_what_is_there(project: Project):
     project.edit("dataset", sources=[{"path": "inbox", "domain": "digit"}, {"path": "more", "domain": "grey"}])
     grown = dataset(project.config)
     assert grown.num_train + grown.num_evaluation == 90 + 12, "the image that vanished from the inbox is kept"
+
+
+def test_a_folder_an_archive_and_a_bucket_feed_one_dataset(
+    project: Project, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+):
+    for name, value in s3_server.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server.endpoint)
+    bucket = s3_server.new_bucket()
+    archive = zipfile.ZipFile(project.root / "more.zip", "w")
+    for number, file in enumerate(sorted(project.images.rglob("*.png"))):
+        name = file.relative_to(project.images).as_posix()
+        if number % 3 == 1:
+            archive.write(file, name)
+        if number % 3 == 2:
+            s3_server.client().upload_file(str(file), bucket, f"nightly/{name}")
+        if number % 3:
+            file.unlink()
+    archive.close()
+    sources = ["inbox", "more.zip", f"s3://{bucket}/nightly"]
+    project.edit("dataset", sources=sources)
+    version = dataset(project.config)
+    assert version.num_train + version.num_evaluation == 90
+    rows = read_rows(project.root / "data" / "tiny", ["source", "label"])
+    assert Counter(next(s for s in sources if row["source"].startswith(s)) for row in rows) == dict.fromkeys(
+        sources, 30
+    )
+    assert {row["label"] for row in rows} == {"digit-0", "digit-1", "digit-7"}
+    assert not (project.root / ".atelier" / "arriving" / "tiny").exists()
+    assert dataset(project.config).skipped
+    figures = MlflowClient().get_run(version.run_id).data.metrics
+    assert figures["images/new"] == 90
+    assert {"images/quarantined", "images/near_duplicates_across_splits"} <= set(figures)
+
+
+def test_a_bucket_that_cannot_be_read_leaves_nothing(
+    project: Project, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+):
+    for name, value in s3_server.environment(secret="wrong").items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server.endpoint)
+    project.edit("dataset", sources=["s3://some-bucket/nightly"])
+    with pytest.raises(SourceError, match="the secret key is wrong; set AWS_SECRET_ACCESS_KEY anew"):
+        dataset(project.config)
+    assert tracked_md5_of(project) is None

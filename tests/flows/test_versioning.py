@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from flows import versioning
+from flows import remote, versioning
+from flows.dvc_command import VersioningError
 from flows.settings import Settings
-from flows.versioning import VersioningError
 from tests.flows.conftest import Project, make_project, point_environment
 
 FIRST = {"shard-1.parquet": b"one" * 1000, "labels/names.json": b"[]"}
@@ -114,7 +114,34 @@ def test_a_dataset_that_was_never_versioned_has_no_md5(history: History, setting
     assert versioning.tracked_md5(settings, "beta") is None
 
 
+def test_a_new_clone_is_given_the_version_in_use_and_keeps_what_a_run_that_was_cut_short_left(
+    history: History, settings: Settings
+):
+    folder = history.project.root / "data" / "alpha"
+    shutil.rmtree(folder)
+    history.forget_cache()
+    versioning.restore(settings, "alpha")
+    assert contents(folder) == SECOND
+    assert all(file.stat().st_nlink == 1 for file in folder.rglob("*.parquet")), "a copy may be edited, the cache not"
+    write(history.project, "alpha", {"shard-3.parquet": b"three"})
+    versioning.restore(settings, "alpha")
+    assert contents(folder) == {**SECOND, "shard-3.parquet": b"three"}
+    (folder / "shard-1.parquet").unlink()
+    versioning.restore(settings, "alpha")
+    assert contents(folder) == SECOND, "what lacks a part of the version is none of its heirs"
+
+
 # What goes wrong
+
+
+def test_an_object_that_rotted_in_the_cache_is_fetched_again(history: History, settings: Settings):
+    md5 = hashlib.md5(SECOND["shard-2.parquet"]).hexdigest()
+    cached = history.project.root / ".dvc" / "cache" / "files" / "md5" / md5[:2] / md5[2:]
+    times = cached.stat()
+    cached.chmod(0o644)
+    cached.write_bytes(b"TWO" * 1000)
+    os.utime(cached, ns=(times.st_atime_ns, times.st_mtime_ns))  # as a disk does that flips bits
+    assert contents(versioning.materialise(settings, "alpha", history.second)) == SECOND
 
 
 @pytest.mark.parametrize("what", ["a file", "the list of files"])
@@ -196,12 +223,36 @@ def test_a_damaged_dvc_file_is_named_with_what_to_do(history: History, settings:
         versioning.tracked_md5(settings, "alpha")
 
 
-def test_outside_git_versioning_says_that_git_is_missing(history: History, settings: Settings):
+def test_without_git_versions_are_made_and_found_and_a_commit_says_what_is_missing(
+    history: History, settings: Settings
+):
     shutil.rmtree(history.project.root / ".git")
+    write(history.project, "alpha", {"shard-3.parquet": b"three"})
+    third = versioning.add_and_push(settings, "alpha")
+    history.forget_cache()
+    assert contents(versioning.materialise(settings, "alpha", third)) == {**SECOND, "shard-3.parquet": b"three"}
     assert versioning.git_commit(settings) is None
-    for version in (versioning.add_and_push, versioning.commit_version):
-        with pytest.raises(VersioningError, match="not a git repository"):
-            version(settings, "alpha")
+    with pytest.raises(VersioningError, match="not a git repository"):
+        versioning.commit_version(settings, "alpha")
+
+
+def test_in_a_repository_without_a_commit_versions_are_made(history: History, settings: Settings):
+    shutil.rmtree(history.project.root / ".git")
+    history.project.git("init", "--quiet")
+    write(history.project, "alpha", {"shard-3.parquet": b"three"})
+    assert versioning.add_and_push(settings, "alpha") not in (history.first, history.second)
+
+
+def test_a_commit_needs_nobody_to_have_told_git_who_they_are(
+    history: History, settings: Settings, monkeypatch: pytest.MonkeyPatch
+):
+    for name in ("HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.setenv(name, str(history.project.root / "nobody"))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    history.project.git("config", "--unset", "user.name")
+    history.project.git("config", "--unset", "user.email")
+    versioning.commit_version(settings, "alpha")
+    assert history.project.git("log", "-1", "--format=%an").strip() == "Atelier"
 
 
 # git
@@ -266,24 +317,24 @@ def test_two_datasets_versioned_at_once_both_land(history: History, settings: Se
 
 
 def test_a_remote_that_works_is_named(history: History, settings: Settings):
-    assert versioning.check_remote(settings) == f"local, {history.remote}"
+    assert remote.check_remote(settings) == f"local, {history.remote}"
 
 
 def test_a_remote_that_does_not_verify_is_refused_with_the_command_that_helps(history: History, settings: Settings):
     config = history.project.root / ".dvc" / "config"
     config.write_text(config.read_text().replace("    verify = true\n", ""))
     with pytest.raises(VersioningError, match="run `dvc remote modify local verify true`"):
-        versioning.check_remote(settings)
+        remote.check_remote(settings)
 
 
 def test_no_remote_at_all_is_refused_with_the_command_that_helps(history: History, settings: Settings):
     (history.project.root / ".dvc" / "config").write_text("[core]\n    analytics = false\n")
-    with pytest.raises(VersioningError, match="add one with `dvc remote add --default"):
-        versioning.check_remote(settings)
+    with pytest.raises(VersioningError, match="set one with `atelier remote set"):
+        remote.check_remote(settings)
 
 
 def test_a_remote_that_cannot_be_read_is_refused_with_the_cause(history: History, settings: Settings):
     shutil.rmtree(history.remote)
     history.remote.write_text("a file where the remote should be")
     with pytest.raises(VersioningError, match=str(history.remote)):
-        versioning.check_remote(settings)
+        remote.check_remote(settings)

@@ -10,7 +10,7 @@ from gan_models.config import DcganConfig, EvaluateConfig, ExtractorConfig, Imag
 from gan_models.evaluation.extractor import load_extractor
 from gan_models.evaluation.feature_cache import FeatureCache
 from gan_models.evaluation.run import evaluate
-from gan_models.images import listing
+from gan_models.images.listing import Listing
 from gan_models.images.shards import DataError, shard_paths, write_shards
 from gan_models.inference.bundle import load_bundle
 from tests.gan_models.evaluation.test_evaluation import make_bundle, record
@@ -39,8 +39,12 @@ def extractor():
 def decoded(monkeypatch):
     """Counts the images that are decoded."""
     counted = []
-    decode = listing.decode
-    monkeypatch.setattr(listing, "decode", lambda *args, **more: counted.append(1) or decode(*args, **more))
+    decode = Listing.decode
+
+    def counting(self, place, progress=None):
+        decode(self, lambda index, pixels: counted.append(index) or place(index, pixels), progress)
+
+    monkeypatch.setattr(Listing, "decode", counting)
     return counted
 
 
@@ -51,7 +55,10 @@ def judge(bundle, data, cache):
 
 @pytest.mark.parametrize(
     ("recipe", "image", "label_names", "num_needed"),
-    [(DcganConfig(width=4), GREY, tuple("0123456789"), 90), (RestoreConfig(width=4), WINDOWS, (), 30)],
+    [
+        (DcganConfig(width=4), GREY, tuple("0123456789"), 30 + 60),
+        (RestoreConfig(width=4), WINDOWS, (), 30 + (30 + 60)),  # all of them whole, to look for copies
+    ],
     ids=["generator", "restorer"],
 )
 def test_a_repeat_decodes_no_image_whatever_the_model(data, tmp_path, decoded, recipe, image, label_names, num_needed):

@@ -58,7 +58,7 @@ def test_a_mapped_set_equals_the_one_in_memory(listing: Listing, tmp_path: Path)
     assert torch.equal(mapped.images, in_memory.images)
     assert torch.equal(mapped.labels, in_memory.labels)
     assert (mapped.ids, mapped.sources, mapped.digest) == (in_memory.ids, in_memory.sources, in_memory.digest)
-    assert told == [(done, 12) for done in range(1, 13)]
+    assert told == [(done, 12) for done in (3, 6, 9, 12)]
 
 
 def test_one_shard_at_a_time_is_in_memory(listing: Listing, tmp_path: Path, monkeypatch) -> None:
@@ -138,7 +138,7 @@ def test_a_disk_that_is_full_is_an_error_and_leaves_nothing_that_looks_whole(lis
 
 def test_decoding_that_is_interrupted_begins_anew(listing: Listing, tmp_path: Path) -> None:
     def stop(done: int, total: int) -> None:
-        if done == 5:
+        if done == 6:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

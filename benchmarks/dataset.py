@@ -1,0 +1,288 @@
+"""What versions of a dataset cost, beside the plain tools: `python -m benchmarks.dataset`.
+
+Small PNGs, crops of the built-in photographs, are versioned into S3 (a real server on this machine) in two ways, which
+take turns: decoded, validated, put into shards and sent, as the dataset stage does; and as loose files, by `dvc add`
+and `dvc push`. Then 1% of images are added, one is removed, and a version is read into training memory, beside
+torchvision's ImageFolder with as many workers. From the rates it computes what 10 million images would cost.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.dataset_report import Costs, Reading, Report, Versioning
+from benchmarks.processes import run_measured
+from tests.s3_server import S3Server
+
+SIZE = 32  # pixels of a side
+SHARE = 0.25  # for evaluation
+
+
+def make_images(folder: Path, first: int, last: int) -> None:
+    """Different crops of real photographs, numbers `first` to `last`, in a sub-folder for each photograph."""
+    import io
+
+    import numpy as np
+    from PIL import Image
+
+    from flows.sources import open_source
+
+    source = open_source("builtin:photos", Path.cwd())
+    photos = [(Path(item.path).stem, Image.open(io.BytesIO(item.read())).convert("RGB")) for item in source.items()]
+    made = 0
+    seen: set[bytes] = set()
+    random = np.random.default_rng(0)
+    while made < last:
+        name, photo = photos[int(random.integers(len(photos)))]
+        left, top = (int(random.integers(side - SIZE)) for side in photo.size)
+        crop = photo.crop((left, top, left + SIZE, top + SIZE))
+        if (pixels := crop.tobytes()) in seen:
+            continue
+        seen.add(pixels)
+        if made >= first:
+            (folder / name).mkdir(parents=True, exist_ok=True)
+            crop.save(folder / name / f"{made:06d}.png")
+        made += 1
+
+
+def make_project(root: Path, server: S3Server) -> str:
+    """A DVC project in git whose remote is a new bucket, and the bucket."""
+    bucket = server.new_bucket()
+    (root / "configs").mkdir(parents=True)
+    (root / ".dvc").mkdir()
+    (root / ".dvc" / "config").write_text(
+        f"[core]\n    remote = s3\n['remote \"s3\"']\n    url = s3://{bucket}/data\n"
+        f"    endpointurl = {server.endpoint}\n    verify = true\n"
+    )
+    subprocess.run(["git", "init", "--quiet", root], check=True)
+    return bucket
+
+
+def stored(server: S3Server, bucket: str) -> int:
+    """Bytes in a bucket."""
+    pages = server.client().get_paginator("list_objects_v2").paginate(Bucket=bucket)
+    return sum(found["Size"] for page in pages for found in page.get("Contents", []))
+
+
+def with_atelier(images: Path, root: Path, environment: dict[str, str]) -> Versioning:
+    """One version of what is in `images`, in a process of its own."""
+    program = [sys.executable, "-m", "benchmarks.dataset", "--version-here", str(images)]
+    measured = run_measured(program, Path.cwd(), {**environment, "ATELIER_PROJECT": str(root)})
+    parts = json.loads(measured.output.splitlines()[-1])
+    return Versioning(measured.seconds, measured.cpu_seconds, measured.peak_bytes, parts["build"], parts["send"])
+
+
+def with_dvc(images: Path, root: Path, environment: dict[str, str]) -> Versioning:
+    """The same files as they are, by DVC alone."""
+    shutil.copytree(images, root / "images")
+    dvc = [sys.executable, "-m", "dvc"]
+    added = run_measured([*dvc, "add", "images"], root, environment)
+    pushed = run_measured([*dvc, "push"], root, environment)
+    return Versioning(
+        added.seconds + pushed.seconds,
+        added.cpu_seconds + pushed.cpu_seconds,
+        max(added.peak_bytes, pushed.peak_bytes),
+        added.seconds,
+        pushed.seconds,
+    )
+
+
+def version_here(images: Path) -> None:
+    """What the dataset stage does, without Prefect and MLflow, in the project of the environment."""
+    from flows import versioning
+    from flows.building import build_dataset
+    from flows.settings import Settings
+    from flows.sources import open_source
+
+    settings = Settings()
+    folder = settings.root / "data" / "crops"
+    folder.parent.mkdir(exist_ok=True)
+    began = time.monotonic()
+    source = open_source(str(images), settings.root)
+    build_dataset(
+        [source],
+        folder,
+        evaluation_share=SHARE,
+        quarantine=settings.state / "quarantine",
+        ledger=settings.state / "taken.sqlite",
+    )
+    built = time.monotonic()
+    versioning.add_and_push(settings, "crops")
+    print(json.dumps({"build": built - began, "send": time.monotonic() - built}))
+
+
+def read_shards(folder: Path) -> int:
+    """Bytes of pixels in memory, read by Atelier for training."""
+    from gan_models.config import ImageConfig
+    from gan_models.images.image_set import load_split
+
+    image = ImageConfig(size=SIZE, channels=3)
+    return sum(load_split(folder, split, image).images.nbytes for split in ("train", "evaluation"))
+
+
+def read_files(folder: Path, workers: int) -> int:
+    """The same, by torchvision's ImageFolder and PyTorch's DataLoader."""
+    import torch
+    from torch.utils.data import DataLoader
+    from torchvision.datasets import ImageFolder
+    from torchvision.transforms import PILToTensor
+
+    loader: DataLoader[Any] = DataLoader(
+        ImageFolder(str(folder), transform=PILToTensor()), batch_size=256, num_workers=workers
+    )
+    return int(torch.cat([batch for batch, _ in loader]).nbytes)
+
+
+def measure_reading(shards: Path, files: Path, rounds: int) -> list[Reading]:
+    """Seconds of both, in turns, after a first round that is not counted; neither is helped by what it read before."""
+    workers = min(8, len(os.sched_getaffinity(0)))
+
+    def timed(read: Callable[[], int], folder: Path) -> tuple[float, int]:
+        for file in folder.rglob("*"):
+            if file.is_file():
+                with file.open("rb") as stream:
+                    os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        began = time.perf_counter()
+        num_bytes = read()
+        return time.perf_counter() - began, num_bytes
+
+    readings = []
+    for _ in range(rounds + 1):
+        ours, our_bytes = timed(lambda: read_shards(shards), shards)
+        plain, plain_bytes = timed(lambda: read_files(files, workers), files)
+        if our_bytes != plain_bytes:
+            raise RuntimeError(f"{our_bytes} bytes from shards, {plain_bytes} from files: not the same images")
+        readings.append(Reading(ours, plain))
+    return readings[1:]
+
+
+def measure_costs(folder: Path, copy: Path) -> Costs:
+    """Rates of what one process does alone: putting images into shards, and hashing shards."""
+    import hashlib
+
+    from gan_models.images.shards import ImageRecord, read_rows, shard_paths, write_shards
+
+    columns = ["id", "split", "label", "domain", "width", "height", "source"]
+    rows = read_rows(folder, ["image", *columns])
+    records = [
+        ImageRecord(row["image"]["bytes"], row["image"]["path"], **{name: row[name] for name in columns})
+        for row in rows
+    ]
+    began = time.perf_counter()
+    write_shards(records, copy)
+    sharded = time.perf_counter() - began
+    num_bytes = sum(path.stat().st_size for path in shard_paths(folder))
+    began = time.perf_counter()
+    for path in shard_paths(folder):
+        hashlib.md5(path.read_bytes(), usedforsecurity=False)
+    return Costs(len(rows), num_bytes, sharded, time.perf_counter() - began)
+
+
+def main() -> None:
+    """Measure and print, and write `docs/dataset-speed.md`."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.dataset", description=__doc__.split("\n")[0])
+    parser.add_argument("--images", type=int, default=20_000)
+    parser.add_argument(
+        "--plain-images", type=int, help="that DVC versions; its time for all follows from a quarter of these"
+    )
+    parser.add_argument("--rounds", type=int, default=1, help="of versioning, by both ways")
+    parser.add_argument("--reading-rounds", type=int, default=5)
+    parser.add_argument("--folder", type=Path, help="on the disk to be measured")
+    parser.add_argument("--out", type=Path, help="write the report as Markdown, such as docs/dataset-speed.md")
+    parser.add_argument("--version-here", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.version_here:
+        version_here(options.version_here)
+        return
+    with tempfile.TemporaryDirectory(dir=options.folder) as scratch:
+        report = measure(
+            Path(scratch),
+            options.images,
+            options.plain_images or options.images,
+            options.rounds,
+            options.reading_rounds,
+        )
+    print(report.text())
+    if options.out:
+        options.out.write_text(report.text())
+
+
+def measure(scratch: Path, num: int, num_plain: int, rounds: int, reading_rounds: int) -> Report:
+    """All of it, in a scratch folder."""
+    sample, quarter = scratch / "sample", scratch / "quarter"
+    make_images(sample, 0, num_plain)
+    make_images(quarter, 0, num_plain // 4)
+    images, few = scratch / "images", scratch / "few"
+    make_images(images, 0, num)
+    make_images(few, 0, num // 4)
+    server = S3Server(scratch / "s3")
+    server.start()
+    try:
+        environment = {**os.environ, **server.environment(), "DVC_NO_ANALYTICS": "1"}
+        os.environ.update(server.environment())
+        small_root = scratch / "small"
+        make_project(small_root, server)
+        small = with_atelier(few, small_root, environment)
+        print(f"{num // 4:,} images: {small}", flush=True)
+        make_project(scratch / "small-plain", server)
+        small_plain = with_dvc(quarter, scratch / "small-plain", environment)
+        ours, plain = [], []
+        for turn in range(rounds):
+            root = scratch / f"ours-{turn}"
+            bucket = make_project(root, server)
+            ours.append(with_atelier(images, root, environment))
+            print(f"atelier: {ours[-1]}", flush=True)
+            loose = scratch / f"plain-{turn}"
+            make_project(loose, server)
+            plain.append(with_dvc(sample, loose, environment))
+            print(f"dvc: {plain[-1]}", flush=True)
+        shards = root / "data" / "crops"
+        readings = measure_reading(shards, images, reading_rounds)
+        costs = measure_costs(shards, scratch / "copy")
+        whole = stored(server, bucket)
+        make_images(images, num, num + num // 100)
+        again = with_atelier(images, root, environment)
+        grown = stored(server, bucket)
+        os.environ["ATELIER_PROJECT"] = str(root)
+        removed = remove_one(shards)
+        return Report(
+            num_images=num,
+            num_plain=num_plain,
+            small_plain=(num_plain // 4, small_plain),
+            small=(num // 4, small),
+            ours=ours,
+            plain=plain,
+            readings=readings,
+            costs=costs,
+            stored_bytes=whole,
+            grown_bytes=grown - whole,
+            growing=again,
+            removed_bytes=stored(server, bucket) - grown,
+            removed_shard_bytes=removed,
+        )
+    finally:
+        server.kill()
+
+
+def remove_one(shards: Path) -> int:
+    """Take one image out, send the version, and return the bytes of the shard it was in, as it is now."""
+    from flows import versioning
+    from flows.settings import Settings
+    from gan_models.images.shards import read_rows, remove_images, shard_paths
+
+    before = set(shard_paths(shards))
+    remove_images(shards, [read_rows(shards, ["id"])[0]["id"]])
+    versioning.add_and_push(Settings(), "crops")
+    return sum(path.stat().st_size for path in set(shard_paths(shards)) - before)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,158 @@
+"""What was measured of datasets, in words and numbers, and what it says of ten million images."""
+
+import statistics
+from dataclasses import dataclass
+from typing import Literal
+
+MANY = 10_000_000
+
+
+@dataclass(frozen=True)
+class Versioning:
+    """One version, made and sent. seconds: in all; first, second: decoding to shards and sending, or `add` and `push`;
+    cpu_seconds: of the process and all it started; peak_bytes: of their memory together."""
+
+    seconds: float
+    cpu_seconds: float
+    peak_bytes: int
+    first: float
+    second: float
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Seconds to read all images into memory, from shards and from loose files."""
+
+    ours: float
+    plain: float
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What one process alone has to do for `num_images` of `num_bytes` in shards: seconds to write, and to hash."""
+
+    num_images: int
+    num_bytes: int
+    sharding: float
+    hashing: float
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything measured in one run.
+
+    num_plain: images that DVC versioned as files; small_plain: the number of a quarter of these, and their version
+    small: the number of a quarter of the images, and their version
+    stored_bytes, grown_bytes, removed_bytes: in the bucket, and what 1% more images and one image fewer added to it
+    """
+
+    num_images: int
+    num_plain: int
+    small_plain: tuple[int, Versioning]
+    small: tuple[int, Versioning]
+    ours: list[Versioning]
+    plain: list[Versioning]
+    readings: list[Reading]
+    costs: Costs
+    stored_bytes: int
+    grown_bytes: int
+    growing: Versioning
+    removed_bytes: int
+    removed_shard_bytes: int
+
+    @property
+    def bytes_per_image(self) -> float:
+        """Of memory, by which a larger dataset needs more."""
+        number, small = self.small
+        large = max(version.peak_bytes for version in self.ours)
+        return max(0.0, (large - small.peak_bytes) / (self.num_images - number))
+
+    def text(self) -> str:
+        """As Markdown."""
+        pairs = list(zip(self.ours, self.plain, strict=True))
+        ratio = statistics.median(self._plain_for(self.num_images, b, "seconds") / a.seconds for a, b in pairs)
+        cpu = statistics.median(self._plain_for(self.num_images, b, "cpu_seconds") / a.cpu_seconds for a, b in pairs)
+        at = "" if self.num_plain == self.num_images else f", at {self.num_images:,} files"
+        read = statistics.median(reading.plain / reading.ours for reading in self.readings)
+        ours, plain = _median(self.ours), _median(self.plain)
+        shards, files = (
+            statistics.median(times) for times in zip(*((r.ours, r.plain) for r in self.readings), strict=True)
+        )
+        share = f"{self.grown_bytes / self.stored_bytes:.2%}"
+        return f"""# What versions of a dataset cost
+
+Written by `python -m benchmarks.dataset`: {self.num_images:,} PNGs of 32x32 pixels, crops of photographs, and a real S3
+server on the same machine. The two ways take turns, {len(self.ours)} time(s) each; figures are medians, and ratios are
+medians of the paired ratios.
+
+| {self.num_images:,} images to S3 | seconds | of these | CPU seconds | memory, at most |
+| --- | --- | --- | --- | --- |
+| Atelier: decode, validate, shard, hash, push | {_row(ours, "to shards", "to S3")} |
+| `dvc add` and `dvc push` of {self.num_plain:,} files | {_row(plain, "add", "push")} |
+| Atelier is faster by{at} | **{ratio:.1f}x** | | {cpu:.1f}x | |
+
+| what is new | sent to S3 | of the dataset's {_mb(self.stored_bytes)} |
+| --- | --- | --- |
+| 1% more images ({self.growing.seconds:.1f} s) | {_mb(self.grown_bytes)} | **{share}** |
+| one image removed | {_mb(self.removed_bytes)} | its shard ({_mb(self.removed_shard_bytes)}) and the list of files |
+
+| first read into training memory | seconds | |
+| --- | --- | --- |
+| shards | {shards:.2f} | **{read:.1f}x** as fast |
+| torchvision's ImageFolder, as many workers | {files:.2f} | |
+
+{self.many()}
+"""
+
+    def many(self) -> str:
+        """Ten million images, from these rates."""
+        ours = _median(self.ours)
+        number, small = self.small
+        factor = MANY / self.num_images
+        # Between the quarter and the whole, so that what only starting takes does not count ten million times.
+        slope = MANY / (self.num_images - number)
+        alone = (self.costs.sharding + self.costs.hashing) * factor
+        spread = max(0.0, (ours.first - small.first) * slope - self.costs.sharding * factor)
+        sending = max(0.0, (ours.second - small.second) * slope - self.costs.hashing * factor)
+        times = (f"{n} workers {(spread / n + alone + sending) / 3600:.1f} h" for n in (1, 16, 64))
+        size, peak = self.costs.num_bytes * factor, max(version.peak_bytes for version in self.ours)
+        loose = self._plain_for(MANY, _median(self.plain), "seconds")
+        sharding, hashing = self._rate(self.costs.sharding), self._rate(self.costs.hashing)
+        return f"""## Ten million images
+
+At these rates, {MANY:,} such images are {size / 1e9:.0f} GB in {size / (64 << 20):,.0f} shards. Decoding and validating
+takes {spread / 3600:.1f} hours of one worker. It spreads over as many workers as there are, on this machine or on a
+Dask cluster (`ATELIER_DASK_ADDRESS`): each file is examined alone, and results are taken in the order of the sources,
+so that the shards are the same, byte for byte. What one process does alone, writing shards ({sharding}) and hashing
+them ({hashing}), takes {alone / 3600:.1f} hours, and sending them {sending / 3600:.1f} hours.
+Together: {", ".join(times)}.
+
+A night that adds 1% decodes and sends a hundredth of that. As loose files, `dvc add` and `dvc push` would take
+{loose / 3600:.0f} hours and as many requests as there are images.
+
+Memory was {peak / 2**20:.0f} MiB at most for {self.num_images:,} images, and {small.peak_bytes / 2**20:.0f} MiB for
+{number:,}: {self.bytes_per_image:.0f} bytes an image. Most of that is the shard in the making, which is sealed at
+64 MB; the rest is what is remembered of each image (id, hash, source) and goes on growing. How it goes on has not been
+measured."""
+
+    def _plain_for(self, number: int, measured: Versioning, what: Literal["seconds", "cpu_seconds"]) -> float:
+        """Of so many files, by what each file beyond a quarter of the measured ones took."""
+        fewer, small = self.small_plain
+        each = (getattr(measured, what) - getattr(small, what)) / (self.num_plain - fewer)
+        return float(getattr(measured, what) + each * (number - self.num_plain))
+
+    def _rate(self, seconds: float) -> str:
+        return f"{self.costs.num_bytes / seconds / 1e6:.1f} MB/s"
+
+
+def _median(versions: list[Versioning]) -> Versioning:
+    return sorted(versions, key=lambda version: version.seconds)[len(versions) // 2]
+
+
+def _row(version: Versioning, first: str, second: str) -> str:
+    parts = f"{version.first:.1f} {first}, {version.second:.1f} {second}"
+    return f"{version.seconds:.1f} | {parts} | {version.cpu_seconds:.1f} | {version.peak_bytes / 2**20:.0f} MiB"
+
+
+def _mb(num_bytes: float) -> str:
+    return f"{num_bytes / 1e6:.2f} MB"

@@ -1,0 +1,46 @@
+"""Two folders of pictures that belong together, one to one: what pix2pix learns from."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import cached_property
+from pathlib import PurePosixPath
+
+from flows.source_files import sha256_of
+from flows.source_item import Source, SourceItem
+
+
+class PairedSource:
+    """The files of a source whose sub-folders are the sides of pairs; files of one name belong together.
+
+    In the dataset each side is a domain, and both rows carry the same `pair`. A file without a partner, or outside the
+    two folders, is yielded on its own, and set aside with that reason.
+    """
+
+    def __init__(self, source: Source, sides: Mapping[str, str]) -> None:
+        self.spec = source.spec
+        self._source = source
+        self._domains = {folder.strip("/"): domain for domain, folder in sides.items()}
+
+    @property
+    def num_items(self) -> int:
+        return self._source.num_items
+
+    def fingerprint(self) -> str:
+        return sha256_of([self._source.fingerprint(), self._domains])
+
+    def items(self) -> Iterator[SourceItem]:
+        yield from self._items
+
+    @cached_property
+    def _items(self) -> list[SourceItem]:
+        order = list(self._domains)
+        sides = [self._side(item) for item in self._source.items()]
+        sides.sort(key=lambda entry: (entry[1], order.index(entry[0]) if entry[0] in order else -1, entry[2].path))
+        return [replace(item, label=None, pair=name, domain=self._domains.get(folder)) for folder, name, item in sides]
+
+    def _side(self, item: SourceItem) -> tuple[str, str, SourceItem]:
+        """The folder of a file, what its partner is called as well, and the file."""
+        for folder in self._domains:
+            if item.path.startswith(f"{folder}/"):
+                return folder, PurePosixPath(item.path.removeprefix(f"{folder}/")).with_suffix("").as_posix(), item
+        return "", f"/{item.path}", item

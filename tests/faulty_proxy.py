@@ -1,0 +1,115 @@
+"""An HTTP proxy in front of a real S3 server that throttles, hangs, or hangs up when it is told to.
+
+The client's own `Host` header is passed on, so that its signatures stay valid.
+"""
+
+import http.client
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Literal
+from urllib.parse import urlsplit
+
+Fault = Literal["throttle", "hang", "reset"]
+_SLOW_DOWN = b"<?xml version='1.0'?><Error><Code>SlowDown</Code><Message>Reduce your request rate.</Message></Error>"
+
+
+@dataclass
+class FaultyProxy:
+    """What passed, and what is to go wrong.
+
+    fault: of a request (method, path), what to do instead of passing it on; None passes it
+    requests: method and path of each request, in the order they came
+    uploaded: bytes of all request bodies that were passed on
+    """
+
+    endpoint: str
+    fault: Callable[[str, str], Fault | None] = lambda method, path: None
+    requests: list[tuple[str, str]] = field(default_factory=list)
+    uploaded: int = 0
+    released: threading.Event = field(default_factory=threading.Event)
+
+    def first(self, number: int, fault: Fault, method: str) -> None:
+        """The first `number` requests of a method go wrong, those after them do not."""
+        left = [number]
+
+        def of(asked: str, path: str) -> Fault | None:
+            if asked != method or left[0] <= 0:
+                return None
+            left[0] -= 1
+            return fault
+
+        self.fault = of
+
+    def always(self, fault: Fault, method: str) -> None:
+        """Every request of a method goes wrong."""
+        self.fault = lambda asked, path: fault if asked == method else None
+
+
+@contextmanager
+def faulty_proxy(target: str) -> Iterator[FaultyProxy]:
+    """A proxy in front of the server at `target`, an address such as `http://127.0.0.1:8333`."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def handle_one(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            proxy.requests.append((self.command, self.path))
+            fault = proxy.fault(self.command, self.path)
+            if fault == "hang":
+                proxy.released.wait()
+            if fault in ("hang", "reset"):
+                self.close_connection = True
+                return
+            if fault == "throttle":
+                self.answer(503, [("Content-Type", "application/xml")], _SLOW_DOWN)
+                return
+            proxy.uploaded += len(body)
+            connection = http.client.HTTPConnection(urlsplit(target).netloc, timeout=60)
+            try:
+                connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+                for name, value in self.headers.items():
+                    connection.putheader(name, value)
+                connection.endheaders(body)
+                response = connection.getresponse()
+                content = response.read()
+            except (OSError, http.client.HTTPException):  # the server is down: so is the proxy
+                self.close_connection = True
+                return
+            finally:
+                connection.close()
+            self.answer(response.status, response.getheaders(), content)
+
+        def answer(self, status: int, headers: list[tuple[str, str]], content: bytes) -> None:
+            self.send_response_only(status)
+            for name, value in headers:
+                if name.lower() not in ("content-length", "transfer-encoding", "connection"):
+                    self.send_header(name, value)
+            length = dict(headers).get("Content-Length", "0") if self.command == "HEAD" else str(len(content))
+            self.send_header("Content-Length", length)
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = handle_one  # noqa: N815
+
+        def log_message(self, *_: object) -> None: ...
+
+        def handle(self) -> None:
+            with suppress(OSError):  # a client that gave up
+                super().handle()
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    server.block_on_close = False
+    proxy = FaultyProxy(f"http://127.0.0.1:{server.server_address[1]}")
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    try:
+        yield proxy
+    finally:
+        proxy.released.set()
+        server.shutdown()
+        server.server_close()

@@ -1,0 +1,34 @@
+"""Images that need no scaling are decoded by another library; nobody can tell."""
+
+import numpy as np
+import pytest
+
+from gan_models.config import ImageConfig
+from gan_models.images import listing
+from gan_models.images.image_set import load_split
+from gan_models.images.shards import DataError, write_shards
+from tests.gan_models.images.test_shards import record
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("size", [8, 12])
+def test_pixels_are_the_same_by_either_way(tmp_path, monkeypatch: pytest.MonkeyPatch, mode, channels, size):
+    write_shards([record(seed, mode=mode, split="train") for seed in range(5)], tmp_path / "data")
+    config = ImageConfig(size=size, channels=channels)
+    quick = load_split(tmp_path / "data", "train", config).images
+    monkeypatch.setattr(listing, "_as_stored", lambda data, shape: None)
+    assert np.array_equal(quick, load_split(tmp_path / "data", "train", config).images)
+
+
+def test_a_damaged_image_is_named_by_either_way(tmp_path):
+    good = record(1, split="train")
+    write_shards([type(good)(**{**vars(good), "data": good.data[:-30]})], tmp_path / "data")
+    with pytest.raises(DataError, match=good.id):
+        load_split(tmp_path / "data", "train", ImageConfig(size=8, channels=1))
+
+
+def test_a_picture_of_another_shape_is_left_to_the_other_way():
+    data = record(1).data
+    assert listing._as_stored(data, (1, 8, 8)) is not None
+    assert listing._as_stored(data, (3, 8, 8)) is None
