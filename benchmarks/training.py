@@ -11,6 +11,7 @@ References that are not given are skipped, and it says so.
 """
 
 import argparse
+import io
 import json
 import os
 import re
@@ -28,6 +29,7 @@ from typing import IO
 import psutil
 import torch
 import yaml
+from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.references import Case, Command, cases
@@ -170,7 +172,8 @@ def prepare_images(scratch: Path, config: TrainConfig) -> tuple[Path, Path]:
             if row["split"] == "train":
                 folder = pictures / folders[row["domain"]]
                 folder.mkdir(parents=True, exist_ok=True)
-                (folder / f"{row['id'][:24]}.png").write_bytes(row["image"]["bytes"])
+                picture = Image.open(io.BytesIO(row["image"]["bytes"])).convert("RGB")  # R3GAN takes no grey ones
+                picture.save(folder / f"{row['id'][:24]}.png")
     return shards, pictures
 
 
