@@ -8,7 +8,7 @@ from gan_models.config.section import Section
 
 
 class SpeedConfig(Section):
-    """Levers of the engine. The defaults are what was measured to be faster."""
+    """Levers of the engine; docs/training-speed.md has what they contribute."""
 
     data: Literal["auto", "device", "memory", "mapped"] = Field(
         "auto",
