@@ -91,9 +91,10 @@ def test_no_process_is_left_behind_where_the_flow_is_interrupted(tmp_path: Path)
     def interrupt() -> None:
         raise KeyboardInterrupt
 
+    before = set(psutil.Process().children())
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, "import time; time.sleep(60)", watch=interrupt)
-    assert psutil.Process().children() == []
+    assert set(psutil.Process().children()) <= before
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's choice of a victim is Linux's")
