@@ -85,12 +85,12 @@ def evaluate(
     """Measure a model, by default the one that was trained last, and judge it by the config's rules."""
     if model and bundle:
         raise ValueError("--model and --bundle both say what is measured; give one of them")
-    from flows.progress import console
-
-    console.stderr = as_json
     name = _project_path(config)
     _check_configs([name])
     _prepare()
+    from flows.progress import console
+
+    console.stderr = as_json
     _check_prefect()
     from flows.assessment import assess
     from flows.summary import assessment_summary
