@@ -79,7 +79,7 @@ def test_a_reviewer_finds_the_dataset_curves_pictures_and_the_report_in_mlflow(w
     assert [point.step for point in curve] == list(range(2, 41, 2))
     assert any("samples" in file.path for file in client.list_artifacts(tags["training_run"], "images"))
     evaluation = {file.path for file in client.list_artifacts(tags["evaluation_run"])}
-    assert {"report.html", "metrics.json", "evaluation"} <= evaluation
+    assert {"report.html", "slices.json", "rules.json", "protocol.json", "evaluation"} <= evaluation
     logged = client.get_logged_model(tags["logged_model"])
     assert "noise/psnr" in {metric.key for metric in logged.metrics}
 
