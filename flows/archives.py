@@ -92,7 +92,7 @@ class ArchiveSource:
                 f"the archive {self.spec!r} is refused: {refusal}; nothing of it was written, "
                 "make it anew from a folder of images alone"
             ) from None
-        except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, zlib.error, NotImplementedError) as error:
+        except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, zlib.error) as error:
             why = " ".join(str(error).split()) or type(error).__name__
             raise SourceError(f"the archive {self.spec!r} is damaged ({why}); copy it here again") from None
         if not members:
@@ -129,7 +129,11 @@ class _RefusalError(ValueError):
 
 
 def _zip_members(file: Path) -> list[Member]:
-    with zipfile.ZipFile(file) as archive:
+    try:
+        opened = zipfile.ZipFile(file)
+    except NotImplementedError as error:  # a member asks for a newer version of the format; the file is whole
+        raise _RefusalError(f"it takes a newer unpacker than this one ({error})") from None
+    with opened as archive:
         infos = archive.infolist()
         for info in infos:
             kind = stat.S_IFMT(info.external_attr >> 16)

@@ -189,6 +189,16 @@ def test_an_encrypted_zip_is_refused(tmp_path):
     refused(root, "in.zip", "is encrypted")
 
 
+def test_a_zip_of_a_newer_format_is_not_called_damaged(tmp_path):
+    root = tmp_path / "project"
+    root.mkdir()
+    write_zip(root / "in.zip", {"a.png": png(1)})
+    data = bytearray((root / "in.zip").read_bytes())
+    data[data.index(b"PK\x01\x02") + 6] = 70  # the version needed to unpack: 7.0
+    (root / "in.zip").write_bytes(data)
+    refused(root, "in.zip", "takes a newer unpacker")
+
+
 def test_a_tar_header_of_gigabytes_is_not_read(tmp_path):
     root = tmp_path / "project"
     root.mkdir()

@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from gan_models.evaluation.intervals import Array
-from gan_models.evaluation.metrics.ssim import WINDOW, luminance_and_structure
+from gan_models.evaluation.metrics.ssim import WINDOW, in_batches, luminance_and_structure
 
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of the scales, finest first; they add up to 1
 MIN_SIDE = WINDOW * 2 ** (len(WEIGHTS) - 1)  # so that the window fits into the coarsest scale
@@ -28,14 +28,7 @@ def ms_ssim(images: Tensor, originals: Tensor, batch_size: int = 16) -> Array:
     Raises:
         ValueError: the shapes differ, or the images are too small.
     """
-    if images.shape != originals.shape:
-        raise ValueError(f"images {list(images.shape)} and originals {list(originals.shape)} should be of one shape")
-    if min(images.shape[2:]) < MIN_SIDE:
-        raise ValueError(f"MS-SSIM takes images of {MIN_SIDE}x{MIN_SIDE} or more, these are {list(images.shape[2:])}")
-    starts = range(0, len(images), batch_size)
-    pairs = [(images[i : i + batch_size], originals[i : i + batch_size]) for i in starts]
-    values: Array = torch.cat([_ms_ssim(one.double(), other.double()) for one, other in pairs]).numpy()
-    return values
+    return in_batches("MS-SSIM", _ms_ssim, MIN_SIDE, images, originals, batch_size)
 
 
 def _ms_ssim(x: Tensor, y: Tensor) -> Tensor:

@@ -4,6 +4,8 @@ torchmetrics has the same map but averages it over a reflected border too, which
 several seconds to import.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -28,13 +30,28 @@ def ssim(images: Tensor, originals: Tensor, batch_size: int = 64) -> Array:
     Raises:
         ValueError: the shapes differ, or the images are smaller than the window.
     """
+    return in_batches("SSIM", _ssim, WINDOW, images, originals, batch_size)
+
+
+def in_batches(
+    name: str,
+    score: Callable[[Tensor, Tensor], Tensor],
+    min_side: int,
+    images: Tensor,
+    originals: Tensor,
+    batch_size: int,
+) -> Array:
+    """`score`, from two float64 [n, C, H, W] to float64 [n], of uint8 [N, C, H, W] a batch at a time, float64 [N].
+
+    Raises:
+        ValueError: the shapes differ, or a side of the images is below `min_side` pixels.
+    """
     if images.shape != originals.shape:
         raise ValueError(f"images {list(images.shape)} and originals {list(originals.shape)} should be of one shape")
-    if min(images.shape[2:]) < WINDOW:
-        raise ValueError(f"SSIM takes images of {WINDOW}x{WINDOW} or more, these are {list(images.shape[2:])}")
-    starts = range(0, len(images), batch_size)
-    pairs = [(images[i : i + batch_size], originals[i : i + batch_size]) for i in starts]
-    values: Array = torch.cat([_ssim(one.double(), other.double()) for one, other in pairs]).numpy()
+    if min(images.shape[2:]) < min_side:
+        raise ValueError(f"{name} takes images of {min_side}x{min_side} or more, these are {list(images.shape[2:])}")
+    pairs = zip(images.split(batch_size), originals.split(batch_size), strict=True)  # type: ignore[no-untyped-call]
+    values: Array = torch.cat([score(one.double(), other.double()) for one, other in pairs]).numpy()
     return values
 
 
