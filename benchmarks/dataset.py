@@ -168,7 +168,8 @@ def measure_costs(folder: Path, copy: Path) -> Costs:
     """Rates of what one process does alone: putting images into shards, and hashing shards."""
     import hashlib
 
-    from gan_models.images.shards import ImageRecord, read_rows, shard_paths, write_shards
+    from gan_models.images.shard_writing import write_shards
+    from gan_models.images.shards import ImageRecord, read_rows, shard_paths
 
     columns = ["id", "split", "label", "domain", "width", "height", "source"]
     rows = read_rows(folder, ["image", *columns])
@@ -276,7 +277,8 @@ def remove_one(shards: Path) -> int:
     """Take one image out, send the version, and return the bytes of the shard it was in, as it is now."""
     from flows import versioning
     from flows.settings import Settings
-    from gan_models.images.shards import read_rows, remove_images, shard_paths
+    from gan_models.images.shard_writing import remove_images
+    from gan_models.images.shards import read_rows, shard_paths
 
     before = set(shard_paths(shards))
     remove_images(shards, [read_rows(shards, ["id"])[0]["id"]])

@@ -1,6 +1,7 @@
 """From sources to a dataset: examine, quarantine, drop duplicates, split, check, and write shards."""
 
 import errno
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice
@@ -18,14 +19,14 @@ from flows.source_item import Source, SourceItem
 from gan_models.images.decoding import DecodingLimits
 from gan_models.images.decoding_workers import DecodingWorkers
 from gan_models.images.drift import Drift, drift
+from gan_models.images.shard_writing import write_shards
 from gan_models.images.shards import (
     ImageRecord,
     content_digest,
+    iterate_rows,
     natural_order,
-    read_rows,
     shard_paths,
     statistics,
-    write_shards,
 )
 from gan_models.images.validation import Demands, Examined
 
@@ -153,7 +154,7 @@ def build_dataset(
     memory = Ledger(ledger, demands, source_digest(*EXAMINING_SOURCES), quarantine)
     gathering = Gathering(evaluation_share, tile is not None, expected, aside, memory, withdrawn or {})
     if shard_paths(directory):
-        gathering.know(read_rows(directory, ["id", "split", "label", "domain", "source", "phash", "look"]))
+        gathering.know(iterate_rows(directory, ["id", "split", "label", "domain", "source", "phash", "look"]))
     total = sum(source.num_items for source in sources)
     drifted: Drift | None = None
 
@@ -168,8 +169,8 @@ def build_dataset(
 
     try:
         write_shards(records(), directory)
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+    except (OSError, sqlite3.OperationalError) as error:
+        if not _is_full(error):
             raise
         raise DatasetRefusedError(
             f"the disk of {directory.parent} is full; the dataset is as it was: free some space and run again"
@@ -190,6 +191,12 @@ def build_dataset(
         drift=drifted,
         content_digest=content_digest(directory),
     )
+
+
+def _is_full(error: OSError | sqlite3.OperationalError) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return error.sqlite_errorcode == sqlite3.SQLITE_FULL
 
 
 def _examined(

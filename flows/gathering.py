@@ -4,8 +4,9 @@ from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+from flows.inventory import Facts, Inventory
 from flows.ledger import Ledger
 from flows.model_config import Expectations
 from flows.quarantine import Quarantine
@@ -15,19 +16,6 @@ from gan_models.images.drift import Profile
 from gan_models.images.near_duplicates import near_duplicates
 from gan_models.images.shards import ImageRecord, Split, split_of
 from gan_models.images.validation import Examined, Piece
-
-
-class _Facts(NamedTuple):
-    """What a source says of an image; it must not say two things of the same pixels."""
-
-    label: str | None
-    domain: str | None
-
-    def contradiction(self, later: "_Facts") -> str:
-        """What `later` says otherwise, for an error message."""
-        if self.domain != later.domain:
-            return f"of the domain {self.domain!r}, not {later.domain!r}"
-        return f"labelled {self.label!r}, not {later.label!r}"
 
 
 class _Either(Container[str]):
@@ -64,27 +52,23 @@ class Gathering:
     unlabelled: Counter[str | None] = field(default_factory=Counter)
     before: Profile = field(default_factory=Profile)
     added: Profile = field(default_factory=Profile)
-    _known: dict[str, _Facts] = field(default_factory=dict)  # by id, of images in the dataset
-    _seen: dict[str, tuple[str, _Facts]] = field(default_factory=dict)  # by id, with the source, in this build
-    _split_of_source: dict[str, Split] = field(default_factory=dict)
-    _hashes: dict[str, list[tuple[str, str]]] = field(default_factory=lambda: {"train": [], "evaluation": []})
+    inventory: Inventory = field(default_factory=Inventory)
 
     @property
     def labels(self) -> Counter[str | None]:
         """Images by label, in the dataset as it will be."""
         return self.before.labels + self.added.labels
 
-    def know(self, rows: list[dict[str, Any]]) -> None:
+    def know(self, rows: Iterable[dict[str, Any]]) -> None:
         """Takes in the rows of the dataset as it is."""
         for row in rows:
-            self._known[row["id"]] = _Facts(row["label"], row["domain"])
-            self._split_of_source[row["source"]] = row["split"]
-            self._count(row["split"], _Facts(row["label"], row["domain"]), row["phash"], row["source"])
+            self.inventory.hold(row)
+            self._count(row["split"], Facts(row["label"], row["domain"]), row["phash"], row["source"])
             self.before.add(row["look"], row["label"])
 
     def recall(self, item: SourceItem) -> Examined | None:
         """What became of a file on an earlier day, where it need not be read again."""
-        examined = self.ledger.recall(item, _Either(self._known, self.withdrawn))
+        examined = self.ledger.recall(item, _Either(self.inventory, self.withdrawn))
         self.num_remembered += examined is not None
         return examined
 
@@ -100,9 +84,10 @@ class Gathering:
 
     def near_duplicates(self) -> Iterator[tuple[str, str, int]]:
         """Where images come from that are almost the same and in different splits, and by how many bits they differ."""
-        train, evaluation = self._hashes["train"], self._hashes["evaluation"]
-        for pair in near_duplicates([phash for phash, _ in train], [phash for phash, _ in evaluation]):
-            yield train[pair.first][1], evaluation[pair.second][1], pair.distance
+        (train, train_numbers), (evaluation, evaluation_numbers) = map(self.inventory.hashes, ("train", "evaluation"))
+        source = self.inventory.source
+        for pair in near_duplicates(train, evaluation):
+            yield source(train_numbers[pair.first]), source(evaluation_numbers[pair.second]), pair.distance
 
     def _is_withdrawn(self, item: SourceItem, examined: Examined) -> bool:
         """By its pixels; of what is cut into tiles also by its source: cut otherwise, it has other tiles."""
@@ -111,45 +96,45 @@ class Gathering:
         return self.tiled and _source(item) in self.withdrawn.values()
 
     def _single(self, item: SourceItem, examined: Examined) -> Iterator[ImageRecord]:
-        facts = _Facts(item.label, item.domain)
+        facts = Facts(item.label, item.domain)
         if not self._usable(item, examined, facts):
             return
         source = _source(item)
-        if examined.id in self._seen:
+        if self.inventory.seen(examined.id):
             self.num_duplicates += 1
             return
-        self._seen[examined.id] = source, facts
+        self.inventory.see(examined.id, source, facts)
         split = split_of(examined.id, self.evaluation_share)
         if self.tiled:
-            split = self._split_of_source.get(source, split)  # further tiles follow those that are in the dataset
+            split = self.inventory.split_of(source) or split  # further tiles follow those that are in the dataset
         for piece in examined.pieces:
             if piece.corner is not None:
-                if piece.id != examined.id and piece.id in self._seen:
+                if piece.id != examined.id and self.inventory.seen(piece.id):
                     self.num_duplicates += 1
                     continue
-                self._seen[piece.id] = source, facts
+                self.inventory.see(piece.id, source, facts)
             own = split_of(piece.id, self.evaluation_share) if item.split_by == "tile" else split
             yield from self._record(item, piece, own, facts)
 
     def _pair(self, group: list[tuple[SourceItem, Examined]]) -> Iterator[ImageRecord]:
         """Both sides, in one split and with one key, or neither."""
         fault = self._fault_of_pair(group)
-        usable = [self._usable(item, examined, _Facts(item.label, item.domain), fault) for item, examined in group]
+        usable = [self._usable(item, examined, Facts(item.label, item.domain), fault) for item, examined in group]
         if not all(usable):
             return
         (first, examined), (second, other) = group
-        split = self._split_of_source.get(_source(first), split_of(examined.id, self.evaluation_share))
+        split = self.inventory.split_of(_source(first)) or split_of(examined.id, self.evaluation_share)
         for one, two in zip(examined.pieces, other.pieces, strict=True):
-            known = (one.id in self._known) + (two.id in self._known)
+            known = (one.id in self.inventory) + (two.id in self.inventory)
             if known == 2:
                 self.num_known += 2
-            elif known or one.id == two.id or one.id in self._seen or two.id in self._seen:
+            elif known or one.id == two.id or self.inventory.seen(one.id) or self.inventory.seen(two.id):
                 self.num_duplicates += 2  # an image has one partner: of the same sky twice, the first pair is kept
             else:
                 own = split_of(one.id, self.evaluation_share) if first.split_by == "tile" else split
                 for item, piece in ((first, one), (second, two)):
-                    facts = _Facts(item.label, item.domain)
-                    self._seen[piece.id] = _source(item), facts
+                    facts = Facts(item.label, item.domain)
+                    self.inventory.see(piece.id, _source(item), facts)
                     yield from self._record(item, piece, own, facts, pair=one.id)
 
     def _fault_of_pair(self, group: list[tuple[SourceItem, Examined]]) -> str:
@@ -169,7 +154,7 @@ class Gathering:
             return "the two sides of its pair differ in size"
         return ""
 
-    def _usable(self, item: SourceItem, examined: Examined, facts: _Facts, fault: str = "") -> bool:
+    def _usable(self, item: SourceItem, examined: Examined, facts: Facts, fault: str = "") -> bool:
         """Whether a file may be used; it is set aside if not."""
         if examined.reason:
             copy = self.quarantine.add(item, examined.rejected, examined.reason)
@@ -187,18 +172,18 @@ class Gathering:
             self.quarantine.add(item, data, fault)
         return not fault
 
-    def _contradiction(self, key: str, facts: _Facts) -> str:
-        if key in self._seen and self._seen[key][1] != facts:
-            source, earlier = self._seen[key]
-            return f"its pixels are those of {source}, {earlier.contradiction(facts)}"
-        if key in self._known and self._known[key] != facts:
-            return f"its pixels are in the dataset already, {self._known[key].contradiction(facts)}"
+    def _contradiction(self, key: str, facts: Facts) -> str:
+        seen, held = self.inventory.seen(key), self.inventory.held(key)
+        if seen and seen[1] != facts:
+            return f"its pixels are those of {seen[0]}, {seen[1].contradiction(facts)}"
+        if held and held != facts:
+            return f"its pixels are in the dataset already, {held.contradiction(facts)}"
         return ""
 
     def _record(
-        self, item: SourceItem, piece: Piece, split: Split, facts: _Facts, pair: str | None = None
+        self, item: SourceItem, piece: Piece, split: Split, facts: Facts, pair: str | None = None
     ) -> Iterator[ImageRecord]:
-        if piece.id in self._known:
+        if piece.id in self.inventory:
             self.num_known += 1
             return
         self.num_new += 1
@@ -221,11 +206,11 @@ class Gathering:
             look=piece.look,
         )
 
-    def _count(self, split: str, facts: _Facts, phash: str | None, source: str) -> None:
+    def _count(self, split: str, facts: Facts, phash: str | None, source: str) -> None:
         self.splits[facts.domain, split] += 1
         self.unlabelled[facts.domain] += facts.label is None
         if phash is not None:
-            self._hashes.setdefault(split, []).append((phash, source))
+            self.inventory.add_hash(split, phash, source)
 
 
 def _source(item: SourceItem) -> str:

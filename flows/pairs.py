@@ -1,10 +1,12 @@
 """Two folders of pictures that belong together, one to one: what pix2pix learns from."""
 
+import pickle
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import PurePosixPath
 
+from flows.sorted_rows import SortedRows
 from flows.source_files import sha256_of
 from flows.source_item import Source, SourceItem
 
@@ -29,18 +31,25 @@ class PairedSource:
         return sha256_of([self._source.fingerprint(), self._domains])
 
     def items(self) -> Iterator[SourceItem]:
-        yield from self._items
+        for name, _, _, folder, item in self._items:
+            yield replace(pickle.loads(item), label=None, pair=name, domain=self._domains.get(folder))
 
     @cached_property
-    def _items(self) -> list[SourceItem]:
+    def _items(self) -> SortedRows:
+        """What the files of a pair are called, which side each is, its path, its folder, and the file."""
         order = list(self._domains)
-        sides = [self._side(item) for item in self._source.items()]
-        sides.sort(key=lambda entry: (entry[1], order.index(entry[0]) if entry[0] in order else -1, entry[2].path))
-        return [replace(item, label=None, pair=name, domain=self._domains.get(folder)) for folder, name, item in sides]
+        sides = ((*self._side(item), item) for item in self._source.items())
+        return SortedRows(
+            (
+                (name, order.index(folder) if folder else -1, item.path, folder, pickle.dumps(item))
+                for folder, name, item in sides
+            ),
+            num_columns=5,
+        )
 
-    def _side(self, item: SourceItem) -> tuple[str, str, SourceItem]:
-        """The folder of a file, what its partner is called as well, and the file."""
+    def _side(self, item: SourceItem) -> tuple[str, str]:
+        """The folder of a file, and what its partner is called as well."""
         for folder in self._domains:
             if item.path.startswith(f"{folder}/"):
-                return folder, PurePosixPath(item.path.removeprefix(f"{folder}/")).with_suffix("").as_posix(), item
-        return "", f"/{item.path}", item
+                return folder, PurePosixPath(item.path.removeprefix(f"{folder}/")).with_suffix("").as_posix()
+        return "", f"/{item.path}"

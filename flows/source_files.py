@@ -62,8 +62,11 @@ def file_digest(path: Path) -> str:
 
 
 def sha256_of(facts: Iterable[object]) -> str:
-    """SHA-256 of what JSON can say, as 64 hexadecimal digits."""
-    return hashlib.sha256(json.dumps(list(facts)).encode()).hexdigest()
+    """SHA-256 of what JSON can say, one after the other, as 64 hexadecimal digits."""
+    digest = hashlib.sha256()
+    for fact in facts:
+        digest.update(json.dumps(fact).encode() + b"\n")
+    return digest.hexdigest()
 
 
 def plain_name(name: str) -> str:

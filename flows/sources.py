@@ -24,6 +24,7 @@ from flows.archives import ArchiveSource
 from flows.bucket import BucketSource
 from flows.model_config import SourceConfig
 from flows.pairs import PairedSource
+from flows.sorted_rows import SortedRows
 from flows.source_files import file_digest, label_of, plain_name, read_file, sha256_of, size_and_version
 from flows.source_item import Source, SourceError, SourceItem
 from flows.storage import SCHEME, StorageError
@@ -132,20 +133,17 @@ class FolderSource:
     def __init__(self, spec: str, folder: Path) -> None:
         self.spec = spec
         self._folder = folder
-        self._paths = sorted(_visible_files(folder, spec), key=lambda path: path.relative_to(folder).as_posix())
-        if not self._paths:
+        # As bytes: a name on the disk need not be text.
+        self._names = SortedRows(((os.fsencode(name),) for name in _visible_files(folder, spec)), num_columns=1)
+        self.num_items = len(self._names)
+        if not self.num_items:
             raise SourceError(f"the folder {spec!r} holds no files; put images into it, labelled ones in sub-folders")
 
-    @property
-    def num_items(self) -> int:
-        return len(self._paths)
-
     def fingerprint(self) -> str:
-        return sha256_of([[self._name(path), file_digest(path)] for path in self._paths])
+        return sha256_of([name, file_digest(path)] for name, path in self._files())
 
     def items(self) -> Iterator[SourceItem]:
-        for path in self._paths:
-            name = self._name(path)
+        for name, path in self._files():
             size, version = size_and_version(path)
             yield SourceItem(
                 path=name,
@@ -156,9 +154,11 @@ class FolderSource:
                 version=version,
             )
 
-    def _name(self, path: Path) -> str:
-        """The path within the folder, the same on every system."""
-        return plain_name(path.relative_to(self._folder).as_posix())
+    def _files(self) -> Iterator[tuple[str, Path]]:
+        """Each file's name within the folder, the same on every system, and its path."""
+        for (name,) in self._names:
+            relative = os.fsdecode(name)
+            yield plain_name(relative), self._folder / relative
 
 
 class PhotosSource:
@@ -225,11 +225,15 @@ def _package_folder(package: str, distribution: str, spec: str) -> Path:
     return Path(found.submodule_search_locations[0])
 
 
-def _visible_files(folder: Path, spec: str) -> Iterator[Path]:
+def _visible_files(folder: Path, spec: str) -> Iterator[str]:
+    """Their paths within the folder."""
+
     def refuse(error: OSError) -> NoReturn:
         raise SourceError(f"the folder {spec!r} cannot be read: {error.strerror}: {error.filename}") from error
 
     for parent, folders, files in os.walk(folder, onerror=refuse):
         folders[:] = [name for name in folders if not name.startswith(".")]
         linked = [name for name in folders if Path(parent, name).is_symlink()]  # which os.walk does not follow
-        yield from (Path(parent, name) for name in [*files, *linked] if not name.startswith("."))
+        within = Path(parent).relative_to(folder).as_posix()
+        prefix = "" if within == "." else f"{within}/"
+        yield from (prefix + name for name in [*files, *linked] if not name.startswith("."))

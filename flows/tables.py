@@ -3,17 +3,20 @@
 import difflib
 from collections.abc import Iterator
 from functools import cached_property, partial
+from itertools import chain, repeat
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import httpx
 
 from flows import storage
+from flows.sorted_rows import SortedRows
 from flows.source_files import check_size, file_digest, plain_name, read_file, sha256_of, size_and_version
 from flows.source_item import SourceError, SourceItem
 from gan_models.images.decoding import DecodingLimits, UnreadableImageError
 
 SUFFIXES = (".csv", ".parquet")
+ROWS_AT_ONCE = 50_000  # of a table in memory
 SECONDS = 60  # that a web server may be silent
 
 
@@ -34,8 +37,8 @@ class TableSource:
         return len(self._rows)
 
     def fingerprint(self) -> str:
-        local = [place for place, _ in self._rows if not _is_address(place)]
-        return sha256_of([file_digest(self._file), *(file_digest(self._file.parent / place) for place in local)])
+        local = (place for place, _ in self._rows if not _is_address(place))
+        return sha256_of(map(file_digest, chain([self._file], (self._file.parent / place for place in local))))
 
     def items(self) -> Iterator[SourceItem]:
         for place, label in self._rows:
@@ -50,32 +53,49 @@ class TableSource:
             )
 
     @cached_property
-    def _rows(self) -> list[tuple[str, str | None]]:
-        """Path or address, and label, sorted."""
-        table = self._read_table()
-        for column in (self._image_column, self._label_column):
-            if column is not None and column not in table.columns:
-                near = difflib.get_close_matches(column, list(table.columns), n=1)
-                hint = f"did you mean {near[0]!r}?" if near else f"it has: {', '.join(map(str, table.columns))}"
-                raise SourceError(f"the table {self.spec!r} has no column {column!r}; {hint}")
-        if table.empty:
+    def _rows(self) -> SortedRows:
+        """Path or address, and label."""
+        rows = SortedRows(self._read_rows(), num_columns=2)
+        if not len(rows):
             raise SourceError(f"the table {self.spec!r} has no rows; name an image in each")
-        places = [_text(value) or "" for value in table[self._image_column]]
-        labels = [_text(value) for value in table[self._label_column]] if self._label_column else [None] * len(places)
-        return sorted(zip(places, labels, strict=True), key=lambda row: (row[0], row[1] or ""))
+        return rows
 
-    def _read_table(self) -> Any:  # noqa: ANN401
-        import pandas as pd
-
+    def _read_rows(self) -> Iterator[tuple[str, str | None]]:
         try:
-            if self._file.suffix.lower() == ".csv":
-                return pd.read_csv(self._file, dtype=str, keep_default_na=False)
-            return pd.read_parquet(self._file, dtype_backend="pyarrow")
+            for part in self._read_parts():
+                self._check_columns(list(part.columns))
+                places = (_text(value) or "" for value in part[self._image_column])
+                labels = map(_text, part[self._label_column]) if self._label_column else repeat(None, len(part))
+                yield from zip(places, labels, strict=True)
+        except SourceError:
+            raise
         except Exception as error:  # pandas and pyarrow let through whatever a damaged file leads to
             why = " ".join(str(error).split())[:200]
             raise SourceError(
                 f"the table {self.spec!r} cannot be read ({why}); save it anew as CSV or Parquet"
             ) from None
+
+    def _read_parts(self) -> Iterator[Any]:
+        """The table as data frames of a bounded number of rows, at least one."""
+        import pandas as pd
+
+        if self._file.suffix.lower() == ".csv":
+            yield from pd.read_csv(self._file, dtype=str, keep_default_na=False, chunksize=ROWS_AT_ONCE)
+            return
+        import pyarrow.parquet as pq
+
+        with pq.ParquetFile(self._file) as file:
+            yield file.schema_arrow.empty_table().to_pandas()
+            known = [name for name in (self._image_column, self._label_column) if name]
+            for batch in file.iter_batches(ROWS_AT_ONCE, columns=known):
+                yield batch.to_pandas(types_mapper=pd.ArrowDtype)
+
+    def _check_columns(self, columns: list[str]) -> None:
+        for column in (self._image_column, self._label_column):
+            if column is not None and column not in columns:
+                near = difflib.get_close_matches(column, columns, n=1)
+                hint = f"did you mean {near[0]!r}?" if near else f"it has: {', '.join(map(str, columns))}"
+                raise SourceError(f"the table {self.spec!r} has no column {column!r}; {hint}")
 
 
 def _text(value: Any) -> str | None:  # noqa: ANN401

@@ -16,7 +16,8 @@ from flows.dvc_command import VersioningError
 from flows.settings import Settings
 from flows.versioning import git
 from gan_models.files import write_durably
-from gan_models.images.shards import read_rows, remove_images, shard_paths
+from gan_models.images.shard_writing import remove_images
+from gan_models.images.shards import read_rows, shard_paths
 
 MIN_PREFIX = 8  # characters of an id that a person may give in place of all 64
 

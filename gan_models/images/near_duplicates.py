@@ -4,7 +4,7 @@ The hash is pHash, 64 signs of low frequencies of a small grey copy (Zauner 2010
 Perceptual Image Hash Functions"), by ImageHash. Of two copies few signs differ; of two pictures about half.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -39,13 +39,12 @@ def perceptual_hash(image: Image.Image) -> str | None:
     return str(phash(image))
 
 
-def near_duplicates(first: Sequence[str], second: Sequence[str], *, max_distance: int = MAX_DISTANCE) -> Iterator[Pair]:
-    """All pairs of a hash in `first` and one in `second` that differ in at most `max_distance` bits.
+def near_duplicates(left: Hashes, right: Hashes, *, max_distance: int = MAX_DISTANCE) -> Iterator[Pair]:
+    """All pairs of a hash in `left` and one in `right` that differ in at most `max_distance` bits.
 
     The bits are cut into `max_distance + 1` bands: of two such hashes at least one band is the same, so that only
     those which share a band are compared, not all with all.
     """
-    left, right = _numbers(first), _numbers(second)
     edges = [NUM_BITS * band // (max_distance + 1) for band in range(max_distance + 2)]
     bands = [(low, (1 << (high - low)) - 1) for low, high in pairwise(edges)]
     for number, (low, mask) in enumerate(bands):
@@ -81,7 +80,3 @@ def _joined(
 
 def _band(hashes: Hashes, low: int, mask: int) -> Hashes:
     return (hashes >> np.uint64(low)) & np.uint64(mask)
-
-
-def _numbers(hashes: Sequence[str]) -> Hashes:
-    return np.array([int(one, 16) for one in hashes], dtype=np.uint64)

@@ -7,23 +7,18 @@ platform writes and inspects datasets without it.
 import hashlib
 import json
 import re
-import shutil
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Any, Literal
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
-
-from gan_models.files import sync
 
 Split = Literal["train", "evaluation"]
 
-_COLUMNS = {
+COLUMNS = {
     "id": ("string", pa.string()),
     "split": ("string", pa.string()),
     "label": ("string", pa.string()),
@@ -36,11 +31,11 @@ _COLUMNS = {
     "look": ("binary", pa.binary()),
 }
 _FEATURES = {"image": {"_type": "Image"}} | {
-    name: {"dtype": dtype, "_type": "Value"} for name, (dtype, _) in _COLUMNS.items()
+    name: {"dtype": dtype, "_type": "Value"} for name, (dtype, _) in COLUMNS.items()
 }
-_SCHEMA = pa.schema(
+SCHEMA = pa.schema(
     [("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())]))]
-    + [(name, kind) for name, (_, kind) in _COLUMNS.items()],
+    + [(name, kind) for name, (_, kind) in COLUMNS.items()],
     metadata={"huggingface": json.dumps({"info": {"features": _FEATURES}})},
 )
 
@@ -101,74 +96,13 @@ def split_of(key: str, evaluation_share: float) -> Split:
     return "evaluation" if fraction < evaluation_share else "train"
 
 
-def write_shards(records: Iterable[ImageRecord], directory: Path, *, shard_bytes: int = 64 << 20) -> None:
-    """Adds `records` to the dataset in `directory`, as new shards of about `shard_bytes` of images each.
-
-    Records whose id is there already are left out, and shards that are there are never touched. Equal records make
-    equal files, in whatever order they come. Nothing is added before `records` is exhausted and every new shard is
-    safely on disk, so that an error raised by either leaves the dataset as it was.
-
-    Raises:
-        DataError: an existing shard is damaged.
-    """
-    existing = shard_paths(directory)
-    known = {row["id"] for row in read_rows(directory, ["id"])} if existing else set()
-    first = max(map(_number, existing), default=-1) + 1
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    with _staging(directory) as staging:
-        sealed: list[Path] = []
-        with (staging / "images").open("w+b") as spool:
-            for shard in _in_shards(_sorted_on_disk(records, known, spool), shard_bytes):
-                sealed.append(_seal(shard, staging, first + len(sealed)))
-        directory.mkdir(exist_ok=True)
-        for path in sealed:
-            path.rename(directory / path.name)
-        sync(directory)
-
-
-def remove_images(directory: Path, ids: Collection[str]) -> set[str]:
-    """Takes images out of the dataset in `directory`. The shards they are in are written anew, the others stay as
-    they are, byte for byte; a shard that held nothing else is deleted.
-
-    A new shard is in its place before the old one goes, so that a call that was cut short is made good by another.
-
-    Returns:
-        Those of `ids` that were there.
-
-    Raises:
-        DataError: there are no shards in `directory`, or one is damaged, or nothing would be left. Nothing is removed.
-    """
-    wanted, left = set(ids), 0
-    found: dict[Path, set[str]] = {}
-    for path in shard_paths(directory):
-        held = set(read_shard(path, ["id"])["id"].to_pylist())
-        left += len(held - wanted)
-        if held & wanted:
-            found[path] = held & wanted
-    if not left:
-        raise DataError(f"nothing would be left in {directory}; delete the dataset instead")
-    if not found:
-        return set()
-    with _staging(directory) as staging:
-        for path, gone in found.items():
-            table = read_shard(path, pq.read_schema(path).names)
-            kept = table.filter(pc.invert(pc.is_in(table["id"], pa.array(sorted(gone)))))
-            if len(kept):
-                new = _write(kept, staging, _number(path))
-                new.rename(directory / new.name)
-                sync(directory)
-            path.unlink()
-    sync(directory)
-    return set().union(*found.values())
-
-
 def shard_paths(directory: Path) -> list[Path]:
     """The shards in `directory`, sorted by name; none where there is no such directory."""
     return sorted(directory.glob("shard-*.parquet"))
 
 
-def read_rows(directory: Path, columns: Sequence[str]) -> list[dict[str, Any]]:
-    """The named columns of every row of a dataset; images are read only where "image" is among them.
+def iterate_rows(directory: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The named columns of every row of a dataset, a shard at a time; images are read only where "image" is among them.
 
     Raises:
         DataError: there are no shards in `directory`, or one is damaged.
@@ -176,40 +110,57 @@ def read_rows(directory: Path, columns: Sequence[str]) -> list[dict[str, Any]]:
     paths = shard_paths(directory)
     if not paths:
         raise DataError(f"there are no shards in {directory}; build the dataset, or fetch it with `dvc pull`")
-    return [row for path in paths for row in read_shard(path, columns).to_pylist()]
+    for path in paths:
+        yield from read_shard(path, columns).to_pylist()
+
+
+def read_rows(directory: Path, columns: Sequence[str]) -> list[dict[str, Any]]:
+    """The same, all at once.
+
+    Raises:
+        DataError: as for `iterate_rows`.
+    """
+    return list(iterate_rows(directory, columns))
 
 
 def content_digest(directory: Path) -> str:
-    """SHA-256 of which images a dataset holds and what it says of them, however they are spread over shards.
+    """64 hexadecimal digits for which images a dataset holds and what it says of them, however they lie in shards.
+
+    The SHA-256 of each row, added up: a digest of a set (AdHASH, Bellare and Micciancio 1997), so that nothing has to
+    be sorted or kept.
 
     Raises:
-        DataError: as for `read_rows`.
+        DataError: as for `iterate_rows`.
     """
-    columns = ["id", "split", "label", "domain", "source"]
-    lines = sorted(json.dumps([row[c] for c in columns]) for row in read_rows(directory, columns))
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    columns, total = ["id", "split", "label", "domain", "source"], 0
+    for row in iterate_rows(directory, columns):
+        line = json.dumps([row[column] for column in columns])
+        total += int.from_bytes(hashlib.sha256(line.encode()).digest())
+    return f"{total % 2**256:064x}"
 
 
 def statistics(directory: Path) -> Statistics:
     """Counts and sizes of a dataset, without reading its images.
 
     Raises:
-        DataError: as for `read_rows`.
+        DataError: as for `iterate_rows`.
     """
-    rows = read_rows(directory, ["split", "label", "width", "height"])
-    splits = Counter(row["split"] for row in rows)
-    labels = {
-        split: Counter(row["label"] for row in rows if row["split"] == split and row["label"] is not None)
-        for split in sorted(splits)
-    }
-    widths, heights = [row["width"] for row in rows], [row["height"] for row in rows]
+    images: Counter[tuple[str, str | None]] = Counter()
+    widths: set[int] = set()
+    heights: set[int] = set()
+    for row in iterate_rows(directory, ["split", "label", "width", "height"]):
+        images[row["split"], row["label"]] += 1
+        widths.add(row["width"])
+        heights.add(row["height"])
+    splits = sorted({split for split, _ in images})
+    labels = {split: [label for of, label in images if of == split and label is not None] for split in splits}
     paths = shard_paths(directory)
     return Statistics(
-        num_images=len(rows),
+        num_images=images.total(),
         num_shards=len(paths),
         num_bytes=sum(path.stat().st_size for path in paths),
-        splits={split: splits[split] for split in sorted(splits)},
-        labels={split: {name: counts[name] for name in natural_order(counts)} for split, counts in labels.items()},
+        splits={split: sum(number for (of, _), number in images.items() if of == split) for split in splits},
+        labels={split: {name: images[split, name] for name in natural_order(labels[split])} for split in splits},
         min_width=min(widths),
         max_width=max(widths),
         min_height=min(heights),
@@ -225,66 +176,6 @@ def natural_order(names: Iterable[str]) -> tuple[str, ...]:
         return [int(part) if i % 2 else part for i, part in enumerate(parts)], name
 
     return tuple(sorted(set(names), key=key))
-
-
-def _sorted_on_disk(records: Iterable[ImageRecord], known: set[str], spool: IO[bytes]) -> Iterator[ImageRecord]:
-    """The records that are not known, each once, sorted by id; their images wait in `spool`, not in memory."""
-    waiting: dict[str, tuple[int, int, ImageRecord]] = {}
-    for record in records:
-        if record.id not in known and record.id not in waiting:
-            waiting[record.id] = (spool.tell(), len(record.data), replace(record, data=b""))
-            spool.write(record.data)
-    for id_ in sorted(waiting):
-        offset, length, record = waiting[id_]
-        spool.seek(offset)
-        yield replace(record, data=spool.read(length))
-
-
-def _in_shards(records: Iterable[ImageRecord], shard_bytes: int) -> Iterator[list[ImageRecord]]:
-    shard: list[ImageRecord] = []
-    size = 0
-    for record in records:
-        if shard and size + len(record.data) > shard_bytes:
-            yield shard
-            shard, size = [], 0
-        shard.append(record)
-        size += len(record.data)
-    if shard:
-        yield shard
-
-
-@contextmanager
-def _staging(directory: Path) -> Iterator[Path]:
-    """An empty folder beside the dataset, where files become whole before they join it."""
-    folder = directory.with_name(f".{directory.name}.partial")
-    shutil.rmtree(folder, ignore_errors=True)  # what a killed process left
-    folder.mkdir()
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder)
-
-
-def _number(shard: Path) -> int:
-    return int(shard.name.split("-")[1])
-
-
-def _seal(records: list[ImageRecord], directory: Path, number: int) -> Path:
-    rows = [
-        {"image": {"bytes": r.data, "path": r.path}} | {column: getattr(r, column) for column in _COLUMNS}
-        for r in records
-    ]
-    return _write(pa.Table.from_pylist(rows, schema=_SCHEMA), directory, number)
-
-
-def _write(table: Any, directory: Path, number: int) -> Path:  # noqa: ANN401
-    """Writes a shard, named after its number and content, and waits until it is on disk."""
-    temporary = directory / "shard"
-    pq.write_table(table, temporary, compression="zstd", use_dictionary=False, write_page_checksum=True)
-    sync(temporary)
-    with temporary.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return temporary.rename(directory / f"shard-{number:05d}-{digest[:12]}.parquet")
 
 
 def read_shard(path: Path, columns: Sequence[str]) -> Any:  # noqa: ANN401

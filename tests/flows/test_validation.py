@@ -8,7 +8,7 @@ from sklearn.datasets import load_sample_images
 from flows.building import DatasetRefusedError, build_dataset
 from flows.model_config import SourceConfig
 from flows.sources import open_source
-from gan_models.images import shards
+from gan_models.images import shard_writing
 from gan_models.images.shards import read_rows
 
 
@@ -178,14 +178,14 @@ def test_a_disk_that_fills_up_leaves_the_dataset_as_it_was(folder, monkeypatch):
     build(folder)
     before = {path.name: path.read_bytes() for path in (folder / "data").iterdir()}
     put(folder / "images/a/new.png", 99)
-    write = shards.pq.write_table
+    write = shard_writing.pq.write_table
 
     def onto_a_full_disk(table, where, **options):  # /dev/full is a real device that has no space
         if where.name == "shard":
             where.symlink_to("/dev/full")
         return write(table, where, **options)
 
-    monkeypatch.setattr(shards.pq, "write_table", onto_a_full_disk)
+    monkeypatch.setattr(shard_writing.pq, "write_table", onto_a_full_disk)
     with pytest.raises(DatasetRefusedError, match="is full; the dataset is as it was: free some space and run again"):
         build(folder)
     assert {path.name: path.read_bytes() for path in (folder / "data").iterdir()} == before

@@ -16,7 +16,8 @@ from gan_models.evaluation.comparison import compare, load_evaluation
 from gan_models.evaluation.pictures import MAX_BYTES
 from gan_models.evaluation.report import ReportContext, render_report
 from gan_models.images.decoding import encode_png, image_id
-from gan_models.images.shards import ImageRecord, write_shards
+from gan_models.images.shard_writing import write_shards
+from gan_models.images.shards import ImageRecord
 from gan_models.inference.bundle import save_bundle
 from gan_models.recipes import build_generator
 

@@ -11,7 +11,8 @@ from gan_models.evaluation.extractor import load_extractor
 from gan_models.evaluation.feature_cache import FeatureCache
 from gan_models.evaluation.run import evaluate
 from gan_models.images.listing import Listing
-from gan_models.images.shards import DataError, shard_paths, write_shards
+from gan_models.images.shard_writing import write_shards
+from gan_models.images.shards import DataError, shard_paths
 from gan_models.inference.bundle import load_bundle
 from tests.gan_models.evaluation.test_evaluation import make_bundle, record
 

@@ -14,7 +14,8 @@ from gan_models.evaluation.extractor import load_extractor
 from gan_models.evaluation.feature_cache import FeatureCache
 from gan_models.evaluation.near_duplicates import correlation, near_duplicates
 from gan_models.images.decoding import encode_png, image_id
-from gan_models.images.shards import ImageRecord, write_shards
+from gan_models.images.shard_writing import write_shards
+from gan_models.images.shards import ImageRecord
 from gan_models.inference.bundle import load_bundle, save_bundle
 from gan_models.recipes import build_generator
 

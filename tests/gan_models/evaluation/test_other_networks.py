@@ -16,7 +16,7 @@ from gan_models.evaluation.comparison import load_evaluation
 from gan_models.evaluation.extractors import inception
 from gan_models.evaluation.metrics import lpips
 from gan_models.evaluation.run import evaluate_to
-from gan_models.images.shards import write_shards
+from gan_models.images.shard_writing import write_shards
 from tests.gan_models.evaluation.test_evaluation import make_bundle, record
 from tests.gan_models.evaluation.test_extractors import digest_of, weights
 

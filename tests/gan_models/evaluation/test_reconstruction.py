@@ -11,7 +11,8 @@ from sklearn.datasets import load_digits
 from gan_models.config import EvaluateConfig, ImageConfig, VaeConfig
 from gan_models.evaluation.run import evaluate_to
 from gan_models.images.decoding import encode_png, image_id
-from gan_models.images.shards import ImageRecord, write_shards
+from gan_models.images.shard_writing import write_shards
+from gan_models.images.shards import ImageRecord
 from gan_models.inference.bundle import save_bundle
 from gan_models.recipes import build_generator
 

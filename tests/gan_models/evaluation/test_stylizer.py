@@ -24,7 +24,8 @@ from gan_models.evaluation.metrics.content_distance import content_distance
 from gan_models.evaluation.metrics.style_distance import Styles, style_statistics
 from gan_models.evaluation.run import evaluate_to
 from gan_models.images.decoding import encode_png, image_id
-from gan_models.images.shards import ImageRecord, write_shards
+from gan_models.images.shard_writing import write_shards
+from gan_models.images.shards import ImageRecord
 from gan_models.inference.bundle import save_bundle
 from gan_models.networks.feature_network import load_feature_network
 from gan_models.recipes import build_generator

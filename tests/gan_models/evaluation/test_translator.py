@@ -12,7 +12,8 @@ from gan_models.config import EvaluateConfig, ExtractorConfig, ImageConfig, reci
 from gan_models.evaluation.comparison import load_evaluation
 from gan_models.evaluation.run import evaluate_to
 from gan_models.images.decoding import encode_png, image_id
-from gan_models.images.shards import DataError, ImageRecord, write_shards
+from gan_models.images.shard_writing import write_shards
+from gan_models.images.shards import DataError, ImageRecord
 from gan_models.inference.bundle import save_bundle
 from gan_models.recipes import build_generator
 from tests.gan_models.training.runs import CUT, CYCLEGAN, PIX2PIX

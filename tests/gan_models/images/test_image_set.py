@@ -12,7 +12,8 @@ from gan_models.config import DcganConfig, ImageConfig, TrainConfig
 from gan_models.images.image_set import list_training_data, load, load_split
 from gan_models.images.listing import Listing, list_split
 from gan_models.images.pixel_cache import load_mapped
-from gan_models.images.shards import DataError, ImageRecord, write_shards
+from gan_models.images.shard_writing import write_shards
+from gan_models.images.shards import DataError, ImageRecord
 
 IMAGE = ImageConfig(size=16)
 

@@ -6,7 +6,8 @@ import pytest
 from gan_models.config import ImageConfig
 from gan_models.images import listing
 from gan_models.images.image_set import load_split
-from gan_models.images.shards import DataError, write_shards
+from gan_models.images.shard_writing import write_shards
+from gan_models.images.shards import DataError
 from tests.gan_models.images.test_shards import record
 
 

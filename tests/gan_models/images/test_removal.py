@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from gan_models.images.shards import DataError, read_rows, remove_images, shard_paths, write_shards
+from gan_models.images.shard_writing import remove_images, write_shards
+from gan_models.images.shards import DataError, read_rows, shard_paths
 from tests.gan_models.images.test_shards import files, record, records
 
 

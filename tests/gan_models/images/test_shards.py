@@ -12,14 +12,16 @@ from PIL import Image
 from gan_models.config import ImageConfig
 from gan_models.images.decoding import encode_png, image_id
 from gan_models.images.image_set import load_split, windows
+from gan_models.images.shard_writing import write_shards
 from gan_models.images.shards import (
     DataError,
     ImageRecord,
     content_digest,
     natural_order,
+    read_shard,
+    shard_paths,
     split_of,
     statistics,
-    write_shards,
 )
 
 GREY = ImageConfig(size=8, channels=1)
@@ -74,9 +76,15 @@ def test_new_images_go_to_new_shards_and_old_shards_are_not_touched(tmp_path):
     before = files(tmp_path / "data")
     write_shards(records(8), tmp_path / "data")
     after = files(tmp_path / "data")
-    assert len(after) == 2
+    assert len(after) > len(before)
     assert before.items() <= after.items()
     assert statistics(tmp_path / "data").num_images == 8
+
+
+def test_a_shard_holds_images_of_one_split_so_that_training_reads_no_others(tmp_path):
+    write_shards(records(6, split="train") + [record(number, split="evaluation") for number in (7, 8)], tmp_path)
+    splits = [read_shard(path, ["split"])["split"].to_pylist() for path in shard_paths(tmp_path)]
+    assert splits == [["evaluation"] * 2, ["train"] * 6]
 
 
 def test_nothing_new_writes_nothing(tmp_path):
@@ -149,7 +157,7 @@ def test_statistics_count_splits_labels_and_sizes(tmp_path):
         tmp_path,
     )
     found = statistics(tmp_path)
-    assert (found.num_images, found.num_shards) == (3, 1)
+    assert (found.num_images, found.num_shards) == (3, 2)
     assert found.splits == {"evaluation": 1, "train": 2}
     assert found.labels == {"evaluation": {"2": 1}, "train": {"2": 1, "10": 1}}
     assert list(found.labels["train"]) == ["2", "10"]
@@ -323,7 +331,7 @@ def test_names_sort_by_the_numbers_in_them():
 
 
 def test_shard_names_carry_number_and_digest(tmp_path):
-    write_shards(records(2), tmp_path)
-    write_shards(records(4), tmp_path)
+    write_shards(records(2, split="train"), tmp_path)
+    write_shards(records(4, split="train"), tmp_path)
     names = sorted(Path(name).stem.split("-")[:2] for name in files(tmp_path))
     assert names == [["shard", "00000"], ["shard", "00001"]]

@@ -16,7 +16,8 @@ from PIL import Image
 
 from gan_models.config import TrainConfig, domains_of, recipe_config
 from gan_models.images.image_set import ImageSet, TrainingData
-from gan_models.images.shards import ImageRecord, write_shards
+from gan_models.images.shard_writing import write_shards
+from gan_models.images.shards import ImageRecord
 from gan_models.recipes import task_of
 from gan_models.training.__main__ import main
 

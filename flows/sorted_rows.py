@@ -1,0 +1,27 @@
+"""What a source lists, sorted and counted on the disk: it may name millions of files."""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+
+class SortedRows:
+    """Rows of equally many values (str, bytes or int), sorted by all of them, in the order of Unicode.
+
+    They are in a temporary file, which goes with the object; of it, 16 MiB are kept in memory.
+    """
+
+    def __init__(self, rows: Iterable[Sequence[Any]], num_columns: int) -> None:
+        columns = [f"c{number}" for number in range(num_columns)]
+        self._database = sqlite3.connect("", check_same_thread=False)
+        self._database.executescript(
+            f"PRAGMA journal_mode = OFF; PRAGMA cache_size = -16384;CREATE TABLE row ({', '.join(columns)});"
+        )
+        self._database.executemany(f"INSERT INTO row VALUES ({', '.join('?' * num_columns)})", rows)
+        self._sorted = f"SELECT * FROM row ORDER BY {', '.join(columns)}"
+
+    def __len__(self) -> int:
+        return int(self._database.execute("SELECT count(*) FROM row").fetchone()[0])
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        return iter(self._database.execute(self._sorted))
