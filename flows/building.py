@@ -2,6 +2,7 @@
 
 import errno
 import sqlite3
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice
@@ -177,7 +178,8 @@ def build_dataset(
         ) from None
     finally:
         memory.close()
-    pairs = islice(gathering.near_duplicates(), MAX_NEAR_DUPLICATES)
+    pairs = list(islice(gathering.near_duplicates(), MAX_NEAR_DUPLICATES))
+    gathering.inventory.close()
     return BuildReport(
         num_items=total,
         num_new=gathering.num_new,
@@ -208,7 +210,7 @@ def _examined(
     on_progress: Callable[[int, int | None], None] | None,
 ) -> Iterator[list[tuple[SourceItem, Examined]]]:
     """The files with what became of them: both sides of a pair together, all others alone."""
-    under_way: list[SourceItem] = []
+    under_way: deque[SourceItem] = deque()
 
     def items() -> Iterator[SourceItem]:
         for source in sources:
@@ -218,7 +220,7 @@ def _examined(
 
     def one_by_one() -> Iterator[tuple[SourceItem, Examined]]:
         for done, examined in enumerate(examine(items(), demands, gathering.recall), start=1):
-            yield under_way.pop(0), examined
+            yield under_way.popleft(), examined
             if on_progress:
                 on_progress(done, total)
 

@@ -16,6 +16,7 @@ CREATE TABLE held (id TEXT PRIMARY KEY, label TEXT, domain TEXT, source TEXT, sp
 CREATE TABLE seen (id TEXT PRIMARY KEY, label TEXT, domain TEXT, source TEXT) WITHOUT ROWID;
 CREATE TABLE hash (number INTEGER PRIMARY KEY, split TEXT, phash TEXT, source TEXT);
 """
+_HASHES_AT_ONCE = 1000
 
 
 class Facts(NamedTuple):
@@ -37,17 +38,22 @@ class Inventory(Container[str]):
     def __init__(self) -> None:
         self._database = sqlite3.connect("")  # a temporary file, which is used when the cache is full
         self._database.executescript(_TABLES)
+        self._holds_some = False
+        self._hashes: list[tuple[str, str, str]] = []  # that are not in the file yet
 
     def __contains__(self, key: object) -> bool:
-        return self._database.execute("SELECT 1 FROM held WHERE id = ?", (key,)).fetchone() is not None
+        return isinstance(key, str) and self.held(key) is not None
 
     def hold(self, row: dict[str, Any]) -> None:
         """Take in a row of the dataset as it was."""
         facts = row["id"], row["label"], row["domain"], row["source"], row["split"]
         self._database.execute("INSERT OR REPLACE INTO held VALUES (?, ?, ?, ?, ?)", facts)
+        self._holds_some = True
 
     def held(self, key: str) -> Facts | None:
         """Of an image that was in the dataset, what is said there."""
+        if not self._holds_some:
+            return None
         row = self._database.execute("SELECT label, domain FROM held WHERE id = ?", (key,)).fetchone()
         return row and Facts(*row)
 
@@ -68,10 +74,13 @@ class Inventory(Container[str]):
 
     def add_hash(self, split: str, phash: str, source: str) -> None:
         """Of an image of the dataset as it will be."""
-        self._database.execute("INSERT INTO hash VALUES (NULL, ?, ?, ?)", (split, phash, source))
+        self._hashes.append((split, phash, source))
+        if len(self._hashes) == _HASHES_AT_ONCE:
+            self._write_hashes()
 
     def hashes(self, split: str) -> tuple[Hashes, "np.ndarray[tuple[int], np.dtype[np.int64]]"]:
         """The perceptual hashes of a split, and the numbers by which `source` knows them: 16 bytes an image."""
+        self._write_hashes()
         rows = self._database.execute("SELECT phash FROM hash WHERE split = ? ORDER BY number", (split,))
         hashes = np.fromiter((int(phash, 16) for (phash,) in rows), np.uint64)
         numbers = self._database.execute("SELECT number FROM hash WHERE split = ? ORDER BY number", (split,))
@@ -84,3 +93,7 @@ class Inventory(Container[str]):
 
     def close(self) -> None:
         self._database.close()
+
+    def _write_hashes(self) -> None:
+        self._database.executemany("INSERT INTO hash VALUES (NULL, ?, ?, ?)", self._hashes)
+        self._hashes.clear()

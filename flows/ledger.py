@@ -19,7 +19,7 @@ _TABLE = """CREATE TABLE IF NOT EXISTS taken (
     source TEXT, path TEXT, version TEXT, demands TEXT, id TEXT, pieces TEXT, reason TEXT, copy TEXT,
     PRIMARY KEY (source, path)
 ) WITHOUT ROWID"""
-_NOTES_AT_ONCE = 500  # between two commits
+_NOTES_AT_ONCE = 500  # that a death may cost
 
 
 class Ledger:
@@ -29,7 +29,7 @@ class Ledger:
         """Opens the ledger. `code`: the digest of the code that examined; other code may judge otherwise."""
         self._demands = hashlib.sha256(json.dumps([asdict(demands), code]).encode()).hexdigest()
         self._quarantine = quarantine
-        self._notes = 0
+        self._notes: list[tuple[str | None, ...]] = []
         self._open(file)
 
     def recall(self, item: SourceItem, in_dataset: Container[str]) -> Examined | None:
@@ -58,18 +58,20 @@ class Ledger:
         if item.version is None or (examined.reason and not copy):
             return
         pieces = json.dumps([[piece.id, piece.corner] for piece in examined.pieces])
-        self._database.execute(
-            "INSERT OR REPLACE INTO taken VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (item.source, item.path, item.version, self._demands, examined.id, pieces, examined.reason, copy),
-        )
-        self._notes += 1
-        if self._notes % _NOTES_AT_ONCE == 0:
-            self._database.commit()
+        facts = self._demands, examined.id, pieces, examined.reason, copy
+        self._notes.append((item.source, item.path, item.version, *facts))
+        if len(self._notes) == _NOTES_AT_ONCE:
+            self._write()
 
     def close(self) -> None:
         """Keep what was noted."""
         with closing(self._database):
-            self._database.commit()
+            self._write()
+
+    def _write(self) -> None:
+        self._database.executemany("INSERT OR REPLACE INTO taken VALUES (?, ?, ?, ?, ?, ?, ?, ?)", self._notes)
+        self._database.commit()
+        self._notes.clear()
 
     def _open(self, file: Path | None) -> None:
         if file is None:

@@ -13,6 +13,8 @@ from typing import IO, Any
 from gan_models.images.decoding import DecodingLimits, UnreadableImageError
 from gan_models.images.validation import Demands, Examined, Piece, examine
 
+SMALL = 1_000_000  # pixels that are decoded without asking whether there is room for them
+
 
 def write_frame(stream: IO[bytes], head: dict[str, Any], body: bytes = b"") -> None:
     """One frame: `head` as a line of JSON, then `body`."""
@@ -56,29 +58,37 @@ def from_frame(head: dict[str, Any], body: bytes) -> Examined:
 
 
 def main(max_memory: int) -> None:
-    """Serve until the standard input ends, with so many bytes of memory more than an idle process has."""
+    """Serve until the standard input ends, with so many bytes of memory more than an idle process has.
+
+    A frame of questions holds several files. They are answered one by one, so that the other side knows which it was
+    that this process died of.
+    """
     source, answers = sys.stdin.buffer, sys.stdout.buffer
     sys.stdout = sys.stderr  # a library that prints must not garble the frames
     _limit_memory(max_memory)
     write_frame(answers, {"ready": True})
 
     def ask_for_room(num_pixels: int) -> None:
-        write_frame(answers, {"pixels": num_pixels})
-        read_frame(source)
+        if num_pixels > SMALL:
+            write_frame(answers, {"pixels": num_pixels})
+            read_frame(source)
 
     while True:
         try:
-            head, data = read_frame(source)
+            head, body = read_frame(source)
         except EOFError:
             return
-        demands = Demands(**{**head, "limits": DecodingLimits(**head["limits"])})
-        try:
-            answer = as_frame(examine(data, demands, ask_for_room))
-        except UnreadableImageError as error:
-            answer = {"reason": str(error)}, b""
-        except MemoryError:
-            answer = {"reason": f"decoding it takes more than {max_memory >> 20:,} MiB of memory"}, b""
-        write_frame(answers, *answer)
+        demands = Demands(DecodingLimits(**head["limits"]), head["tile"], head["max_tiles"])
+        begin = 0
+        for length in head["lengths"]:
+            try:
+                answer = as_frame(examine(body[begin : begin + length], demands, ask_for_room))
+            except UnreadableImageError as error:
+                answer = {"reason": str(error)}, b""
+            except MemoryError:
+                answer = {"reason": f"decoding it takes more than {max_memory >> 20:,} MiB of memory"}, b""
+            write_frame(answers, *answer)
+            begin += length
 
 
 def _limit_memory(more: int) -> None:

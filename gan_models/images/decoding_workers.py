@@ -22,6 +22,8 @@ from gan_models.images.validation import Demands, Examined
 
 MAX_PIXELS_AT_ONCE = 100_000_000  # decoded by all workers together, at about 8 bytes each
 MAX_BYTES_AT_ONCE = 256 << 20  # of files that were read and wait to be decoded
+FILES_TOGETHER = 16  # that a worker is handed at once: to hand one over costs as much as to decode a small one
+BYTES_TOGETHER = 256 << 10
 _ROOT = Path(__file__).parents[2]
 
 
@@ -55,6 +57,7 @@ class DecodingWorkers:
             self._idle.put(_take_spare(demands.limits.max_memory))
         self._pixels, self._bytes = _Room(MAX_PIXELS_AT_ONCE), _Room(MAX_BYTES_AT_ONCE)
         self._deadlines: dict[_Worker, float] = {}
+        self._ending = threading.Lock()  # held to end a worker, or to say that it is done: none is ended afterwards
         self._closed = threading.Event()
         threading.Thread(target=self._end_what_takes_too_long, daemon=True).start()
 
@@ -63,8 +66,9 @@ class DecodingWorkers:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._closed.set()
-        for worker in list(self._deadlines) if error else []:
-            worker.kill()
+        with self._ending:
+            for worker in list(self._deadlines) if error else []:
+                worker.kill()
         self._readers.shutdown(cancel_futures=True)
         while not self._idle.empty():
             idle = self._idle.get()
@@ -83,51 +87,64 @@ class DecodingWorkers:
         Raises:
             Exception: whatever reading a file raises but an UnreadableImageError, which is the reason for that file.
         """
-        under_way: deque[Future[Examined]] = deque()
+        under_way: deque[Future[list[Examined]]] = deque()
         try:
-            for file in files:
-                remembered = recall(file)
-                under_way.append(_done(remembered) if remembered else self._readers.submit(self._examine, file))
+            for batch in _batches(files, recall):
+                under_way.append(self._readers.submit(self._examine, batch))
                 if len(under_way) >= 4 * self._num_workers + 8:
-                    yield under_way.popleft().result()
+                    yield from under_way.popleft().result()
             while under_way:
-                yield under_way.popleft().result()
+                yield from under_way.popleft().result()
         finally:
             for future in under_way:
                 future.cancel()
 
-    def _examine(self, file: ReadableFile) -> Examined:
-        with self._bytes.hold(file.size):
-            try:
-                data = file.read()
-            except UnreadableImageError as error:
-                return Examined(reason=str(error))
+    def _examine(self, batch: "list[tuple[AnyFile, Examined | None]]") -> list[Examined]:
+        with self._bytes.hold(sum(file.size for file, remembered in batch if remembered is None)):
+            found = [remembered or _read(file) for file, remembered in batch]
+            decoded = self._decode([one for one in found if isinstance(one, bytes)])
+            return [next(decoded) if isinstance(one, bytes) else one for one in found]
+
+    def _decode(self, files: list[bytes]) -> Iterator[Examined]:
+        """What becomes of each; after one that a worker does not survive, another worker goes on."""
+        done = 0
+        while done < len(files):
             worker = self._idle.get()
             try:
                 worker = worker or _Worker(self._demands.limits.max_memory)
                 try:
-                    examined = self._ask(worker, data)
+                    for examined in self._ask(worker, files[done:]):
+                        yield replace(examined, rejected=files[done]) if examined.reason else examined
+                        done += 1
                 except (EOFError, OSError, ValueError) as error:
-                    examined, worker = Examined(reason=self._why_it_ended(worker, error)), None
+                    reason, worker = self._why_it_ended(worker, error), None
+                    yield Examined(reason=reason, rejected=files[done])
+                    done += 1
             finally:
+                if worker and worker.was_killed:  # after its last answer
+                    worker.end()
+                    worker = None
                 self._idle.put(worker)
-            return replace(examined, rejected=data) if examined.reason else examined
 
-    def _ask(self, worker: "_Worker", data: bytes) -> Examined:
+    def _ask(self, worker: "_Worker", files: list[bytes]) -> Iterator[Examined]:
         seconds = self._demands.limits.max_seconds
         try:
             self._deadlines[worker] = time.monotonic() + seconds
-            worker.send(data, asdict(self._demands))
-            head, body = worker.receive()
-            if "pixels" not in head:
-                return from_frame(head, body)
-            del self._deadlines[worker]  # waiting for others is not its fault
-            with self._pixels.hold(head["pixels"]):
+            worker.send(b"".join(files), {**asdict(self._demands), "lengths": [len(data) for data in files]})
+            for _ in files:
                 self._deadlines[worker] = time.monotonic() + seconds
-                worker.send()
-                return from_frame(*worker.receive())
+                head, body = worker.receive()
+                if "pixels" in head:
+                    with self._ending:
+                        del self._deadlines[worker]  # waiting for others is not its fault
+                    with self._pixels.hold(head["pixels"]):
+                        self._deadlines[worker] = time.monotonic() + seconds
+                        worker.send()
+                        head, body = worker.receive()
+                yield from_frame(head, body)
         finally:
-            self._deadlines.pop(worker, None)
+            with self._ending:
+                self._deadlines.pop(worker, None)
 
     def _why_it_ended(self, worker: "_Worker", error: Exception) -> str:
         late = worker.was_late
@@ -140,11 +157,11 @@ class DecodingWorkers:
 
     def _end_what_takes_too_long(self) -> None:
         while not self._closed.wait(0.2):
-            now = time.monotonic()
-            for worker, deadline in list(self._deadlines.items()):
-                if now > deadline:
-                    worker.was_late = True
-                    worker.kill()
+            with self._ending:
+                for worker, deadline in list(self._deadlines.items()):
+                    if time.monotonic() > deadline:
+                        worker.was_late = True
+                        worker.kill()
 
 
 _spare: list["_Worker"] = []  # left by those who are done, for those who come: starting one takes most of a second
@@ -164,17 +181,36 @@ def _end_spare() -> None:
         worker.end()
 
 
-def _done(examined: Examined) -> Future[Examined]:
-    future: Future[Examined] = Future()
-    future.set_result(examined)
-    return future
+def _batches(
+    files: Iterable[AnyFile], recall: Callable[[AnyFile], Examined | None]
+) -> Iterator[list[tuple[AnyFile, Examined | None]]]:
+    """Small files together, with what is known of them; a large one, or one of unknown size, alone."""
+    batch: list[tuple[AnyFile, Examined | None]] = []
+    size = 0
+    for file in files:
+        remembered = recall(file)
+        cost = 0 if remembered else file.size or BYTES_TOGETHER
+        if batch and (len(batch) == FILES_TOGETHER or size + cost > BYTES_TOGETHER):
+            yield batch
+            batch, size = [], 0
+        batch.append((file, remembered))
+        size += cost
+    if batch:
+        yield batch
+
+
+def _read(file: ReadableFile) -> bytes | Examined:
+    try:
+        return file.read()
+    except UnreadableImageError as error:
+        return Examined(reason=str(error))
 
 
 class _Worker:
     """One process."""
 
     def __init__(self, max_memory: int) -> None:
-        self.was_late = False
+        self.was_late = self.was_killed = False
         self.max_memory = max_memory
         paths = [str(_ROOT), os.environ.get("PYTHONPATH", "")]
         self._process = subprocess.Popen(
@@ -202,6 +238,7 @@ class _Worker:
         return read_frame(self._out)
 
     def kill(self) -> None:
+        self.was_killed = True
         self._process.kill()
 
     def end(self) -> int:

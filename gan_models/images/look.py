@@ -37,16 +37,17 @@ class Look(NamedTuple):
 
 def look_at(image: Image.Image) -> Look:
     """The look of an image of mode L or RGB."""
-    small = image.resize((SIDE, SIDE), Image.Resampling.BOX).convert("RGB")
-    colours = np.asarray(small, dtype=np.int64)
+    small = image.resize((SIDE, SIDE), Image.Resampling.BOX)
+    colours = np.asarray(small.convert("RGB"))
     red, green, blue = (int(channel.sum()) // SIDE**2 for channel in colours.transpose(2, 0, 1))
-    grey = np.asarray(small.convert("L"), dtype=np.int64)
+    grey = np.asarray(small.convert("L"), dtype=np.int16)
     mean = int(grey.sum()) // SIDE**2
-    variance = int(((grey - mean) ** 2).sum()) // SIDE**2
-    across, down = grey[:-1, 1:] - grey[:-1, :-1], grey[1:, :-1] - grey[:-1, :-1]
+    variance = int(((grey - mean).astype(np.int32) ** 2).sum()) // SIDE**2
+    corner = grey[:-1, :-1]
+    across, down = grey[:-1, 1:] - corner, grey[1:, :-1] - corner
     length = np.abs(across) + np.abs(down)
     octant = 4 * (across < 0) + 2 * (down < 0) + (np.abs(across) > np.abs(down))
-    strength = [int(length[octant == which].sum()) for which in range(NUM_ORIENTATIONS)]
+    strength = np.bincount(octant.ravel(), weights=length.ravel(), minlength=NUM_ORIENTATIONS).astype(int).tolist()
     total = sum(strength)
     return Look(
         brightness=mean,

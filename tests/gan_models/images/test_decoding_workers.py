@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -113,19 +114,52 @@ def test_what_reading_raises_ends_the_whole(monkeypatch):
 
 
 def test_large_images_wait_for_one_another(monkeypatch):
-    monkeypatch.setattr(decoding_workers, "MAX_PIXELS_AT_ONCE", 1000)
-    lock, at_once = threading.Lock(), [0, 0]
-    ask = DecodingWorkers._ask
+    monkeypatch.setattr(decoding_workers, "MAX_PIXELS_AT_ONCE", 40_000_000)
+    held, at_once = [0], [0]
+    hold = decoding_workers._Room.hold
 
-    def counted(self, worker, data):
-        examined = ask(self, worker, data)
-        with lock:
-            at_once[1] = max(at_once[1], self._pixels._amount - self._pixels._free)
-        return examined
+    @contextmanager
+    def counted(self, amount):
+        with hold(self, amount):
+            held[0] += self is workers._pixels
+            at_once[0] = max(at_once[0], held[0])
+            yield
+            held[0] -= self is workers._pixels
 
-    monkeypatch.setattr(DecodingWorkers, "_ask", counted)
-    assert len(run([File(png(seed)) for seed in range(8)], num_workers=2)) == 8  # of 1200 pixels each
-    assert at_once[1] <= 1000
+    monkeypatch.setattr(decoding_workers._Room, "hold", counted)
+    with DecodingWorkers(DEMANDS, num_workers=2) as workers:
+        found = list(workers.examine([File(huge("L")) for _ in range(4)]))  # of 30 million pixels each
+    assert [one.reason for one in found] == [""] * 4
+    assert at_once == [1]
+
+
+def test_small_files_are_handed_over_together_and_each_gets_its_own_answer():
+    data = [png(1), b"no image", png(2), b"", png(3)] * 8
+    found = run([File(one, size=len(one)) for one in data], num_workers=1)
+    assert [bool(one.reason) for one in found] == [False, True, False, True, False] * 8
+    assert [one.id for one in found[::5]] == [image_id(decode(png(1)))] * 8
+    assert found[1].rejected == b"no image"
+
+
+def test_of_files_handed_over_together_one_that_kills_the_worker_costs_itself_alone():
+    done = threading.Event()
+
+    def kill_the_worker():
+        while not done.is_set():
+            for worker in list(workers._deadlines):
+                if workers._pixels._free < decoding_workers.MAX_PIXELS_AT_ONCE:  # the large one is being decoded
+                    worker._process.send_signal(signal.SIGSEGV)
+                    done.set()
+
+    files = [png(0), png(1), huge("RGB"), png(2), png(3)]
+    with DecodingWorkers(DEMANDS, num_workers=1) as workers:
+        list(workers.examine([File(png())]))
+        watcher = threading.Thread(target=kill_the_worker)
+        watcher.start()
+        found = list(workers.examine([File(one, size=1) for one in files]))
+        watcher.join()
+    assert [one.reason for one in found] == ["", "", "the decoder died of it (signal 11)", "", ""]
+    assert [one.id for one in found[3:]] == [image_id(decode(png(seed))) for seed in (2, 3)]
 
 
 def test_files_that_are_remembered_are_not_read():
