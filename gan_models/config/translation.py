@@ -14,10 +14,12 @@ class Pix2PixConfig(RecipeSection):
     them both sides of a pair are made from the same photograph."""
 
     name: Literal["pix2pix"] = "pix2pix"
-    source_domain: str | None = Field(None, min_length=1, description="the side of the dataset's pairs that is given")
-    target_domain: str | None = Field(None, min_length=1, description="the side that it is to be turned into")
-    input: Literal["edges", "grey", "image"] = Field("edges", description="of a photograph; with domains always image")
-    target: Literal["image", "segmentation"] = Field("image", description="the same of what is to be made")
+    source_domain: str | None = Field(None, min_length=1, description="of the dataset's pairs, the side that is given")
+    target_domain: str | None = Field(None, min_length=1, description="the side that it is to become")
+    input: Literal["edges", "grey", "image"] = Field("edges", description="what is given, made of an image")
+    target: Literal["image", "segmentation"] = Field(
+        "image", description="what it is to become, made of the same image"
+    )
     width: int = Field(64, ge=4, description="channels at the finest resolution; doubled at coarser ones, up to 8 x")
     num_stages: int = Field(8, ge=2, le=8, description="each halves the resolution; 8 takes 256 pixels to one")
     dropout: float = Field(0.5, ge=0, lt=1, description="in the three coarsest decoder stages, in training alone")
@@ -38,7 +40,7 @@ class Pix2PixConfig(RecipeSection):
 
     @model_validator(mode="before")
     @classmethod
-    def _makes_nothing_of_pairs(cls, content: Any) -> Any:  # noqa: ANN401
+    def _takes_pairs_as_they_are(cls, content: Any) -> Any:  # noqa: ANN401
         if isinstance(content, dict) and (content.get("source_domain") or content.get("target_domain")):
             return {"input": "image", "target": "image", **content}
         return content

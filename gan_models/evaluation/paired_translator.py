@@ -119,7 +119,7 @@ def _made_pairs(bundle: Bundle, data: Path, num: int, cache: FeatureCache) -> Pa
 def _pairs_of_data(bundle: Bundle, data: Path, domains: tuple[str, str], num: int, cache: FeatureCache) -> Pairs:
     """The pairs of a dataset, as they are."""
     inputs, targets = cache.pairs(data, "evaluation", bundle.image, domains, num)
-    training = cache.images(data, ("train",), bundle.image, domains[1])
+    _, training = cache.pairs(data, "train", bundle.image, domains)
     require("windows of evaluation pairs", len(inputs))
     digest = f"{inputs.split_digest} {targets.split_digest}"
     usual = f"real images of '{domains[1]}'"

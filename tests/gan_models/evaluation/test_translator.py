@@ -13,6 +13,7 @@ from gan_models.config import EvaluateConfig, ExtractorConfig, ImageConfig, reci
 from gan_models.evaluation.comparison import load_evaluation
 from gan_models.evaluation.run import evaluate_to
 from gan_models.images.decoding import encode_png, image_id
+from gan_models.images.listing import Listing
 from gan_models.images.shards import DataError, ImageRecord, write_shards
 from gan_models.inference.bundle import save_bundle
 from gan_models.recipes import build_generator
@@ -117,10 +118,11 @@ def test_pairs_of_a_dataset_are_compared_partner_by_partner(pairs: Path, tmp_pat
     assert not any("near copies" in note for note in result.notes)
 
 
-def test_pairs_of_a_dataset_are_found_in_the_cache_again(pairs: Path, tmp_path: Path) -> None:
-    first = load_evaluation(evaluated(PAIRS, pairs, tmp_path / "a", tmp_path / "cache"))[0]
-    again = load_evaluation(evaluated(PAIRS, pairs, tmp_path / "b", tmp_path / "cache"))[0]
-    assert first == again == load_evaluation(evaluated(PAIRS, pairs, tmp_path / "c"))[0]
+def test_pairs_of_a_dataset_are_decoded_once(pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    without = load_evaluation(evaluated(PAIRS, pairs, tmp_path / "a"))[0]
+    first = load_evaluation(evaluated(PAIRS, pairs, tmp_path / "b", tmp_path / "cache"))[0]
+    monkeypatch.setattr(Listing, "decode", None)
+    assert load_evaluation(evaluated(PAIRS, pairs, tmp_path / "c", tmp_path / "cache"))[0] == first == without
 
 
 def test_an_evaluation_image_without_a_partner_is_refused(data: Path, tmp_path: Path) -> None:
