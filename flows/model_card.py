@@ -75,7 +75,15 @@ def render_card(
         shown=[m for m in result.metrics if m.slice is None or kind_of(m.slice) == "slice"],
         verdicts=decision.verdicts,
         request=request,
+        sides=_sides(facts["recipe"]) if result.task == "translate" else None,
     )
+
+
+def _sides(recipe: dict[str, Any]) -> tuple[str, str]:
+    """What a translating model is given and what it turns that into: two domains, or what is made of one image."""
+    if "source_domain" in recipe:
+        return recipe["source_domain"], recipe["target_domain"]
+    return recipe["input"], recipe["target"]
 
 
 def limits_of(result: "EvaluationResult", decision: Promotion) -> list[str]:

@@ -87,6 +87,13 @@ def domains_of(recipe: RecipeConfig) -> tuple[str | None, str | None]:
     return getattr(recipe, "source_domain", None), getattr(recipe, "target_domain", None)
 
 
+def paired_domains(recipe: RecipeConfig) -> tuple[str, str] | None:
+    """The two sides of the pairs that a recipe learns from; None where it takes no pairs of the dataset."""
+    if recipe.name != "pix2pix" or recipe.source_domain is None or recipe.target_domain is None:
+        return None
+    return recipe.source_domain, recipe.target_domain
+
+
 def uses_labels(recipe: RecipeConfig) -> bool:
     """Whether the model can be asked for a label: as what to draw, or as a style."""
     return recipe.name == "style_bank" or getattr(recipe, "conditional", False)

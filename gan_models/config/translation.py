@@ -1,8 +1,8 @@
 """Sections of the recipes that turn images of one kind into images of another."""
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from gan_models.config.recipe import RecipeSection
 
@@ -10,11 +10,16 @@ ConditionKind = Literal["edges", "grey", "image", "segmentation"]
 
 
 class Pix2PixConfig(RecipeSection):
-    """Isola et al. 2017 (arXiv 1611.07004). Both sides of a pair are made from the same photograph."""
+    """Isola et al. 2017 (arXiv 1611.07004). It learns from the pairs of a dataset where both domains are named; without
+    them both sides of a pair are made from the same photograph."""
 
     name: Literal["pix2pix"] = "pix2pix"
-    input: Literal["edges", "grey", "image"] = "edges"
-    target: Literal["image", "segmentation"] = "image"
+    source_domain: str | None = Field(None, min_length=1, description="of the dataset's pairs, the side that is given")
+    target_domain: str | None = Field(None, min_length=1, description="the side that it is to become")
+    input: Literal["edges", "grey", "image"] = Field("edges", description="what is given, made of an image")
+    target: Literal["image", "segmentation"] = Field(
+        "image", description="what it is to become, made of the same image"
+    )
     width: int = Field(64, ge=4, description="channels at the finest resolution; doubled at coarser ones, up to 8 x")
     num_stages: int = Field(8, ge=2, le=8, description="each halves the resolution; 8 takes 256 pixels to one")
     dropout: float = Field(0.5, ge=0, lt=1, description="in the three coarsest decoder stages, in training alone")
@@ -33,11 +38,40 @@ class Pix2PixConfig(RecipeSection):
         """What image sizes have to be multiples of."""
         return int(2**self.num_stages)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _takes_pairs_as_they_are(cls, content: Any) -> Any:  # noqa: ANN401
+        if isinstance(content, dict) and (content.get("source_domain") or content.get("target_domain")):
+            return {"input": "image", "target": "image", **content}
+        return content
+
     @model_validator(mode="after")
     def _has_something_to_learn(self) -> "Pix2PixConfig":
-        if self.input == self.target:
-            raise ValueError("the input and the target are both the image; choose the input edges or grey")
+        source, target = self.source_domain, self.target_domain
+        if source is None and target is None:
+            if self.input == self.target:
+                raise ValueError(
+                    "the input and the target are both the image; choose the input edges or grey, or name the "
+                    "source_domain and the target_domain of a dataset's pairs"
+                )
+            return self
+        if source is None or target is None:
+            missing, there = ("source_domain", target) if source is None else ("target_domain", source)
+            raise ValueError(f"a pair has two sides, and only '{there}' is named; name the {missing} too, or neither")
+        _refuse_one_domain(source, target)
+        for name in ("input", "target"):
+            if (kind := getattr(self, name)) != "image":
+                raise ValueError(
+                    f"the pairs of '{source}' and '{target}' are taken as they are, and {name} is {kind}; leave {name} "
+                    "out, or leave the domains out to make both sides from one image"
+                )
         return self
+
+    @model_serializer(mode="wrap")
+    def _as_it_was_read(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without domains that are not named, so that a config which has none keeps its digest."""
+        domains = ("source_domain", "target_domain")
+        return {name: value for name, value in write(self).items() if name not in domains or value is not None}
 
 
 class _UnpairedConfig(RecipeSection):
@@ -61,9 +95,13 @@ class _UnpairedConfig(RecipeSection):
 
     @model_validator(mode="after")
     def _has_two_domains(self) -> "_UnpairedConfig":
-        if self.source_domain == self.target_domain:
-            raise ValueError(f"source_domain and target_domain are both '{self.source_domain}'; they have to differ")
+        _refuse_one_domain(self.source_domain, self.target_domain)
         return self
+
+
+def _refuse_one_domain(source: str, target: str) -> None:
+    if source == target:
+        raise ValueError(f"source_domain and target_domain are both '{source}'; they have to differ")
 
 
 class CycleganConfig(_UnpairedConfig):

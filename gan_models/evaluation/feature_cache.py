@@ -18,7 +18,8 @@ from gan_models.evaluation.extractor import Extractor
 from gan_models.evaluation.intervals import Array
 from gan_models.evaluation.real_images import RealImages
 from gan_models.files import write_durably
-from gan_models.images.listing import list_split
+from gan_models.images.listing import Listing, list_split
+from gan_models.images.pairs import list_pairs
 
 Arrays = Mapping[str, Array]
 Compute = Callable[[], Arrays]
@@ -53,7 +54,20 @@ class FeatureCache:
         Raises:
             DataError: see `list_split`.
         """
-        listings = tuple(list_split(data, split, image, domain) for split in splits)
+        return self._images(tuple(list_split(data, split, image, domain) for split in splits), num)
+
+    def pairs(
+        self, data: Path, split: str, image: ImageConfig, domains: tuple[str, str], num: int | None = None
+    ) -> tuple[RealImages, RealImages]:
+        """Both sides of the pairs of a split, or of only `num` of them, as `images`: equal places belong together.
+
+        Raises:
+            DataError: see `list_pairs`.
+        """
+        first, second = list_pairs(data, split, image, domains)
+        return self._images((first,), num), self._images((second,), num)
+
+    def _images(self, listings: tuple[Listing, ...], num: int | None) -> RealImages:
         return RealImages(listings, num, None if self._directory is None else self._directory / "pixels")
 
     def features(self, images: Tensor | RealImages, batch_size: int) -> Array:

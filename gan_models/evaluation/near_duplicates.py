@@ -4,6 +4,8 @@ Found among the nearest training images in features, then confirmed by the pixel
 but for brightness and contrast. Measured: of 250 handwritten digits, each of which has look-alikes, the nearest come to
 a correlation of 0.996, of 68 tiles of photographs to 0.94. At 0.998 no image is called a copy that is none; copies in
 JPEG at quality 75 are found of 100 in 100 digits and of 68 in 100 tiles, many of which are grain alone.
+
+A pair is a near copy where both its sides are, of one and the same pair: different photographs may share a plain map.
 """
 
 from pathlib import Path
@@ -14,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
-from gan_models.config import domains_of
+from gan_models.config import domains_of, paired_domains
 from gan_models.evaluation.feature_cache import FeatureCache
 from gan_models.evaluation.intervals import Array
 from gan_models.evaluation.metrics.pairwise import pairwise_distances
@@ -29,34 +31,57 @@ SAME = 0.998  # correlation of thumbnails from which on two images are one
 
 
 def near_duplicates(bundle: Bundle, data: Path, cache: FeatureCache, batch_size: int) -> tuple[str, ...]:
-    """A note for each domain of a dataset in which evaluation images are near copies of training images.
+    """A note for each domain of a dataset in which evaluation images are near copies of training images, or one for
+    its pairs.
 
     Raises:
         DataError: a split cannot be read.
     """
     whole = bundle.image.model_copy(update={"fit": "resize"})  # photographs, not the windows that are cut of them
     notes = []
-    domains: list[str | None] = [domain for domain in domains_of(bundle.recipe) if domain]
-    for domain in domains or [None]:
-        evaluation = cache.images(data, ("evaluation",), whole, domain, MAX_EVALUATION)
-        training = cache.images(data, ("train",), whole, domain, MAX_TRAINING)
-
-        def compute(evaluation: RealImages = evaluation, training: RealImages = training) -> dict[str, Array]:
-            features, known = (cache.features(images, batch_size) for images in (evaluation, training))
-            nearest = _nearest(features, known)
-            beside = [correlation(evaluation.images, training.images[which]) for which in nearest.T]
-            return {"correlation": np.max(beside, axis=0)}
-
-        kept = cache.keep(evaluation)(f"near-duplicates-{training.digest[:16]}", compute)
-        num = int((kept["correlation"] >= SAME).sum())
-        if num:
+    if domains := paired_domains(bundle.recipe):
+        evaluation = cache.pairs(data, "evaluation", whole, domains, MAX_EVALUATION)
+        training = cache.pairs(data, "train", whole, domains, MAX_TRAINING)
+        notes += _note("pairs", "", evaluation, training, cache, batch_size)
+    else:
+        named: list[str | None] = [domain for domain in domains_of(bundle.recipe) if domain]
+        for domain in named or [None]:
+            images = cache.images(data, ("evaluation",), whole, domain, MAX_EVALUATION)
+            known = cache.images(data, ("train",), whole, domain, MAX_TRAINING)
             of = f" of the domain {domain}" if domain else ""
-            notes.append(
-                f"{num} of {len(evaluation)} evaluation images{of} are near copies of training images: what is "
-                "measured on them says nothing of new images. Remove the copies from the sources, and let tiles of one "
-                "photograph share a split."
-            )
+            notes += _note("images", of, (images,), (known,), cache, batch_size)
     return tuple(notes)
+
+
+def _note(
+    what: str,
+    of: str,
+    evaluation: tuple[RealImages, ...],
+    training: tuple[RealImages, ...],
+    cache: FeatureCache,
+    batch_size: int,
+) -> list[str]:
+    """A note where some of `evaluation` are near copies of some of `training`; both have as many sides, aligned."""
+
+    def compute() -> dict[str, Array]:
+        sides = list(zip(evaluation, training, strict=True))
+        nearest = [_nearest(cache.features(own, batch_size), cache.features(known, batch_size)) for own, known in sides]
+        beside = [
+            np.min([correlation(own.images, known.images[which]) for own, known in sides], axis=0)
+            for which in np.concatenate(nearest, axis=1).T
+        ]
+        return {"correlation": np.max(beside, axis=0)}
+
+    digests = "-".join(side.digest[:16] for side in (*training, *evaluation[1:]))
+    kept = cache.keep(evaluation[0])(f"near-duplicates-{digests}", compute)
+    num = int((kept["correlation"] >= SAME).sum())
+    if not num:
+        return []
+    return [
+        f"{num} of {len(evaluation[0])} evaluation {what}{of} are near copies of training {what}: what is "
+        "measured on them says nothing of new images. Remove the copies from the sources, and let tiles of one "
+        "photograph share a split."
+    ]
 
 
 def _nearest(features: Array, known: Array) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""The evaluation of a pix2pix model: what it makes of sketches or photographs, beside two ways of doing nothing."""
+"""The evaluation of a pix2pix model: what it makes of one side of each pair, beside two ways of doing nothing."""
 
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor
 
-from gan_models.config import EvaluateConfig, Pix2PixConfig
+from gan_models.config import EvaluateConfig, Pix2PixConfig, paired_domains
 from gan_models.evaluation.distances import Baseline, RealSide, add_distances, add_diversity
 from gan_models.evaluation.extractor import Extractor
 from gan_models.evaluation.feature_cache import FeatureCache
@@ -27,6 +27,24 @@ INPUT = "the input itself"
 STEPS = ("reading the images", "translating", "measuring", "pictures")
 
 
+class Pairs(NamedTuple):
+    """What is evaluated on, uint8 [N, C, S, S].
+
+    known: all targets of the training split
+    names: of the inputs and the targets
+    usual: what the targets are called as a baseline
+    digest, known_digest: of the images that the pairs and `known` come from
+    """
+
+    inputs: Tensor
+    targets: Tensor
+    known: Tensor
+    names: tuple[str, str]
+    usual: str
+    digest: str
+    known_digest: str
+
+
 class Case(NamedTuple):
     """Inputs, what they should become, what the model made of them, and the constant answer: uint8 [N, C, S, S]."""
 
@@ -44,30 +62,31 @@ def evaluate_paired_translator(
     cache: FeatureCache,
     progress: Progress,
 ) -> tuple[Measurements, list[NamedPicture]]:
-    """Make pairs of windows of the evaluation images, at most `config.num_images`, and translate one side.
+    """Translate one side of pairs of windows, at most `config.num_images`, of the evaluation split's pairs or images.
 
     Raises:
         InsufficientDataError, NonFiniteError, DataError: see each.
     """
     recipe = cast(Pix2PixConfig, bundle.recipe)
     progress("reading the images")
-    evaluation = cache.images(data, ("evaluation",), bundle.image, num=config.num_images)
-    training = cache.images(data, ("train",), bundle.image)
-    require("windows of evaluation images", len(evaluation))
-    originals = evaluation.images
-    inputs, targets = (to_uint8(condition(to_float(originals), kind)) for kind in (recipe.input, recipe.target))
+    domains = paired_domains(recipe)
+    if domains is None:
+        pairs = _made_pairs(bundle, data, config.num_images, cache)
+    else:
+        pairs = _pairs_of_data(bundle, data, domains, config.num_images, cache)
+    inputs, targets, known = pairs.inputs, pairs.targets, pairs.known
 
     progress("translating")
     outputs = translate(bundle, inputs, batch_size=config.batch_size)
     progress("measuring")
-    known = to_uint8(condition(to_float(training.images), recipe.target))
+    source, target = pairs.names
     measured = Measurements(
         bundle,
         config,
         extractor,
-        split_digest=evaluation.split_digest,
-        training_digest=training.split_digest,
-        degradation={"input": recipe.input, "target": recipe.target},
+        split_digest=pairs.digest,
+        training_digest=pairs.known_digest,
+        degradation={"input": source, "target": target},
     )
     if recipe.target == "segmentation":
         score = _add_overlaps(measured, Case(inputs, targets, outputs, _most_frequent(known).expand_as(targets)))
@@ -75,14 +94,36 @@ def evaluate_paired_translator(
     else:
         mean = known.double().mean(dim=0, keepdim=True).round().to(torch.uint8)
         score = _add_similarities(measured, Case(inputs, targets, outputs, mean.expand_as(targets)))
-        _add_distances(measured, inputs, targets, outputs, cache, config.batch_size)
+        _add_distances(measured, pairs, outputs, cache, config.batch_size)
         identity = BaselineImages(inputs, INPUT)
         networks = load_perception(bundle.device)
         add_feature_distances(measured, outputs, targets, identity, networks, config.batch_size)
         unit, below = " dB", "Below each: its PSNR."
     progress("pictures")
-    rows = [Row(inputs, recipe.input), Row(outputs, "output"), Row(targets, "target")]
-    return measured, draw_translated(f"{recipe.input}_to_{recipe.target}", rows, score, unit, below)
+    rows = [Row(inputs, source), Row(outputs, "output"), Row(targets, "target" if domains is None else target)]
+    return measured, draw_translated(f"{source}_to_{target}", rows, score, unit, below)
+
+
+def _made_pairs(bundle: Bundle, data: Path, num: int, cache: FeatureCache) -> Pairs:
+    """Pairs of which both sides are made from one image."""
+    recipe = cast(Pix2PixConfig, bundle.recipe)
+    evaluation = cache.images(data, ("evaluation",), bundle.image, num=num)
+    training = cache.images(data, ("train",), bundle.image)
+    require("windows of evaluation images", len(evaluation))
+    inputs, targets = (to_uint8(condition(to_float(evaluation.images), kind)) for kind in (recipe.input, recipe.target))
+    known = to_uint8(condition(to_float(training.images), recipe.target))
+    names, usual = (recipe.input, recipe.target), "original images"
+    return Pairs(inputs, targets, known, names, usual, evaluation.split_digest, training.split_digest)
+
+
+def _pairs_of_data(bundle: Bundle, data: Path, domains: tuple[str, str], num: int, cache: FeatureCache) -> Pairs:
+    """The pairs of a dataset, as they are."""
+    inputs, targets = cache.pairs(data, "evaluation", bundle.image, domains, num)
+    _, training = cache.pairs(data, "train", bundle.image, domains)
+    require("windows of evaluation pairs", len(inputs))
+    digest = f"{inputs.split_digest} {targets.split_digest}"
+    usual = f"real images of '{domains[1]}'"
+    return Pairs(inputs.images, targets.images, training.images, domains, usual, digest, training.split_digest)
 
 
 def _add_similarities(measured: Measurements, case: Case) -> Array:
@@ -118,18 +159,11 @@ def _add_with_gains(
     measured.add(f"{name}_gain_mean", mean_of(own - mean))
 
 
-def _add_distances(
-    measured: Measurements,
-    inputs: Tensor,
-    targets: Tensor,
-    outputs: Tensor,
-    cache: FeatureCache,
-    batch_size: int,
-) -> None:
+def _add_distances(measured: Measurements, pairs: Pairs, outputs: Tensor, cache: FeatureCache, batch_size: int) -> None:
     features = measured.extractor.features(outputs, batch_size)
-    target_features, input_features = (cache.features(images, batch_size) for images in (targets, inputs))
+    target_features, input_features = (cache.features(images, batch_size) for images in (pairs.targets, pairs.inputs))
     add_distances(measured, features, RealSide(target_features), Baseline(input_features, INPUT))
-    add_diversity(measured, features, Baseline(target_features, "original images"))
+    add_diversity(measured, features, Baseline(target_features, pairs.usual))
 
 
 def _most_frequent(known: Tensor) -> Tensor:

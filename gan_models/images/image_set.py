@@ -1,14 +1,15 @@
 """A split of a dataset as tensors: decoded once, in one size, in the same order everywhere."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gan_models.config import ImageConfig, TrainConfig, domains_of, uses_labels
+from gan_models.config import ImageConfig, TrainConfig, domains_of, paired_domains, uses_labels
 from gan_models.images.listing import Listing, Pixels, Progress, list_split
+from gan_models.images.pairs import list_pairs
 from gan_models.images.shards import DataError
 
 if TYPE_CHECKING:
@@ -35,10 +36,14 @@ class ImageSet:
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What a recipe trains on: images and, where it turns them into those of another domain, targets, unpaired."""
+    """What a recipe trains on: images and, where it turns them into those of another domain, targets.
+
+    is_paired: each image's partner is at its place among the targets
+    """
 
     images: ImageSet
     targets: ImageSet | None = None
+    is_paired: bool = field(default=False, kw_only=True)
 
     @property
     def label_names(self) -> tuple[str, ...]:
@@ -47,18 +52,22 @@ class TrainingData:
 
     @property
     def digest(self) -> str:
-        """Of both."""
+        """Of both, and of whether they are pairs."""
         if self.targets is None:
             return self.images.digest
-        return hashlib.sha256(f"{self.images.digest} {self.targets.digest}".encode()).hexdigest()
+        facts = f"{self.images.digest} {self.targets.digest}{' paired' if self.is_paired else ''}"
+        return hashlib.sha256(facts.encode()).hexdigest()
 
 
 def list_training_data(directory: Path, split: str, config: TrainConfig, *, limit: int | None = None) -> list[Listing]:
-    """What the recipe of `config` needs of a split: its images and, where it has such, its targets.
+    """What the recipe of `config` needs of a split: its images and, where it has such, its targets, aligned if paired.
 
     Raises:
-        DataError: see `list_split`; or a label that the model could be asked for has no training image.
+        DataError: see `list_split`, `list_pairs`; or a label that the model could be asked for has no training image.
     """
+    pair = paired_domains(config.recipe)
+    if pair is not None:
+        return list(list_pairs(directory, split, config.image, pair, limit=limit))
     source, target = domains_of(config.recipe)
     domains = [source] if target is None else [source, target]
     listings = [list_split(directory, split, config.image, domain, limit=limit) for domain in domains]

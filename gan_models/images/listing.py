@@ -17,7 +17,7 @@ from gan_models.config import ImageConfig
 from gan_models.images.decoding import DecodingLimits, UnreadableImageError, decode
 from gan_models.images.shards import DataError, natural_order, read_shard, shard_paths
 
-COLUMNS = ["id", "split", "label", "domain", "width", "height", "source"]
+COLUMNS = ["id", "split", "label", "domain", "width", "height", "source", "pair"]
 IMAGES_PER_TASK = 64  # handing over one at a time costs as much as decoding it
 
 Pixels = npt.NDArray[np.uint8]
@@ -136,7 +136,8 @@ def _of_domain(rows: dict[str, dict[str, Any]], domain: str, directory: Path) ->
         found = ", ".join(sorted({row["domain"] for row in rows.values() if row["domain"]})) or "none at all"
         raise DataError(
             f"{directory} has no images of the domain '{domain}', only of: {found}; name the domain of each source, "
-            "as in `sources: [{path: inbox/paintings, domain: painting}]`"
+            "as in `sources: [{path: inbox/paintings, domain: painting}]`, or of the two sides of its pairs, as in "
+            "`sources: [{path: inbox/maps, pairs: {photo: A, map: B}}]`"
         )
     return chosen
 

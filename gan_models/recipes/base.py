@@ -18,7 +18,8 @@ Task = Literal["generate", "restore", "translate", "stylize"]
 class Batch(NamedTuple):
     """Images, Float [N, C, S, S] in [-1, 1], and their labels, int64 [N], or None where the data has none.
 
-    targets, target_labels: as many of the domain that a recipe turns images into, unpaired; None where it has no such.
+    targets, target_labels: as many of the domain that a recipe turns images into, the partners of the images where it
+        learns from pairs and any others where it does not; None where it has no such.
     """
 
     images: Tensor

@@ -1,4 +1,4 @@
-"""pix2pix: images from sketches, grey pictures or the other way round, learnt from pairs."""
+"""pix2pix: images from sketches, grey pictures or whatever else there are pairs of, or the other way round."""
 
 from typing import ClassVar, cast
 
@@ -44,7 +44,7 @@ class Pix2PixRecipe(Recipe):
         """One update of the discriminator, where there is one, then one of the generator."""
         generator = self.networks["generator"].train()
         self.set_learning_rates(step)
-        inputs, targets = self._pair(batch.images)
+        inputs, targets = self._pair(batch)
         with self.autocast():
             outputs = generator(inputs, random).float()
         reconstruction = (outputs - targets).abs().mean()
@@ -64,14 +64,17 @@ class Pix2PixRecipe(Recipe):
 
     def preview(self, network: nn.Module, batch: Batch, random: Random) -> Preview:
         """Columns of images, rows input, output and target. `health/l1` is the mean absolute error on [0, 1]."""
-        inputs, targets = self._pair(batch.images)
+        inputs, targets = self._pair(batch)
         with torch.no_grad():
             outputs = network(inputs).float()
         values = {"health/l1": (outputs - targets).abs().mean().item() / 2, "health/diversity": variety(outputs)}
         return Preview(tile(torch.cat([inputs, outputs, targets]), len(inputs)), values)
 
-    def _pair(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        return condition(images, self.recipe.input), condition(images, self.recipe.target)
+    def _pair(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Images and their partners; where these are not in the data, both sides are made from the images."""
+        if batch.targets is not None:
+            return batch.images, batch.targets
+        return condition(batch.images, self.recipe.input), condition(batch.images, self.recipe.target)
 
     def _train_discriminator(self, inputs: Tensor, targets: Tensor, outputs: Tensor) -> dict[str, Tensor]:
         real, fake = torch.cat([inputs, targets], dim=1), torch.cat([inputs, outputs], dim=1)

@@ -12,7 +12,7 @@ from gan_models.images.randomness import WHOLE, Random, Share, generator_for, ra
 from gan_models.recipes.base import Batch, memory_format, to_float
 from gan_models.training.placement import Place
 
-PURPOSES = ("images", "targets")
+PURPOSES = ("images", "targets")  # of random numbers; of a pair both sides have those of the images
 EPOCHS = ("epoch", "target epoch")
 
 
@@ -20,7 +20,8 @@ class Batches:
     """The images of a set, as uint8, and batches of them on the device.
 
     Every epoch is a permutation seeded by (seed, epoch); a batch is a stretch of the epochs laid end to end, so that
-    all images are seen equally often whatever the batch size. Its cost does not depend on the size of the set.
+    all images are seen equally often whatever the batch size. Its cost does not depend on the size of the set. Targets
+    have permutations, windows and flips of their own, but for those of pairs, which have the very same as the images.
 
     Args:
         data: images and targets; where larger than the config's size, training takes random windows of them.
@@ -41,6 +42,7 @@ class Batches:
         self.config = config
         self.device = device
         self.share = share
+        self._drawn_as = (0, 0) if data.is_paired else (0, 1)
         sets = [data.images] if data.targets is None else [data.images, data.targets]
         self._images = [one.images.to(device) if place == "device" else one.images for one in sets]
         self._labels = [None if one.labels is None else one.labels.to(device) for one in sets]
@@ -54,7 +56,8 @@ class Batches:
         gathered = self._gathered(step)
         parts = []
         for which, images in enumerate(gathered):
-            random = random_for(self.config.seed, PURPOSES[which], step, device=self.device, share=self.share)
+            purpose = PURPOSES[self._drawn_as[which]]
+            random = random_for(self.config.seed, purpose, step, device=self.device, share=self.share)
             parts.append((self._prepared(images, random, self.config.flips), self._labels_at(which, step)))
         return Batch(*parts[0], *(parts[1] if len(parts) > 1 else (None, None)))
 
@@ -62,7 +65,8 @@ class Batches:
         """The first `num` images, in windows that are always the same ones: for previews."""
         parts = []
         for which, images in enumerate(self._images):
-            random = random_for(self.config.seed, f"fixed {PURPOSES[which]}", 0, device=self.device)
+            purpose = PURPOSES[self._drawn_as[which]]
+            random = random_for(self.config.seed, f"fixed {purpose}", 0, device=self.device)
             labels = self._labels[which]
             first = self._prepared(images[:num], random, flips=False)
             parts.append((first, None if labels is None else labels[:num]))
@@ -100,7 +104,7 @@ class Batches:
         total, parts, end = len(self._images[which]), [], start + num
         while start < end:
             epoch, offset = divmod(start, total)
-            parts.append(self._order(which, epoch)[offset : offset + end - start])
+            parts.append(self._order(self._drawn_as[which], epoch)[offset : offset + end - start])
             start += len(parts[-1])
         return torch.cat(parts)
 

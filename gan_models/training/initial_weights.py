@@ -50,5 +50,6 @@ def _differences(description: BundleDescription, config: TrainConfig) -> str:
     found = []
     for section in ("recipe", "image"):
         then, now = getattr(description, section).model_dump(), getattr(config, section).model_dump()
-        found += [f"{section}.{key} {then[key]}, here {now[key]}" for key in then if then[key] != now[key]]
+        changed = [key for key in then | now if then.get(key) != now.get(key)]
+        found += [f"{section}.{key} {then.get(key)}, here {now.get(key)}" for key in changed]
     return "; ".join(found) or "another version of this recipe"

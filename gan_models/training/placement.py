@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 
 import torch
 
-from gan_models.config import SpeedConfig, TrainConfig
+from gan_models.config import SpeedConfig, TrainConfig, paired_domains
 from gan_models.images.image_set import ImageSet, TrainingData, list_training_data, load
 from gan_models.images.listing import Listing, Progress
 from gan_models.images.pixel_cache import load_mapped
@@ -61,6 +61,8 @@ def load_data(
             return load_mapped(listing, cache, progress)
         return load(listing, progress)
 
-    training = TrainingData(*map(loaded, listings))
-    previews = TrainingData(*map(load, list_training_data(directory, "evaluation", config, limit=NUM_PREVIEW_IMAGES)))
+    first = list_training_data(directory, "evaluation", config, limit=NUM_PREVIEW_IMAGES)
+    is_paired = paired_domains(config.recipe) is not None
+    training = TrainingData(*map(loaded, listings), is_paired=is_paired)
+    previews = TrainingData(*map(load, first), is_paired=is_paired)
     return LoadedData(training, previews, place)

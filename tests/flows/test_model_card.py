@@ -5,7 +5,7 @@ import pytest
 from flows.model_card import MAX_DESCRIPTION, limits_of, render_card, shortened
 from flows.model_config import ModelConfig
 from flows.records import DatasetVersion, Evaluation, Promotion, TrainingRun, Verdict
-from gan_models.config import validate
+from gan_models.config import Pix2PixConfig, validate
 from gan_models.evaluation.result import EvaluationResult, Metric, Protocol
 from tests.flows.conftest import TINY
 
@@ -69,10 +69,11 @@ def decision(*verdicts: Verdict) -> Promotion:
     )
 
 
-def card(result: EvaluationResult, **config: str) -> str:
+def card(result: EvaluationResult, recipe: dict[str, object] | None = None, **config: str) -> str:
     dataset = {**TINY["dataset"], "licence": config.pop("data_licence", None)}
     model = validate(ModelConfig, {**TINY, "dataset": dataset, **config}, "config")
-    return render_card(model, EVALUATION, TRAINING, decision(), result, {**FACTS, "num_steps": 1200})
+    facts = {**FACTS, "num_steps": 1200, **({"recipe": recipe} if recipe else {})}
+    return render_card(model, EVALUATION, TRAINING, decision(), result, facts)
 
 
 def test_a_card_says_what_the_model_is_of_which_data_and_how_to_use_it():
@@ -93,6 +94,20 @@ def test_a_card_says_what_the_model_is_of_which_data_and_how_to_use_it():
         'mlflow.pyfunc.load_model("models:/tiny-digits/3")',
     ):
         assert told in text
+
+
+@pytest.mark.parametrize(
+    ("recipe", "turns"),
+    [
+        ({"source_domain": "photo", "target_domain": "map"}, "Turns `photo` into `map`"),
+        ({"input": "edges", "target": "image"}, "Turns `edges` into `image`"),
+    ],
+    ids=["of pairs", "of one image"],
+)
+def test_a_card_says_what_a_translating_model_is_given_and_what_it_makes(recipe: dict[str, str], turns: str):
+    kind = Pix2PixConfig.model_validate(recipe).model_dump(mode="json")
+    text = card(result_of(metric("psnr", 20.0), task="translate"), recipe=kind)
+    assert f"- {turns}\n" in text
 
 
 def test_what_nobody_stated_is_not_made_up():

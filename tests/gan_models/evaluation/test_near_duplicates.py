@@ -1,6 +1,7 @@
 """Near copies across training and evaluation: found where they were made, and nowhere where images only look alike."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from PIL import Image, ImageEnhance
 from sklearn.datasets import load_digits
 
-from gan_models.config import DcganConfig, ExtractorConfig, ImageConfig
+from gan_models.config import DcganConfig, ExtractorConfig, ImageConfig, Pix2PixConfig
 from gan_models.evaluation.extractor import load_extractor
 from gan_models.evaluation.feature_cache import FeatureCache
 from gan_models.evaluation.near_duplicates import correlation, near_duplicates
@@ -62,6 +63,44 @@ def test_copies_that_were_encoded_again_scaled_or_brightened_are_counted(notes_o
 
 def test_images_that_only_look_alike_are_no_copies(notes_on):
     assert notes_on("alike", [large(index) for index in range(100, 160)]) == ()
+
+
+@pytest.fixture(scope="module")
+def notes_on_pairs(tmp_path_factory):
+    """The notes on a dataset of these evaluation pairs, beside 60 pairs of digits 0 to 59 with digits 100 to 159."""
+    home = tmp_path_factory.mktemp("near-pairs")
+    recipe = Pix2PixConfig(width=4, num_stages=2, source_domain="photo", target_domain="map")
+    facts = {"num_steps": 1, "config_digest": "0", "data_digest": "0", "label_names": ()}
+    save_bundle(home / "bundle", build_generator(recipe, IMAGE, 0), recipe=recipe, image=IMAGE, **facts)
+    bundle = load_bundle(home / "bundle")
+    extractor = load_extractor(ExtractorConfig(size=32), "cpu")
+
+    training = [((large(index), large(100 + index)), "train") for index in range(60)]
+
+    def notes(name: str, evaluation: list[tuple[Image.Image, Image.Image]]) -> tuple[str, ...]:
+        pairs = [*training, *((pair, "evaluation") for pair in evaluation)]
+        records = [
+            replace(record(image, split), domain=domain, pair=f"pair {number}", id=f"{number:03d}{domain}")
+            for number, (pair, split) in enumerate(pairs)
+            for image, domain in zip(pair, ("photo", "map"), strict=True)
+        ]
+        write_shards(iter(records), home / name)
+        return near_duplicates(bundle, home / name, FeatureCache(None, extractor), 64)
+
+    return notes
+
+
+def test_a_pair_is_a_copy_where_both_its_sides_are_of_one_pair(notes_on_pairs):
+    others = [(large(index), large(100 + index)) for index in range(200, 210)]
+    copies = [(as_jpeg(large(3)), as_jpeg(large(103))), (as_jpeg(large(7)), large(107).resize((40, 40)))]
+    (note,) = notes_on_pairs("copies", copies + others)
+    assert note.startswith("2 of 12 evaluation pairs are near copies of training pairs")
+    shared = [
+        (as_jpeg(large(3)), large(290)),
+        (large(291), as_jpeg(large(103))),
+        (as_jpeg(large(3)), as_jpeg(large(104))),
+    ]
+    assert notes_on_pairs("one side alone", shared + others) == ()
 
 
 def test_the_answer_is_kept_with_the_features(notes_on, tmp_path: Path):

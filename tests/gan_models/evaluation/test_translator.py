@@ -1,6 +1,7 @@
 """Models that translate are compared with the target domain, with their inputs, and with doing nothing."""
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,12 @@ from gan_models.config import EvaluateConfig, ExtractorConfig, ImageConfig, reci
 from gan_models.evaluation.comparison import load_evaluation
 from gan_models.evaluation.run import evaluate_to
 from gan_models.images.decoding import encode_png, image_id
+from gan_models.images.listing import Listing
 from gan_models.images.shard_writing import write_shards
 from gan_models.images.shards import DataError, ImageRecord
 from gan_models.inference.bundle import save_bundle
 from gan_models.recipes import build_generator
-from tests.gan_models.training.runs import CUT, CYCLEGAN, PIX2PIX
+from tests.gan_models.training.runs import CUT, CYCLEGAN, PAIRS, PIX2PIX
 
 EACH = ["fd_efficientnet_lite0", "kd_efficientnet_lite0", "content_ssim"]
 EACH += ["feature_distance_efficientnet_lite0", "diversity"]
@@ -39,12 +41,12 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-def evaluated(section: dict[str, object], data: Path, out: Path) -> Path:
+def evaluated(section: dict[str, object], data: Path, out: Path, cache: Path | None = None) -> Path:
     torch.manual_seed(0)
     recipe, image = recipe_config(section), ImageConfig(size=16, fit="crop")
     about = {"label_names": (), "num_steps": 1, "config_digest": "", "data_digest": ""}
     save_bundle(out / "bundle", build_generator(recipe, image, 0), recipe=recipe, image=image, **about)
-    evaluate_to(out, out / "bundle", data, CONFIG, cache=None, device="cpu")
+    evaluate_to(out, out / "bundle", data, CONFIG, cache=cache, device="cpu")
     return out
 
 
@@ -81,6 +83,52 @@ def test_pairs_are_compared_with_the_input_itself_and_with_the_mean_image(data: 
     assert metrics["psnr"].protocol.degradation == {"input": "edges", "target": "image"}
     assert {"fd_efficientnet_lite0", "kd_efficientnet_lite0", "diversity"} <= metrics.keys()
     assert metrics["feature_distance_efficientnet_lite0"].baseline_name == "the input itself"
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Tiles of a photograph and, in the other domain, the same tiles lighter by 20 grey levels."""
+    records = []
+    for number in range(48):
+        row, column = divmod(number, 8)
+        tile = astronaut()[64 * row : 64 * row + 32, 64 * column : 64 * column + 32] // 2
+        keys = [image_id(Image.fromarray(pixels)) for pixels in (tile, tile + 20)]
+        for key, pixels, domain in zip(keys, (tile, tile + 20), ("photo", "map"), strict=True):
+            split, content = "train" if number % 3 else "evaluation", encode_png(Image.fromarray(pixels))
+            row_of = {"split": split, "label": None, "domain": domain, "width": 32, "height": 32, "source": "test"}
+            records.append(ImageRecord(content, "x.png", key, **row_of, pair=keys[0]))
+    directory = tmp_path_factory.mktemp("pairs") / "data"
+    write_shards(records, directory)
+    return directory
+
+
+def test_pairs_of_a_dataset_are_compared_partner_by_partner(pairs: Path, tmp_path: Path) -> None:
+    result = load_evaluation(evaluated(PAIRS, pairs, tmp_path))[0]
+    metrics = result.by_key()
+    # Against its own partner each input lacks 20 of 255: had one partner been another's, it would be further.
+    identity = metrics["psnr"].value - metrics["psnr_gain_identity"].value
+    assert identity == pytest.approx(20 * math.log10(255 / 20), abs=1e-6)
+    assert metrics["psnr"].num_images == 24  # as asked, of 64 windows
+    assert metrics["psnr"].baseline_name == "the input itself"
+    assert metrics["psnr"].protocol.degradation == {"input": "photo", "target": "map"}
+    assert metrics["diversity"].baseline_name == "real images of 'map'"
+    assert [picture.file for picture in result.pictures] == [
+        "pictures/photo_to_map.png",
+        "pictures/photo_to_map_worst.png",
+    ]
+    assert not any("near copies" in note for note in result.notes)
+
+
+def test_pairs_of_a_dataset_are_decoded_once(pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    without = load_evaluation(evaluated(PAIRS, pairs, tmp_path / "a"))[0]
+    first = load_evaluation(evaluated(PAIRS, pairs, tmp_path / "b", tmp_path / "cache"))[0]
+    monkeypatch.setattr(Listing, "decode", None)
+    assert load_evaluation(evaluated(PAIRS, pairs, tmp_path / "c", tmp_path / "cache"))[0] == first == without
+
+
+def test_an_evaluation_image_without_a_partner_is_refused(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"the images of 'photo' and 'painting' in .* are no pairs"):
+        evaluated({**PAIRS, "target_domain": "painting"}, data, tmp_path)
 
 
 def test_segmentations_are_judged_by_their_overlap(data: Path, tmp_path: Path) -> None:

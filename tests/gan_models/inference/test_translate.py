@@ -9,7 +9,8 @@ from gan_models.config import ImageConfig, recipe_config
 from gan_models.inference.bundle import Bundle, load_bundle, save_bundle
 from gan_models.inference.translate import translate
 from gan_models.recipes import build_generator
-from tests.gan_models.training.runs import CUT, CYCLEGAN, PIX2PIX, RESTORE
+from gan_models.recipes.base import to_float, to_uint8
+from tests.gan_models.training.runs import CUT, CYCLEGAN, PAIRS, PIX2PIX, RESTORE
 
 
 def bundle_of(section: dict[str, object], directory: Path) -> Bundle:
@@ -20,7 +21,7 @@ def bundle_of(section: dict[str, object], directory: Path) -> Bundle:
     return load_bundle(directory)
 
 
-@pytest.mark.parametrize("section", [PIX2PIX, CYCLEGAN, CUT])
+@pytest.mark.parametrize("section", [PIX2PIX, PAIRS, CYCLEGAN, CUT])
 @pytest.mark.parametrize("size", [(16, 16), (9, 21)])
 def test_images_come_back_in_their_size_whatever_the_batch_size(tmp_path: Path, section, size) -> None:
     bundle = bundle_of(section, tmp_path / "bundle")
@@ -36,6 +37,12 @@ def test_cyclegan_goes_both_ways(tmp_path: Path) -> None:
     bundle = bundle_of(CYCLEGAN, tmp_path / "bundle")
     images = torch.randint(256, (2, 3, 16, 16), dtype=torch.uint8)
     assert not torch.equal(translate(bundle, images), translate(bundle, images, reverse=True))
+
+
+def test_a_model_of_pairs_is_given_the_picture_as_it_is(tmp_path: Path) -> None:
+    bundle = bundle_of(PAIRS, tmp_path / "bundle")
+    images = torch.randint(256, (2, 3, 16, 16), dtype=torch.uint8)
+    assert torch.equal(translate(bundle, images), to_uint8(bundle.network(to_float(images))))
 
 
 def test_what_cannot_be_done_is_said(tmp_path: Path) -> None:

@@ -11,14 +11,15 @@ from gan_models.networks.patch_discriminator import PatchDiscriminator
 from gan_models.networks.pix2pix_unet import Pix2PixUNet
 from gan_models.networks.resnet_generator import ResnetGenerator
 from gan_models.recipes import build_recipe
-from gan_models.recipes.base import Batch, to_float
+from gan_models.recipes.base import Batch, tile, to_float
 from gan_models.recipes.fake_pool import FakePool
-from tests.gan_models.training.runs import CUT, CYCLEGAN, PIX2PIX, train_config, train_section, training_data
+from tests.gan_models.training.runs import CUT, CYCLEGAN, PAIRS, PIX2PIX, train_config, train_section, training_data
 
 SECTIONS = {
     "edges to image": PIX2PIX,
     "grey to image": {**PIX2PIX, "input": "grey", "upsample": "nearest", "discriminator_norm": "spectral"},
     "image to segmentation": {**PIX2PIX, "input": "image", "target": "segmentation", "adversarial_weight": 0},
+    "pairs": PAIRS,
     "cyclegan": CYCLEGAN,
     "cyclegan, antialiased": {**CYCLEGAN, "antialias": True, "residual": True, "pool_size": 0, "loss": "hinge"},
     "cut": CUT,
@@ -150,12 +151,41 @@ def test_a_discriminator_too_deep_for_the_images_is_refused_with_what_to_do() ->
         ({"name": "pix2pix", "input": "image"}, "both the image"),
         ({"name": "cyclegan", "source_domain": "painting"}, "have to differ"),
         ({"name": "pix2pix", "num_stages": 5}, "multiples of 32"),
+        (
+            {"name": "pix2pix", "source_domain": "photo"},
+            "only 'photo' is named; name the target_domain too, or neither",
+        ),
+        ({"name": "pix2pix", "target_domain": "map"}, "only 'map' is named; name the source_domain too, or neither"),
+        ({**PAIRS, "target_domain": "photo"}, "both 'photo'; they have to differ"),
+        (
+            {**PAIRS, "input": "edges"},
+            "taken as they are, and input is edges; leave input out, or leave the domains out",
+        ),
+        ({**PAIRS, "target": "segmentation"}, "target is segmentation; leave target out, or leave the domains out"),
         ({"name": "cut", "fsat": True}, "did you mean 'fast'"),
     ],
 )
 def test_configs_that_make_no_sense_are_refused(changes, message) -> None:
     with pytest.raises(ConfigError, match=message):
         validate(TrainConfig, {**train_section(CUT), "recipe": changes}, "train")
+
+
+def test_a_section_with_domains_is_read_back_from_what_is_written_of_it_and_one_without_has_none() -> None:
+    for section in (PAIRS, {**PAIRS, "input": "image", "target": "image"}, PIX2PIX):
+        config = recipe_config(section)
+        written = config.model_dump(mode="json")
+        assert recipe_config(written) == config
+        assert ("source_domain" in written) == ("target_domain" in written) == ("source_domain" in section)
+
+
+def test_the_targets_of_pairs_are_learnt_from_and_shown() -> None:
+    recipe, batch = build_recipe(train_config(PAIRS), 0), batch_of(PAIRS)
+    shown = recipe.preview(recipe.generator.eval(), batch, random_for("preview")).picture
+    assert torch.equal(shown[:, :16], tile(batch.images, 8))
+    assert torch.equal(shown[:, 32:], tile(batch.targets, 8))
+    inputs, targets = recipe._pair(batch)
+    assert inputs is batch.images
+    assert targets is batch.targets
 
 
 def test_fastcut_weighs_contrast_tenfold_unless_told_otherwise() -> None:

@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import torch
 import yaml
 from PIL import Image
 
-from gan_models.config import TrainConfig, domains_of, recipe_config
+from gan_models.config import TrainConfig, domains_of, paired_domains, recipe_config
 from gan_models.images.image_set import ImageSet, TrainingData
 from gan_models.images.shard_writing import write_shards
 from gan_models.images.shards import ImageRecord
@@ -32,6 +33,7 @@ PIX2PIX: dict[str, Any] = {
     "discriminator_width": 4,
     "discriminator_stages": 1,
 }
+PAIRS: dict[str, Any] = {**PIX2PIX, "source_domain": "photo", "target_domain": "map"}
 CYCLEGAN: dict[str, Any] = {
     "name": "cyclegan",
     "width": 4,
@@ -69,6 +71,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "r3gan": {**R3GAN, "augment_probability": 0.5, "penalty_every": 2},
     "vae": VAE,
     "pix2pix": PIX2PIX,
+    "pix2pix with pairs": PAIRS,
     "cyclegan": CYCLEGAN,
     "cut": CUT,
     "fastcut": {**CUT, "fast": True},
@@ -116,12 +119,17 @@ def image_set(recipe: dict[str, Any], num: int = 20) -> ImageSet:
 
 
 def training_data(recipe: dict[str, Any], num: int = 20) -> TrainingData:
-    """`image_set` as what a recipe trains on, and as many labelled targets where it turns images into others."""
+    """`image_set` as what a recipe trains on, and as many targets where it turns images into others: labelled ones, or
+    the partners of the images, which are their negatives, where it learns from pairs."""
+    images = image_set(recipe, num)
     if task_and_target(recipe)[1] is None:
-        return TrainingData(image_set(recipe, num))
+        return TrainingData(images)
+    if paired_domains(recipe_config(recipe)):
+        negatives = replace(images, images=255 - images.images, digest="negatives")
+        return TrainingData(images, negatives, is_paired=True)
     labels = torch.arange(num) % 2
     targets = ImageSet(_tiles(num, seed=1), labels, ("cafe", "iris"), ("",) * num, ("",) * num, "paintings")
-    return TrainingData(image_set(recipe, num), targets)
+    return TrainingData(images, targets)
 
 
 def _tiles(num: int, seed: int) -> torch.Tensor:
@@ -131,12 +139,7 @@ def _tiles(num: int, seed: int) -> torch.Tensor:
 
 def write_run(directory: Path, section: dict[str, Any]) -> list[str]:
     """A dataset and a config under `directory`; returns the arguments that train on them into `directory / "run"`."""
-    data = training_data(section["recipe"])
-    source, target = domains_of(recipe_config(section["recipe"]))
-    records = _records(data.images, source)
-    if data.targets:
-        records += _records(data.targets, target)
-    write_shards(records, directory / "data")
+    write_data(section["recipe"], directory / "data")
     (directory / "config.yaml").write_text(yaml.safe_dump({"train": section}))
     return [
         *("--config", str(directory / "config.yaml")),
@@ -144,7 +147,17 @@ def write_run(directory: Path, section: dict[str, Any]) -> list[str]:
     ]
 
 
-def _records(images: ImageSet, domain: str | None) -> list[ImageRecord]:
+def write_data(recipe: dict[str, Any], directory: Path, num: int = 20) -> None:
+    """`training_data` as a dataset of which every fifth image, or pair, is for evaluation."""
+    data = training_data(recipe, num)
+    source, target = domains_of(recipe_config(recipe))
+    records = _records(data.images, source, is_paired=data.is_paired)
+    if data.targets:
+        records += _records(data.targets, target, is_paired=data.is_paired)
+    write_shards(records, directory)
+
+
+def _records(images: ImageSet, domain: str | None, *, is_paired: bool) -> list[ImageRecord]:
     records = []
     for index, pixels in enumerate(images.images):
         content = io.BytesIO()
@@ -152,11 +165,12 @@ def _records(images: ImageSet, domain: str | None) -> list[ImageRecord]:
         Image.fromarray(array[..., 0] if array.shape[2] == 1 else array).save(content, "PNG")
         label = None if images.labels is None else images.label_names[int(images.labels[index])]
         split = "evaluation" if index % 5 == 0 else "train"
-        height, width = array.shape[:2]
-        id_ = f"{index:02x}{'' if domain is None else domain.encode().hex()}".ljust(64, "0")
-        records.append(
-            ImageRecord(content.getvalue(), f"{index}.png", id_, split, label, domain, width, height, "test")
-        )
+        number = 255 - index if is_paired and domain == "map" else index  # sorted by id, no two partners are aligned
+        id_ = f"{number:02x}{'' if domain is None else domain.encode().hex()}".ljust(64, "0")
+        pair = f"{index}" if is_paired else None
+        size = {"width": array.shape[1], "height": array.shape[0]}
+        row = {"label": label, "domain": domain, "split": split, "source": "test", "pair": pair, **size}
+        records.append(ImageRecord(content.getvalue(), f"{index}.png", id_, **row))
     return records
 
 

@@ -14,6 +14,8 @@ from gan_models.training.identity import config_digest
 from gan_models.training.loop import Trainer
 from tests.gan_models.training.runs import (
     DCGAN,
+    PAIRS,
+    PIX2PIX,
     RESTORE,
     image_set,
     train_config,
@@ -71,6 +73,23 @@ def test_a_run_that_is_resumed_does_not_begin_again(tmp_path: Path, bundle: Path
 def test_a_bundle_of_another_recipe_or_shape_is_refused(tmp_path: Path, bundle: Path, recipe, reason: str) -> None:
     with pytest.raises(BundleError, match=reason):
         trainer(tmp_path, recipe, bundle)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "domain"),
+    [(PIX2PIX, PAIRS, "None, here photo"), (PAIRS, PIX2PIX, "photo, here None")],
+    ids=["to pairs", "from pairs"],
+)
+def test_weights_go_from_single_images_to_pairs_and_back_where_the_networks_are_alike(
+    tmp_path: Path, first, second, domain: str
+) -> None:
+    (tmp_path / "run").mkdir()
+    data = training_data(first)
+    Trainer(train_config(first, steps=1), data, data, tmp_path / "run", CPU).run()
+    assert trainer(tmp_path, second, tmp_path / "run" / "bundle").step == 0
+    with pytest.raises(BundleError, match=r"recipe\.width 4, here 8") as refused:
+        trainer(tmp_path / "run", {**second, "width": 8}, tmp_path / "run" / "bundle")
+    assert f"recipe.source_domain {domain}" in str(refused.value)
 
 
 def test_a_new_label_begins_anew_and_the_rest_goes_on(tmp_path: Path, bundle: Path, caplog) -> None:

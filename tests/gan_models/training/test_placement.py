@@ -8,14 +8,15 @@ import torch
 from gan_models.config import SpeedConfig
 from gan_models.images.image_set import TrainingData
 from gan_models.images.randomness import Share
+from gan_models.recipes.base import memory_format
 from gan_models.training.batches import Batches
 from gan_models.training.placement import load_data, place_for
-from tests.gan_models.training.runs import DCGAN, RESTORE, image_set, train_config, train_section, write_run
+from tests.gan_models.training.runs import CUT, DCGAN, PAIRS, RESTORE, image_set, train_config, train_section, write_run
 
 CPU = torch.device("cpu")
 
 
-@pytest.mark.parametrize("recipe", [DCGAN, RESTORE], ids=["resized", "windows"])
+@pytest.mark.parametrize("recipe", [DCGAN, RESTORE, CUT, PAIRS], ids=["resized", "windows", "two domains", "pairs"])
 def test_batches_are_the_same_bit_for_bit_wherever_the_images_live(tmp_path: Path, recipe) -> None:
     write_run(tmp_path, train_section(recipe))
     batches = {}
@@ -29,8 +30,9 @@ def test_batches_are_the_same_bit_for_bit_wherever_the_images_live(tmp_path: Pat
         for mode in ("memory", "mapped"):
             batch = batches[mode].at(step)
             assert torch.equal(batch.images, expected.images), (mode, step)
-            assert batch.images.is_contiguous(memory_format=torch.channels_last)
+            assert batch.images.is_contiguous(memory_format=memory_format(config, CPU))
             assert expected.labels is None or torch.equal(batch.labels, expected.labels)
+            assert expected.targets is None or torch.equal(batch.targets, expected.targets)
 
 
 def test_the_shares_of_two_processes_are_the_batch_of_one() -> None:
