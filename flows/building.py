@@ -13,6 +13,7 @@ from flows.expectations import DatasetRefusedError as DatasetRefusedError
 from flows.expectations import check_dataset, check_drift
 from flows.fingerprint import EXAMINING_SOURCES, source_digest
 from flows.gathering import Gathering
+from flows.inventory import HELD_COLUMNS
 from flows.ledger import Ledger
 from flows.model_config import DriftLimits, Expectations
 from flows.quarantine import Quarantine, QuarantinedFile
@@ -155,7 +156,7 @@ def build_dataset(
     memory = Ledger(ledger, demands, source_digest(*EXAMINING_SOURCES), quarantine)
     gathering = Gathering(evaluation_share, tile is not None, expected, aside, memory, withdrawn or {})
     if shard_paths(directory):
-        gathering.know(iterate_rows(directory, ["id", "split", "label", "domain", "source", "phash", "look"]))
+        gathering.know(iterate_rows(directory, [*HELD_COLUMNS, "phash", "look"]))
     total = sum(source.num_items for source in sources)
     drifted: Drift | None = None
 

@@ -152,6 +152,10 @@ class Gathering:
         sizes = [(len(side.pieces), *((p.width, p.height) for p in side.pieces if p.data)) for side in (one, two)]
         if sizes[0] != sizes[1] and all(piece.data for side in (one, two) for piece in side.pieces):
             return "the two sides of its pair differ in size"
+        for left, right in zip(one.pieces, two.pieces, strict=True):
+            held = left.id in self.inventory and right.id in self.inventory
+            if held and self.inventory.pair_of(left.id) != self.inventory.pair_of(right.id):
+                return "its pixels are in the dataset already, with another partner; under another `name` the dataset is built anew"
         return ""
 
     def _usable(self, item: SourceItem, examined: Examined, facts: Facts, fault: str = "") -> bool:

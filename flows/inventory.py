@@ -12,10 +12,13 @@ from gan_models.images.shards import Split
 _TABLES = """
 PRAGMA journal_mode = OFF;
 PRAGMA cache_size = -65536;
-CREATE TABLE held (id TEXT PRIMARY KEY, label TEXT, domain TEXT, source TEXT, split TEXT) WITHOUT ROWID;
+CREATE TABLE held (
+    id TEXT PRIMARY KEY, label TEXT, domain TEXT, source TEXT, split TEXT, pair TEXT
+) WITHOUT ROWID;
 CREATE TABLE seen (id TEXT PRIMARY KEY, label TEXT, domain TEXT, source TEXT) WITHOUT ROWID;
 CREATE TABLE hash (number INTEGER PRIMARY KEY, split TEXT, phash TEXT, source TEXT);
 """
+HELD_COLUMNS = ("id", "label", "domain", "source", "split", "pair")
 _HASHES_AT_ONCE = 1000
 
 
@@ -46,8 +49,8 @@ class Inventory(Container[str]):
 
     def hold(self, row: dict[str, Any]) -> None:
         """Take in a row of the dataset as it was."""
-        facts = row["id"], row["label"], row["domain"], row["source"], row["split"]
-        self._database.execute("INSERT OR REPLACE INTO held VALUES (?, ?, ?, ?, ?)", facts)
+        facts = [row[column] for column in HELD_COLUMNS]
+        self._database.execute("INSERT OR REPLACE INTO held VALUES (?, ?, ?, ?, ?, ?)", facts)
         self._holds_some = True
 
     def held(self, key: str) -> Facts | None:
@@ -56,6 +59,11 @@ class Inventory(Container[str]):
             return None
         row = self._database.execute("SELECT label, domain FROM held WHERE id = ?", (key,)).fetchone()
         return row and Facts(*row)
+
+    def pair_of(self, key: str) -> str | None:
+        """Of an image that was in the dataset, what it shares with its partner."""
+        row = self._database.execute("SELECT pair FROM held WHERE id = ?", (key,)).fetchone()
+        return None if row is None else row[0]
 
     def split_of(self, source: str) -> Split | None:
         """The split of the images in the dataset that came from there."""

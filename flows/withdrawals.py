@@ -17,7 +17,7 @@ from flows.settings import Settings
 from flows.versioning import git
 from gan_models.files import write_durably
 from gan_models.images.shard_writing import remove_images
-from gan_models.images.shards import read_rows, shard_paths
+from gan_models.images.shards import iterate_rows, shard_paths
 
 MIN_PREFIX = 8  # characters of an id that a person may give in place of all 64
 
@@ -66,14 +66,19 @@ def find_images(
 ) -> dict[str, str]:
     """Id and source of the images in a dataset that are meant: by id, or the beginning of one, or by source.
 
-    A photograph that was cut into tiles is named by its source, which takes out all of them. What is on the list
-    already is found there, so that a removal that was cut short can be asked for again.
+    A photograph that was cut into tiles is named by its source, which takes out all of them. With one side of a pair
+    goes the other. What is on the list already is found there, so that a removal that was cut short can be asked for
+    again.
 
     Raises:
         RemovalError: one of them means no image, or an id more than one.
     """
     held = {key: entry.source for key, entry in listed.items()}
-    held |= {row["id"]: row["source"] for row in read_rows(directory, ["id", "source"])}
+    pairs: dict[str, str] = {}
+    for row in iterate_rows(directory, ["id", "source", "pair"]):
+        held[row["id"]] = row["source"]
+        if row["pair"] is not None:
+            pairs[row["id"]] = row["pair"]
     found: dict[str, str] = {}
     for given in ids:
         if len(given) < MIN_PREFIX:
@@ -90,7 +95,8 @@ def find_images(
             hint = f"did you mean {near!r}?" if near else f"sources look like {next(iter(held.values()))!r}"
             raise RemovalError(f"no image in the dataset came from {given!r}; {hint}")
         found |= {key: held[key] for key in matching}
-    return found
+    named = {pairs[key] for key in found if key in pairs}
+    return found | {key: held[key] for key, pair in pairs.items() if pair in named}
 
 
 def record_withdrawals(settings: Settings, name: str, images: dict[str, str], *, reason: str, who: str | None) -> None:

@@ -132,7 +132,7 @@ def content_digest(directory: Path) -> str:
     Raises:
         DataError: as for `iterate_rows`.
     """
-    columns, total = ["id", "split", "label", "domain", "source"], 0
+    columns, total = ["id", "split", "label", "domain", "source", "pair"], 0
     for row in iterate_rows(directory, columns):
         line = json.dumps([row[column] for column in columns])
         total += int.from_bytes(hashlib.sha256(line.encode()).digest())

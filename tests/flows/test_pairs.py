@@ -16,7 +16,8 @@ from flows.sources import open_source
 from gan_models.config import EvaluateConfig, ExtractorConfig, TrainConfig
 from gan_models.evaluation.run import evaluate_to
 from gan_models.images.image_set import list_training_data
-from gan_models.images.shards import DataError, read_rows, remove_images
+from gan_models.images.shard_writing import remove_images
+from gan_models.images.shards import DataError, read_rows
 from gan_models.training.__main__ import main
 from tests.flows.test_served_model import ask, picture
 

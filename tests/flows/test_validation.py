@@ -8,6 +8,7 @@ from sklearn.datasets import load_sample_images
 from flows.building import DatasetRefusedError, build_dataset
 from flows.model_config import SourceConfig
 from flows.sources import open_source
+from flows.withdrawals import find_images
 from gan_models.images import shard_writing
 from gan_models.images.shards import read_rows
 
@@ -64,6 +65,25 @@ def test_both_sides_of_a_pair_have_one_key_and_one_split(facades):
         assert len({row["source"].split("/")[-1].split(".")[0] for row in sides}) == 1
     again = build(facades, FACADES)
     assert (again.num_new, again.num_known, again.content_digest) == (0, 20, report.content_digest)
+
+
+def test_with_one_side_of_a_pair_the_other_is_withdrawn(facades):
+    build(facades, FACADES)
+    one = rows_of(facades)[0]
+    found = find_images(facades / "data", {}, [one["id"]], [])
+    assert set(found) == {row["id"] for row in rows_of(facades) if row["pair"] == one["pair"]}
+    assert len(found) == 2
+
+
+def test_sides_that_are_matched_otherwise_than_before_are_set_aside_and_said(facades):
+    build(facades, FACADES)
+    one, other = facades / "facades/B/0.bmp", facades / "facades/B/1.bmp"
+    one.rename(facades / "aside")
+    other.rename(one)
+    (facades / "aside").rename(other)
+    report = build(facades, FACADES, max_quarantined_share=0.5)
+    assert {file.path for file in report.quarantined} == {"A/0.png", "A/1.png", "B/0.bmp", "B/1.bmp"}
+    assert all("in the dataset already, with another partner" in file.reason for file in report.quarantined)
 
 
 def test_tiles_of_a_pair_are_pairs(facades):

@@ -14,7 +14,8 @@ from gan_models.config import TrainConfig
 from gan_models.images.decoding import encode_png
 from gan_models.images.image_set import TrainingData, list_training_data, load
 from gan_models.images.pixel_cache import load_mapped
-from gan_models.images.shards import DataError, ImageRecord, write_shards
+from gan_models.images.shard_writing import write_shards
+from gan_models.images.shards import DataError, ImageRecord
 from tests.gan_models.training.runs import CUT, PAIRS, train_config
 
 CONFIG = train_config(PAIRS)

@@ -143,7 +143,9 @@ def test_the_digest_does_not_depend_on_the_sharding(tmp_path):
     assert len({content_digest(tmp_path / name) for name in ("one", "many", "grown")}) == 1
 
 
-@pytest.mark.parametrize("change", [{"split": "test"}, {"label": "b"}, {"domain": "x"}, {"source": "y"}, {"id": "0"}])
+@pytest.mark.parametrize(
+    "change", [{"split": "test"}, {"label": "b"}, {"domain": "x"}, {"source": "y"}, {"pair": "z"}, {"id": "0"}]
+)
 def test_the_digest_changes_with_every_fact(tmp_path, change):
     first, *rest = records(3)
     write_shards([first, *rest], tmp_path / "a")
