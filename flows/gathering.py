@@ -155,7 +155,7 @@ class Gathering:
         for left, right in zip(one.pieces, two.pieces, strict=True):
             held = left.id in self.inventory and right.id in self.inventory
             if held and self.inventory.pair_of(left.id) != self.inventory.pair_of(right.id):
-                return "its pixels are in the dataset already, with another partner; under another `name` the dataset is built anew"
+                return "its pixels are in the dataset already, with another partner; give the dataset another `name`"
         return ""
 
     def _usable(self, item: SourceItem, examined: Examined, facts: Facts, fault: str = "") -> bool:
