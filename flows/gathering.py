@@ -96,11 +96,11 @@ class Gathering:
         return self.tiled and _source(item) in self.withdrawn.values()
 
     def _single(self, item: SourceItem, examined: Examined) -> Iterator[ImageRecord]:
-        facts = Facts(item.label, item.domain)
-        if not self._usable(item, examined, facts):
+        facts, source = Facts(item.label, item.domain), _source(item)
+        seen = self.inventory.seen(examined.id)
+        if not self._usable(item, examined, facts, seen):
             return
-        source = _source(item)
-        if self.inventory.seen(examined.id):
+        if seen:
             self.num_duplicates += 1
             return
         self.inventory.see(examined.id, source, facts)
@@ -119,7 +119,10 @@ class Gathering:
     def _pair(self, group: list[tuple[SourceItem, Examined]]) -> Iterator[ImageRecord]:
         """Both sides, in one split and with one key, or neither."""
         fault = self._fault_of_pair(group)
-        usable = [self._usable(item, examined, Facts(item.label, item.domain), fault) for item, examined in group]
+        usable = [
+            self._usable(item, examined, Facts(item.label, item.domain), self.inventory.seen(examined.id), fault)
+            for item, examined in group
+        ]
         if not all(usable):
             return
         (first, examined), (second, other) = group
@@ -158,8 +161,10 @@ class Gathering:
                 return "its pixels are in the dataset already, with another partner; give the dataset another `name`"
         return ""
 
-    def _usable(self, item: SourceItem, examined: Examined, facts: Facts, fault: str = "") -> bool:
-        """Whether a file may be used; it is set aside if not."""
+    def _usable(
+        self, item: SourceItem, examined: Examined, facts: Facts, seen: tuple[str, Facts] | None, fault: str = ""
+    ) -> bool:
+        """Whether a file may be used; it is set aside if not. `seen`: the file that had its pixels before."""
         if examined.reason:
             copy = self.quarantine.add(item, examined.rejected, examined.reason)
             self.ledger.note(item, examined, copy)
@@ -167,7 +172,7 @@ class Gathering:
         self.ledger.note(item, examined)
         if self.expect.labels is not None and item.label is not None and item.label not in self.expect.labels:
             fault = fault or f"its label {item.label!r} is none of those that the config expects"
-        fault = fault or self._contradiction(examined.id, facts)
+        fault = fault or self._contradiction(examined.id, facts, seen)
         if fault:
             try:
                 data = item.read()
@@ -176,8 +181,8 @@ class Gathering:
             self.quarantine.add(item, data, fault)
         return not fault
 
-    def _contradiction(self, key: str, facts: Facts) -> str:
-        seen, held = self.inventory.seen(key), self.inventory.held(key)
+    def _contradiction(self, key: str, facts: Facts, seen: tuple[str, Facts] | None) -> str:
+        held = self.inventory.held(key)
         if seen and seen[1] != facts:
             return f"its pixels are those of {seen[0]}, {seen[1].contradiction(facts)}"
         if held and held != facts:

@@ -31,10 +31,11 @@ class Ledger:
         self._quarantine = quarantine
         self._notes: list[tuple[str | None, ...]] = []
         self._open(file)
+        self._is_new = self._database.execute("SELECT 1 FROM taken LIMIT 1").fetchone() is None
 
     def recall(self, item: SourceItem, in_dataset: Container[str]) -> Examined | None:
         """What became of a file, without its bytes, where that is known and still holds."""
-        if item.version is None:
+        if item.version is None or self._is_new:
             return None
         row = self._database.execute(
             "SELECT id, pieces, reason, copy FROM taken WHERE source = ? AND path = ? AND version = ? AND demands = ?",

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-SIDE = 64  # pixels of the square that an image is reduced to before it is looked at
+SIDE = 64  # pixels of either side that a larger image is reduced to before it is looked at
 NUM_ORIENTATIONS = 8
 
 
@@ -37,12 +37,13 @@ class Look(NamedTuple):
 
 def look_at(image: Image.Image) -> Look:
     """The look of an image of mode L or RGB."""
-    small = image.resize((SIDE, SIDE), Image.Resampling.BOX)
+    width, height = min(SIDE, image.width), min(SIDE, image.height)
+    small = image.resize((width, height), Image.Resampling.BOX)
     colours = np.asarray(small.convert("RGB"))
-    red, green, blue = (int(channel.sum()) // SIDE**2 for channel in colours.transpose(2, 0, 1))
+    red, green, blue = (int(channel.sum()) // (width * height) for channel in colours.transpose(2, 0, 1))
     grey = np.asarray(small.convert("L"), dtype=np.int16)
-    mean = int(grey.sum()) // SIDE**2
-    variance = int(((grey - mean).astype(np.int32) ** 2).sum()) // SIDE**2
+    mean = int(grey.sum()) // (width * height)
+    variance = int(((grey - mean).astype(np.int32) ** 2).sum()) // (width * height)
     corner = grey[:-1, :-1]
     across, down = grey[:-1, 1:] - corner, grey[1:, :-1] - corner
     length = np.abs(across) + np.abs(down)
@@ -55,6 +56,6 @@ def look_at(image: Image.Image) -> Look:
         red=red,
         green=green,
         blue=blue,
-        sharpness=min(255, 4 * total // length.size),
+        sharpness=min(255, 4 * total // max(length.size, 1)),
         orientations=tuple(255 * part // total for part in strength) if total else (0,) * NUM_ORIENTATIONS,
     )

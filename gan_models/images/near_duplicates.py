@@ -6,7 +6,7 @@ Perceptual Image Hash Functions"), by ImageHash. Of two copies few signs differ;
 
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -34,9 +34,11 @@ def perceptual_hash(image: Image.Image) -> str | None:
     """
     from imagehash import phash
 
-    if np.ptp(np.asarray(image.convert("L").resize((8, 8), Image.Resampling.BOX))) < 2:
+    grey = image.convert("L")
+    darkest, lightest = cast(tuple[int, int], grey.resize((8, 8), Image.Resampling.BOX).getextrema())
+    if lightest - darkest < 2:
         return None
-    return str(phash(image))
+    return np.packbits(phash(grey).hash).tobytes().hex()
 
 
 def near_duplicates(left: Hashes, right: Hashes, *, max_distance: int = MAX_DISTANCE) -> Iterator[Pair]:

@@ -71,7 +71,7 @@ def test_the_story_of_a_dataset_is_told_in_words_and_numbers(project: Project, b
     diff = said("dataset", "diff", project.config)
     assert "90 -> 89: 0 added, 1 removed" in diff
     assert f"removed     {key[:12]} {source}, withdrawn by Ada" in diff
-    assert "0 kept, 1 new, 1 gone" in diff
+    assert "1 kept, 1 new, 1 gone" in diff
     shown = said("dataset", "show", project.config, built.dvc_md5[:7])
     assert "images     90:" in shown
     assert "withdrawn  1 images" in shown
