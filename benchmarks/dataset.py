@@ -194,6 +194,7 @@ def main() -> None:
     parser.add_argument(
         "--plain-images", type=int, help="that DVC versions; its time for all follows from a quarter of these"
     )
+    parser.add_argument("--large", type=int, default=200_000, help="images of a version whose memory is measured")
     parser.add_argument("--rounds", type=int, default=1, help="of versioning, by both ways")
     parser.add_argument("--reading-rounds", type=int, default=5)
     parser.add_argument("--folder", type=Path, help="on the disk to be measured")
@@ -208,6 +209,7 @@ def main() -> None:
             Path(scratch),
             options.images,
             options.plain_images or options.images,
+            options.large,
             options.rounds,
             options.reading_rounds,
         )
@@ -216,7 +218,7 @@ def main() -> None:
         options.out.write_text(report.text())
 
 
-def measure(scratch: Path, num: int, num_plain: int, rounds: int, reading_rounds: int) -> Report:
+def measure(scratch: Path, num: int, num_plain: int, num_large: int, rounds: int, reading_rounds: int) -> Report:
     """All of it, in a scratch folder."""
     sample, quarter = scratch / "sample", scratch / "quarter"
     make_images(sample, 0, num_plain)
@@ -254,11 +256,15 @@ def measure(scratch: Path, num: int, num_plain: int, rounds: int, reading_rounds
         grown = stored(server, bucket)
         os.environ["ATELIER_PROJECT"] = str(root)
         removed = remove_one(shards)
+        make_images(images, num + num // 100, num_large)
+        make_project(scratch / "large", server)
+        large = with_atelier(images, scratch / "large", environment)
         return Report(
             num_images=num,
             num_plain=num_plain,
             small_plain=(num_plain // 4, small_plain),
             small=(num // 4, small),
+            large=(num_large, large),
             ours=ours,
             plain=plain,
             readings=readings,

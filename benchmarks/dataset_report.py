@@ -42,7 +42,7 @@ class Report:
     """Everything measured in one run.
 
     num_plain: images that DVC versioned as files; small_plain: the number of a quarter of these, and their version
-    small: the number of a quarter of the images, and their version
+    small, large: the number of a quarter of the images, and of many more, and their versions
     stored_bytes, grown_bytes, removed_bytes: in the bucket, and what 1% more images and one image fewer added to it
     """
 
@@ -50,6 +50,7 @@ class Report:
     num_plain: int
     small_plain: tuple[int, Versioning]
     small: tuple[int, Versioning]
+    large: tuple[int, Versioning]
     ours: list[Versioning]
     plain: list[Versioning]
     readings: list[Reading]
@@ -59,13 +60,6 @@ class Report:
     growing: Versioning
     removed_bytes: int
     removed_shard_bytes: int
-
-    @property
-    def bytes_per_image(self) -> float:
-        """Of memory, by which a larger dataset needs more."""
-        number, small = self.small
-        large = max(version.peak_bytes for version in self.ours)
-        return max(0.0, (large - small.peak_bytes) / (self.num_images - number))
 
     def text(self) -> str:
         """As Markdown."""
@@ -115,7 +109,11 @@ medians of the paired ratios.
         spread = max(0.0, (ours.first - small.first) * slope - self.costs.sharding * factor)
         sending = max(0.0, (ours.second - small.second) * slope - self.costs.hashing * factor)
         times = (f"{n} workers {(spread / n + alone + sending) / 3600:.1f} h" for n in (1, 16, 64))
-        size, peak = self.costs.num_bytes * factor, max(version.peak_bytes for version in self.ours)
+        size = self.costs.num_bytes * factor
+        memory = "\n".join(
+            f"| {number:,} | {version.peak_bytes / 2**20:.0f} MiB | {version.seconds:.1f} |"
+            for number, version in ((number, small), (self.num_images, ours), self.large)
+        )
         loose = self._plain_for(MANY, _median(self.plain), "seconds")
         sharding, hashing = self._rate(self.costs.sharding), self._rate(self.costs.hashing)
         return f"""## Ten million images
@@ -130,10 +128,12 @@ Together: {", ".join(times)}.
 A night that adds 1% decodes and sends a hundredth of that. As loose files, `dvc add` and `dvc push` would take
 {loose / 3600:.0f} hours and as many requests as there are images.
 
-Memory was {peak / 2**20:.0f} MiB at most for {self.num_images:,} images, and {small.peak_bytes / 2**20:.0f} MiB for
-{number:,}: {self.bytes_per_image:.0f} bytes an image. Most of that is the shard in the making, which is sealed at
-64 MB; the rest is what is remembered of each image (id, hash, source) and goes on growing. How it goes on has not been
-measured."""
+| images | memory of all processes, at most | seconds |
+| --- | --- | --- |
+{memory}
+
+What is known of each image lies on the disk, in tables whose caches are bounded, and images wait there for their shard.
+What grows is what near duplicates are found by, about 50 bytes an image: {50 * MANY / 2**20:.0f} MiB for {MANY:,}."""
 
     def _plain_for(self, number: int, measured: Versioning, what: Literal["seconds", "cpu_seconds"]) -> float:
         """Of so many files, by what each file beyond a quarter of the measured ones took."""

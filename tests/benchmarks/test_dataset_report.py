@@ -9,6 +9,7 @@ def report(num_plain: int) -> Report:
         num_plain=num_plain,
         small_plain=(num_plain // 4, Versioning(4, 3.5, 80 << 20, 1, 3)),
         small=(5_000, Versioning(10, 10, 300 << 20, 7, 3)),
+        large=(200_000, Versioning(180, 150, 400 << 20, 170, 10)),
         ours=[Versioning(20, 16, 360 << 20, 15, 5)],
         plain=[Versioning(10, 8, 90 << 20, 2, 8)],
         readings=[Reading(1.0, 3.0), Reading(1.0, 4.0), Reading(2.0, 7.0)],
@@ -38,4 +39,4 @@ def test_shares_and_ratios_are_those_of_what_was_measured():
 def test_ten_million_images_follow_from_the_rates():
     text = report(2_000).text()
     assert "25 GB in 373 shards" in text
-    assert "4194 bytes an image" in text
+    assert "| 200,000 | 400 MiB | 180.0 |" in text
