@@ -8,7 +8,7 @@ from time import monotonic
 
 import psutil
 
-SECONDS_BETWEEN_LOOKS = 0.1
+SECONDS_BETWEEN_LOOKS = 0.5  # adding up shared pages takes some hundredths
 
 
 @dataclass(frozen=True)

@@ -175,10 +175,11 @@ def _bring_back(settings: Settings, name: str) -> None:
     """
     try:
         versioning.restore(settings, name)
-    except versioning.LostVersionError as error:
+    except versioning.LostVersionError:
         if default_remote(settings).is_s3:
             raise
-        say(f"dataset   {name}: built anew from its sources, because {error}")
+        version, remote = (versioning.tracked_md5(settings, name) or "")[:7], default_remote(settings).url
+        say(f"dataset   {name}: version {version} is not here or in {remote} yet, so it is built from its sources")
 
 
 def _layout(config: DatasetConfig, written: dict[str, Any]) -> str:

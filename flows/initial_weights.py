@@ -3,9 +3,7 @@
 `train.init_from` is `models:/name@alias`, `models:/name/3`, or the folder of a bundle, relative to the project.
 """
 
-import difflib
 import hashlib
-import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,9 +11,7 @@ from pathlib import Path
 
 from flows.model_config import ModelConfig
 from flows.orchestration import StageError, Workplace
-from flows.registry import ModelVersion
-
-_IN_REGISTRY = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>[0-9]+))")
+from flows.registry import REFERENCE, UnknownModelError
 
 
 @dataclass(frozen=True)
@@ -33,7 +29,8 @@ def follows_itself(model: ModelConfig) -> bool:
     What the alias points to is then no part of the fingerprint: a promotion would make the next retrain train again,
     with nothing new to learn from.
     """
-    return (model.train.init_from or "").startswith(f"models:/{model.name}@")
+    parts = REFERENCE.fullmatch(model.train.init_from or "")
+    return parts is not None and parts["name"] == model.name and parts["alias"] is not None
 
 
 def find_initial_weights(place: Workplace) -> InitialWeights | None:
@@ -47,16 +44,14 @@ def find_initial_weights(place: Workplace) -> InitialWeights | None:
         return None
     if not asked.startswith("models:"):
         return _in_folder(place, asked)
-    parts = _IN_REGISTRY.fullmatch(asked)
-    if parts is None:
-        raise StageError(f"train.init_from is '{asked}'; write models:/name@champion, models:/name/3, or a folder")
-    version = _registered(place, parts["name"], parts["alias"], parts["version"])
-    if version is None:
+    try:
+        version = place.registry.resolve(asked)
+    except UnknownModelError as error:
         if follows_itself(place.model):
             return None
-        raise StageError(f"train.init_from is '{asked}', which does not exist; {_hint(place, parts['name'])}")
+        raise StageError(f"train.init_from cannot be begun from: {error}") from None
     return InitialWeights(
-        name=f"models:/{parts['name']}/{version.version}",
+        name=f"models:/{version.model}/{version.version}",
         digest=version.tags.get("bundle_digest", version.logged_model_id),
         fetch=lambda: place.registry.fetch_bundle(version.logged_model_id),
     )
@@ -77,20 +72,3 @@ def _in_folder(place: Workplace, asked: str) -> InitialWeights:
     if not description.is_file():
         raise StageError(f"train.init_from is '{asked}', and {folder} is not the folder of a bundle (no bundle.json)")
     return InitialWeights(asked, hashlib.sha256(description.read_bytes()).hexdigest(), lambda: folder)
-
-
-def _registered(place: Workplace, name: str, alias: str | None, version: str | None) -> ModelVersion | None:
-    if alias is not None:
-        return place.registry.at(name, alias)
-    if name not in place.registry.models():
-        return None
-    return next((known for known in place.registry.versions(name) if known.version == version), None)
-
-
-def _hint(place: Workplace, name: str) -> str:
-    known = place.registry.models()
-    if name in known:
-        versions = ", ".join(version.version for version in place.registry.versions(name))
-        return f"'{name}' has the versions {versions or 'none'}"
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean '{near[0]}'?" if near else f"registered are: {', '.join(known) or 'no models yet'}"

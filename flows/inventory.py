@@ -19,7 +19,7 @@ CREATE TABLE seen (id TEXT PRIMARY KEY, label TEXT, domain TEXT, source TEXT) WI
 CREATE TABLE hash (number INTEGER PRIMARY KEY, split TEXT, phash TEXT, source TEXT);
 """
 HELD_COLUMNS = ("id", "label", "domain", "source", "split", "pair")
-_HASHES_AT_ONCE = 1000
+_ROWS_AT_ONCE = 1000
 
 
 class Facts(NamedTuple):
@@ -42,7 +42,9 @@ class Inventory(Container[str]):
         self._database = sqlite3.connect("")  # a temporary file, which is used when the cache is full
         self._database.executescript(_TABLES)
         self._holds_some = False
-        self._hashes: list[tuple[str, str, str]] = []  # that are not in the file yet
+        # What is not in the file yet: each call of SQLite costs as much as a hundred rows.
+        self._hashes: list[tuple[str, str, str]] = []
+        self._seen: dict[str, tuple[str, Facts]] = {}
 
     def __contains__(self, key: object) -> bool:
         return isinstance(key, str) and self.held(key) is not None
@@ -73,17 +75,23 @@ class Inventory(Container[str]):
 
     def see(self, key: str, source: str, facts: Facts) -> None:
         """Remember that the build came across these pixels there."""
-        self._database.execute("INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?)", (key, *facts, source))
+        self._seen[key] = source, facts
+        if len(self._seen) == _ROWS_AT_ONCE:
+            rows = ((key, *facts, source) for key, (source, facts) in self._seen.items())
+            self._database.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?)", rows)
+            self._seen.clear()
 
     def seen(self, key: str) -> tuple[str, Facts] | None:
         """Where the build came across these pixels, and what is said of them there."""
+        if key in self._seen:
+            return self._seen[key]
         row = self._database.execute("SELECT label, domain, source FROM seen WHERE id = ?", (key,)).fetchone()
         return row and (row[2], Facts(*row[:2]))
 
     def add_hash(self, split: str, phash: str, source: str) -> None:
         """Of an image of the dataset as it will be."""
         self._hashes.append((split, phash, source))
-        if len(self._hashes) == _HASHES_AT_ONCE:
+        if len(self._hashes) == _ROWS_AT_ONCE:
             self._write_hashes()
 
     def hashes(self, split: str) -> tuple[Hashes, "np.ndarray[tuple[int], np.dtype[np.int64]]"]:

@@ -19,7 +19,7 @@ _TABLE = """CREATE TABLE IF NOT EXISTS taken (
     source TEXT, path TEXT, version TEXT, demands TEXT, id TEXT, pieces TEXT, reason TEXT, copy TEXT,
     PRIMARY KEY (source, path)
 ) WITHOUT ROWID"""
-_NOTES_AT_ONCE = 500  # that a death may cost
+_NOTES_AT_ONCE = 5000  # that a death may cost
 
 
 class Ledger:

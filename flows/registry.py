@@ -20,7 +20,7 @@ Alias = Literal["challenger", "champion", "previous"]
 SERVING_PACKAGES = ("mlflow", "torch", "safetensors", "numpy", "pillow", "pydantic", "pyyaml")
 
 
-_REFERENCE = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>[0-9]+))")
+REFERENCE = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>[0-9]+))")
 
 
 class UnknownModelError(LookupError):
@@ -145,7 +145,7 @@ class Registry:
         Raises:
             UnknownModelError: it is written otherwise, or there is no such model, version or alias.
         """
-        parts = _REFERENCE.fullmatch(reference)
+        parts = REFERENCE.fullmatch(reference)
         if parts is None:
             raise UnknownModelError(f"'{reference}' names no model; write models:/name/3 or models:/name@champion")
         name, alias, version = parts["name"], parts["alias"], parts["version"]

@@ -17,6 +17,8 @@ import pyarrow.parquet as pq
 from gan_models.files import sync
 from gan_models.images.shards import COLUMNS, SCHEMA, DataError, ImageRecord, iterate_rows, read_shard, shard_paths
 
+_ROWS_AT_ONCE = 1000  # a call of SQLite costs as much as a hundred rows
+
 
 def write_shards(records: Iterable[ImageRecord], directory: Path, *, shard_bytes: int = 64 << 20) -> None:
     """Adds `records` to the dataset in `directory`, as new shards of about `shard_bytes` of images each.
@@ -95,18 +97,23 @@ class _Spool:
         self._facts.execute(f"CREATE TABLE record (offset, length, {columns}) WITHOUT ROWID")
         self._insert = f"INSERT OR IGNORE INTO record VALUES (?, ?, {', '.join('?' * len(names))})"
         self._facts_of = attrgetter(*names)
+        self._waiting: list[tuple[object, ...]] = []
+        self._end = 0
 
     def put(self, record: ImageRecord) -> None:
-        """Unless its id came before."""
-        row = self._images.tell(), len(record.data), *self._facts_of(record)
-        if self._facts.execute(self._insert, row).rowcount:
-            self._images.write(record.data)
+        """Of those with one id, the first is kept."""
+        self._waiting.append((self._end, len(record.data), *self._facts_of(record)))
+        self._end += self._images.write(record.data)
+        if len(self._waiting) == _ROWS_AT_ONCE:
+            self._write_facts()
 
     def discard(self, ids: Iterable[str]) -> None:
+        self._write_facts()
         self._facts.executemany("DELETE FROM record WHERE id = ?", ((one,) for one in ids))
 
     def records(self) -> Iterator[ImageRecord]:
         """By split, and within one by id."""
+        self._write_facts()
         splits = [split for (split,) in self._facts.execute("SELECT DISTINCT split FROM record ORDER BY split")]
         for split in splits:
             for offset, length, *facts in self._facts.execute(
@@ -118,6 +125,10 @@ class _Spool:
     def close(self) -> None:
         self._images.close()
         self._facts.close()
+
+    def _write_facts(self) -> None:
+        self._facts.executemany(self._insert, self._waiting)
+        self._waiting.clear()
 
 
 def _in_shards(records: Iterable[ImageRecord], shard_bytes: int) -> Iterator[list[ImageRecord]]:
