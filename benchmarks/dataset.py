@@ -7,138 +7,16 @@ torchvision's ImageFolder with as many workers. From the rates it computes what 
 """
 
 import argparse
-import json
 import os
-import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from benchmarks.dataset_report import Costs, Reading, Report, Versioning
-from benchmarks.processes import run_measured
+from benchmarks.dataset_report import Costs, Reading, Report
+from benchmarks.dataset_ways import make_images, make_project, read_files, read_shards, stored, with_atelier, with_dvc
+from benchmarks.slow_network import slow_network
 from tests.s3_server import S3Server
-
-SIZE = 32  # pixels of a side
-SHARE = 0.25  # for evaluation
-
-
-def make_images(folder: Path, first: int, last: int) -> None:
-    """Different crops of real photographs, numbers `first` to `last`, in a sub-folder for each photograph."""
-    import io
-
-    import numpy as np
-    from PIL import Image
-
-    from flows.sources import open_source
-
-    source = open_source("builtin:photos", Path.cwd())
-    photos = [(Path(item.path).stem, Image.open(io.BytesIO(item.read())).convert("RGB")) for item in source.items()]
-    made = 0
-    seen: set[bytes] = set()
-    random = np.random.default_rng(0)
-    while made < last:
-        name, photo = photos[int(random.integers(len(photos)))]
-        left, top = (int(random.integers(side - SIZE)) for side in photo.size)
-        crop = photo.crop((left, top, left + SIZE, top + SIZE))
-        if (pixels := crop.tobytes()) in seen:
-            continue
-        seen.add(pixels)
-        if made >= first:
-            (folder / name).mkdir(parents=True, exist_ok=True)
-            crop.save(folder / name / f"{made:06d}.png")
-        made += 1
-
-
-def make_project(root: Path, server: S3Server) -> str:
-    """A DVC project in git whose remote is a new bucket, and the bucket."""
-    bucket = server.new_bucket()
-    (root / "configs").mkdir(parents=True)
-    (root / ".dvc").mkdir()
-    (root / ".dvc" / "config").write_text(
-        f"[core]\n    remote = s3\n['remote \"s3\"']\n    url = s3://{bucket}/data\n"
-        f"    endpointurl = {server.endpoint}\n    verify = true\n"
-    )
-    subprocess.run(["git", "init", "--quiet", root], check=True)
-    return bucket
-
-
-def stored(server: S3Server, bucket: str) -> int:
-    """Bytes in a bucket."""
-    pages = server.client().get_paginator("list_objects_v2").paginate(Bucket=bucket)
-    return sum(found["Size"] for page in pages for found in page.get("Contents", []))
-
-
-def with_atelier(images: Path, root: Path, environment: dict[str, str]) -> Versioning:
-    """One version of what is in `images`, in a process of its own."""
-    program = [sys.executable, "-m", "benchmarks.dataset", "--version-here", str(images)]
-    measured = run_measured(program, Path.cwd(), {**environment, "ATELIER_PROJECT": str(root)})
-    parts = json.loads(measured.output.splitlines()[-1])
-    return Versioning(measured.seconds, measured.cpu_seconds, measured.peak_bytes, parts["build"], parts["send"])
-
-
-def with_dvc(images: Path, root: Path, environment: dict[str, str]) -> Versioning:
-    """The same files as they are, by DVC alone."""
-    shutil.copytree(images, root / "images")
-    dvc = [sys.executable, "-m", "dvc"]
-    added = run_measured([*dvc, "add", "images"], root, environment)
-    pushed = run_measured([*dvc, "push"], root, environment)
-    return Versioning(
-        added.seconds + pushed.seconds,
-        added.cpu_seconds + pushed.cpu_seconds,
-        max(added.peak_bytes, pushed.peak_bytes),
-        added.seconds,
-        pushed.seconds,
-    )
-
-
-def version_here(images: Path) -> None:
-    """What the dataset stage does, without Prefect and MLflow, in the project of the environment."""
-    from flows import versioning
-    from flows.building import build_dataset
-    from flows.settings import Settings
-    from flows.sources import open_source
-
-    settings = Settings()
-    folder = settings.root / "data" / "crops"
-    folder.parent.mkdir(exist_ok=True)
-    began = time.monotonic()
-    source = open_source(str(images), settings.root)
-    build_dataset(
-        [source],
-        folder,
-        evaluation_share=SHARE,
-        quarantine=settings.state / "quarantine",
-        ledger=settings.state / "taken.sqlite",
-    )
-    built = time.monotonic()
-    versioning.add_and_push(settings, "crops")
-    print(json.dumps({"build": built - began, "send": time.monotonic() - built}))
-
-
-def read_shards(folder: Path) -> int:
-    """Bytes of pixels in memory, read by Atelier for training."""
-    from gan_models.config import ImageConfig
-    from gan_models.images.image_set import load_split
-
-    image = ImageConfig(size=SIZE, channels=3)
-    return sum(load_split(folder, split, image).images.nbytes for split in ("train", "evaluation"))
-
-
-def read_files(folder: Path, workers: int) -> int:
-    """The same, by torchvision's ImageFolder and PyTorch's DataLoader."""
-    import torch
-    from torch.utils.data import DataLoader
-    from torchvision.datasets import ImageFolder
-    from torchvision.transforms import PILToTensor
-
-    loader: DataLoader[Any] = DataLoader(
-        ImageFolder(str(folder), transform=PILToTensor()), batch_size=256, num_workers=workers
-    )
-    return int(torch.cat([batch for batch, _ in loader]).nbytes)
 
 
 def measure_reading(shards: Path, files: Path, rounds: int) -> list[Reading]:
@@ -196,14 +74,13 @@ def main() -> None:
     )
     parser.add_argument("--large", type=int, default=200_000, help="images of a version whose memory is measured")
     parser.add_argument("--rounds", type=int, default=1, help="of versioning, by both ways")
+    parser.add_argument(
+        "--round-trip", type=float, default=0.02, help="seconds to the storage and back, in a turn of its own"
+    )
     parser.add_argument("--reading-rounds", type=int, default=5)
     parser.add_argument("--folder", type=Path, help="on the disk to be measured")
     parser.add_argument("--out", type=Path, help="write the report as Markdown, such as docs/dataset-speed.md")
-    parser.add_argument("--version-here", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.version_here:
-        version_here(options.version_here)
-        return
     with tempfile.TemporaryDirectory(dir=options.folder) as scratch:
         report = measure(
             Path(scratch),
@@ -211,6 +88,7 @@ def main() -> None:
             options.plain_images or options.images,
             options.large,
             options.rounds,
+            options.round_trip,
             options.reading_rounds,
         )
     print(report.text())
@@ -218,7 +96,9 @@ def main() -> None:
         options.out.write_text(report.text())
 
 
-def measure(scratch: Path, num: int, num_plain: int, num_large: int, rounds: int, reading_rounds: int) -> Report:
+def measure(
+    scratch: Path, num: int, num_plain: int, num_large: int, rounds: int, round_trip: float, reading_rounds: int
+) -> Report:
     """All of it, in a scratch folder."""
     sample, quarter = scratch / "sample", scratch / "quarter"
     make_images(sample, 0, num_plain)
@@ -247,6 +127,11 @@ def measure(scratch: Path, num: int, num_plain: int, num_large: int, rounds: int
             make_project(loose, server)
             plain.append(with_dvc(sample, loose, environment))
             print(f"dvc: {plain[-1]}", flush=True)
+        with slow_network(server.endpoint, round_trip) as address:
+            make_project(scratch / "far", server, address)
+            far = with_atelier(images, scratch / "far", environment)
+            make_project(scratch / "far-plain", server, address)
+            far_plain = with_dvc(sample, scratch / "far-plain", environment)
         shards = root / "data" / "crops"
         readings = measure_reading(shards, images, reading_rounds)
         costs = measure_costs(shards, scratch / "copy")
@@ -267,6 +152,9 @@ def measure(scratch: Path, num: int, num_plain: int, num_large: int, rounds: int
             large=(num_large, large),
             ours=ours,
             plain=plain,
+            round_trip=round_trip,
+            far=far,
+            far_plain=far_plain,
             readings=readings,
             costs=costs,
             stored_bytes=whole,

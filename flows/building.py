@@ -159,6 +159,7 @@ def build_dataset(
         gathering.know(iterate_rows(directory, [*HELD_COLUMNS, "phash", "look"]))
     total = sum(source.num_items for source in sources)
     drifted: Drift | None = None
+    pairs: list[NearDuplicate] = []
 
     def records() -> Iterator[ImageRecord]:
         nonlocal drifted
@@ -168,6 +169,7 @@ def build_dataset(
         check_dataset(gathering, total, max_quarantined_share, expected)
         drifted = drift(gathering.before, gathering.added)
         check_drift(drifted, allowed)
+        pairs.extend(NearDuplicate(*pair) for pair in islice(gathering.near_duplicates(), MAX_NEAR_DUPLICATES))
 
     try:
         write_shards(records(), directory)
@@ -179,8 +181,7 @@ def build_dataset(
         ) from None
     finally:
         memory.close()
-    pairs = list(islice(gathering.near_duplicates(), MAX_NEAR_DUPLICATES))
-    gathering.inventory.close()
+        gathering.inventory.close()
     return BuildReport(
         num_items=total,
         num_new=gathering.num_new,
@@ -190,7 +191,7 @@ def build_dataset(
         quarantined=tuple(aside.files),
         splits=statistics(directory).splits,
         labels={name: gathering.labels[name] for name in natural_order(filter(None, gathering.labels))},
-        near_duplicates=tuple(sorted((NearDuplicate(*pair) for pair in pairs), key=lambda pair: pair.distance)),
+        near_duplicates=tuple(sorted(pairs, key=lambda pair: pair.distance)),
         drift=drifted,
         content_digest=content_digest(directory),
     )

@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import Field, model_validator
 
 from gan_models.config.recipe import RecipeSection
 
@@ -66,12 +66,6 @@ class Pix2PixConfig(RecipeSection):
                     "out, or leave the domains out to make both sides from one image"
                 )
         return self
-
-    @model_serializer(mode="wrap")
-    def _as_it_was_read(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Without domains that are not named, so that a config which has none keeps its digest."""
-        domains = ("source_domain", "target_domain")
-        return {name: value for name, value in write(self).items() if name not in domains or value is not None}
 
 
 class _UnpairedConfig(RecipeSection):

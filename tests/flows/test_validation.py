@@ -1,5 +1,7 @@
 """What a build says of the images it takes: pairs, near duplicates, drift, expectations; and a disk that is full."""
 
+import sqlite3
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -210,6 +212,24 @@ def test_a_disk_that_fills_up_leaves_the_dataset_as_it_was(folder, monkeypatch):
         build(folder)
     assert {path.name: path.read_bytes() for path in (folder / "data").iterdir()} == before
     assert [path.name for path in folder.iterdir() if path.name.endswith("partial")] == []
+
+
+def test_a_disk_that_fills_up_with_what_is_known_of_images_leaves_the_dataset_as_it_was(folder, monkeypatch):
+    build(folder)
+    before = {path.name: path.read_bytes() for path in (folder / "data").iterdir()}
+    for seed in range(50, 150):
+        put(folder / f"images/a/{seed}.png", seed)
+    connect = sqlite3.connect
+
+    def on_a_small_disk(file, **options):
+        database = connect(file, **options)
+        database.execute("PRAGMA max_page_count = 6")  # SQLite's own limit, which it takes for a full disk
+        return database
+
+    monkeypatch.setattr(sqlite3, "connect", on_a_small_disk)
+    with pytest.raises(DatasetRefusedError, match="is full; the dataset is as it was: free some space and run again"):
+        build(folder)
+    assert {path.name: path.read_bytes() for path in (folder / "data").iterdir()} == before
 
 
 def test_a_file_that_was_taken_is_read_again_only_when_it_changed(folder, monkeypatch):
