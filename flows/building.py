@@ -155,8 +155,6 @@ def build_dataset(
     aside = Quarantine(quarantine)
     memory = Ledger(ledger, demands, source_digest(*EXAMINING_SOURCES), quarantine)
     gathering = Gathering(evaluation_share, tile is not None, expected, aside, memory, withdrawn or {})
-    if shard_paths(directory):
-        gathering.know(iterate_rows(directory, [*HELD_COLUMNS, "phash", "look"]))
     total = sum(source.num_items for source in sources)
     drifted: Drift | None = None
     pairs: list[NearDuplicate] = []
@@ -172,6 +170,8 @@ def build_dataset(
         pairs.extend(NearDuplicate(*pair) for pair in islice(gathering.near_duplicates(), MAX_NEAR_DUPLICATES))
 
     try:
+        if shard_paths(directory):
+            gathering.know(iterate_rows(directory, [*HELD_COLUMNS, "phash", "look"]))
         write_shards(records(), directory)
     except (OSError, sqlite3.OperationalError) as error:
         if not _is_full(error):

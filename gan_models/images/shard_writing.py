@@ -6,7 +6,8 @@ import sqlite3
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import fields
-from operator import attrgetter
+from itertools import groupby
+from operator import attrgetter, itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import pyarrow.parquet as pq
 from gan_models.files import sync
 from gan_models.images.shards import COLUMNS, SCHEMA, DataError, ImageRecord, iterate_rows, read_shard, shard_paths
 
+ROW_GROUP_BYTES = 8 << 20  # of images
 _ROWS_AT_ONCE = 1000  # a call of SQLite costs as much as a hundred rows
 
 
@@ -26,7 +28,7 @@ def write_shards(records: Iterable[ImageRecord], directory: Path, *, shard_bytes
     A shard holds images of one split, sorted by id. Records whose id is there already are left out, and shards that are
     there are never touched. Equal records make equal files, in whatever order they come. Nothing is added before
     `records` is exhausted and every new shard is safely on disk, so that an error raised by either leaves the dataset
-    as it was. The memory it takes is that of one shard, however many records there are.
+    as it was. It takes some tens of MiB of memory, however many records there are.
 
     Raises:
         DataError: an existing shard is damaged.
@@ -41,8 +43,9 @@ def write_shards(records: Iterable[ImageRecord], directory: Path, *, shard_bytes
                 spool.put(record)
             if existing:
                 spool.discard(row["id"] for row in iterate_rows(directory, ["id"]))
-            for shard in _in_shards(spool.records(), shard_bytes):
-                sealed.append(_seal(shard, staging, first + len(sealed)))
+            for number, shard in groupby(_numbered(spool.records(), shard_bytes), key=itemgetter(0)):
+                tables = map(_as_table, _in_row_groups(record for _, record in shard))
+                sealed.append(_seal(tables, staging, first + number))
         directory.mkdir(exist_ok=True)
         for path in sealed:
             path.rename(directory / path.name)
@@ -77,7 +80,7 @@ def remove_images(directory: Path, ids: Collection[str]) -> set[str]:
             table = read_shard(path, pq.read_schema(path).names)
             kept = table.filter(pc.invert(pc.is_in(table["id"], pa.array(sorted(gone)))))
             if len(kept):
-                new = _write(kept, staging, _number(path))
+                new = _seal([kept], staging, _number(path))
                 new.rename(directory / new.name)
                 sync(directory)
             path.unlink()
@@ -131,17 +134,28 @@ class _Spool:
         self._waiting.clear()
 
 
-def _in_shards(records: Iterable[ImageRecord], shard_bytes: int) -> Iterator[list[ImageRecord]]:
-    shard: list[ImageRecord] = []
+def _numbered(records: Iterable[ImageRecord], shard_bytes: int) -> Iterator[tuple[int, ImageRecord]]:
+    """Records with the number of the shard that each goes to, from 0."""
+    number, size, split = -1, 0, None
+    for record in records:
+        if record.split != split or size + len(record.data) > shard_bytes:
+            number, size, split = number + 1, 0, record.split
+        size += len(record.data)
+        yield number, record
+
+
+def _in_row_groups(records: Iterable[ImageRecord]) -> Iterator[list[ImageRecord]]:
+    """So many that they are of about `ROW_GROUP_BYTES`: what is in memory at a time."""
+    group: list[ImageRecord] = []
     size = 0
     for record in records:
-        if shard and (size + len(record.data) > shard_bytes or record.split != shard[0].split):
-            yield shard
-            shard, size = [], 0
-        shard.append(record)
+        group.append(record)
         size += len(record.data)
-    if shard:
-        yield shard
+        if size >= ROW_GROUP_BYTES:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
 
 
 @contextmanager
@@ -160,16 +174,19 @@ def _number(shard: Path) -> int:
     return int(shard.name.split("-")[1])
 
 
-def _seal(records: list[ImageRecord], directory: Path, number: int) -> Path:
+def _as_table(records: list[ImageRecord]) -> Any:  # noqa: ANN401
     columns = {name: [getattr(record, name) for record in records] for name in COLUMNS}
     images = [{"bytes": record.data, "path": record.path} for record in records]
-    return _write(pa.Table.from_pydict({"image": images, **columns}, schema=SCHEMA), directory, number)
+    return pa.Table.from_pydict({"image": images, **columns}, schema=SCHEMA)
 
 
-def _write(table: Any, directory: Path, number: int) -> Path:  # noqa: ANN401
+def _seal(tables: Iterable[Any], directory: Path, number: int) -> Path:
     """Writes a shard, named after its number and content, and waits until it is on disk."""
     temporary = directory / "shard"
-    pq.write_table(table, temporary, compression="zstd", use_dictionary=False, write_page_checksum=True)
+    options = {"compression": "zstd", "use_dictionary": False, "write_page_checksum": True}
+    with pq.ParquetWriter(temporary, SCHEMA, **options) as writer:
+        for table in tables:
+            writer.write_table(table)
     sync(temporary)
     with temporary.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()

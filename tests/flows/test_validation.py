@@ -200,14 +200,13 @@ def test_a_disk_that_fills_up_leaves_the_dataset_as_it_was(folder, monkeypatch):
     build(folder)
     before = {path.name: path.read_bytes() for path in (folder / "data").iterdir()}
     put(folder / "images/a/new.png", 99)
-    write = shard_writing.pq.write_table
+    write = shard_writing.pq.ParquetWriter
 
-    def onto_a_full_disk(table, where, **options):  # /dev/full is a real device that has no space
-        if where.name == "shard":
-            where.symlink_to("/dev/full")
-        return write(table, where, **options)
+    def onto_a_full_disk(where, schema, **options):  # /dev/full is a real device that has no space
+        where.symlink_to("/dev/full")
+        return write(where, schema, **options)
 
-    monkeypatch.setattr(shard_writing.pq, "write_table", onto_a_full_disk)
+    monkeypatch.setattr(shard_writing.pq, "ParquetWriter", onto_a_full_disk)
     with pytest.raises(DatasetRefusedError, match="is full; the dataset is as it was: free some space and run again"):
         build(folder)
     assert {path.name: path.read_bytes() for path in (folder / "data").iterdir()} == before
@@ -223,7 +222,7 @@ def test_a_disk_that_fills_up_with_what_is_known_of_images_leaves_the_dataset_as
 
     def on_a_small_disk(file, **options):
         database = connect(file, **options)
-        database.execute("PRAGMA max_page_count = 6")  # SQLite's own limit, which it takes for a full disk
+        database.execute("PRAGMA max_page_count = 10")  # SQLite's own limit, which it takes for a full disk
         return database
 
     monkeypatch.setattr(sqlite3, "connect", on_a_small_disk)
