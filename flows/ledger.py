@@ -8,7 +8,7 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Container
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -65,8 +65,8 @@ class Ledger:
             self._write()
 
     def close(self) -> None:
-        """Keep what was noted."""
-        with closing(self._database):
+        """Keep what was noted; where the disk is too full for that, it is found out again."""
+        with closing(self._database), suppress(sqlite3.OperationalError):
             self._write()
 
     def _write(self) -> None:
