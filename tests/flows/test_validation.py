@@ -222,7 +222,7 @@ def test_a_disk_that_fills_up_with_what_is_known_of_images_leaves_the_dataset_as
 
     def on_a_small_disk(file, **options):
         database = connect(file, **options)
-        database.execute("PRAGMA max_page_count = 10")  # SQLite's own limit, which it takes for a full disk
+        database.execute("PRAGMA max_page_count = 7")  # SQLite's own limit, which it takes for a full disk
         return database
 
     monkeypatch.setattr(sqlite3, "connect", on_a_small_disk)
