@@ -216,7 +216,7 @@ def test_a_disk_that_fills_up_leaves_the_dataset_as_it_was(folder, monkeypatch):
 def test_a_disk_that_fills_up_with_what_is_known_of_images_leaves_the_dataset_as_it_was(folder, monkeypatch):
     build(folder)
     before = {path.name: path.read_bytes() for path in (folder / "data").iterdir()}
-    for seed in range(50, 150):
+    for seed in range(50, 250):
         put(folder / f"images/a/{seed}.png", seed)
     connect = sqlite3.connect
 
