@@ -10,8 +10,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from flows.mlflow_connection import TrackingError
 from flows.progress import say
-from flows.tracking import Tracking, TrackingError
+from flows.tracking import Tracking
 
 SECONDS_BETWEEN_BATCHES = 5.0
 SECONDS_AFTER_A_FAILURE = 30.0

@@ -1,8 +1,6 @@
 """MLflow's tracking side: experiments, runs, what is logged on them, and finding them again.
 
-With `flows/registry.py` the only code that talks to MLflow. Runs are named by id throughout: MLflow's notion of an
-active run belongs to a thread. Importing MLflow takes seconds, so it happens when something is written; the question
-whether there is anything to do is put to a server over plain HTTP.
+Runs are named by id throughout: MLflow's notion of an active run belongs to a thread.
 """
 
 import contextlib
@@ -10,18 +8,16 @@ import json
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import httpx
 from pydantic import ValidationError
 
+from flows.mlflow_connection import MlflowConnection, TrackingError
 from flows.records import DatasetVersion, Record, Stage
-from flows.settings import Settings
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
+    pass
 
 DATASETS_EXPERIMENT = "datasets"
 MAX_TAG = 7_000  # characters, below MLflow's limit of 8,000
@@ -30,39 +26,8 @@ MAX_BATCH = 1000  # metrics that one request to MLflow may carry
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 
 
-class TrackingError(RuntimeError):
-    """MLflow cannot be reached or does not have what was asked for; the message says what to do."""
-
-
-class Tracking:
-    """The MLflow of this project: a server, or the SQLite database under `.atelier/`."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.uri = settings.mlflow_tracking_uri
-
-    @property
-    def is_server(self) -> bool:
-        return self.uri.startswith("http")
-
-    @cached_property
-    def client(self) -> "MlflowClient":
-        from mlflow import MlflowClient, set_tracking_uri
-
-        set_tracking_uri(self.uri)
-        return MlflowClient(self.uri)
-
-    def check(self) -> None:
-        """Raise a TrackingError that names the address if the server does not answer."""
-        if not self.is_server:
-            return
-        try:
-            httpx.get(f"{self.uri}/health", timeout=10).raise_for_status()
-        except httpx.HTTPError as error:
-            raise TrackingError(
-                f"the MLflow server at {self.uri} does not answer ({error or type(error).__name__}); "
-                "start it (`atelier up` starts one here) or unset MLFLOW_TRACKING_URI"
-            ) from None
+class Tracking(MlflowConnection):
+    """Runs in the MLflow of this project."""
 
     # Finding what is done
 
@@ -149,26 +114,6 @@ class Tracking:
                 [known.experiment_id], condition, order_by=["attributes.start_time DESC"], max_results=5
             )
         ]
-
-    def ask(self, method: Literal["GET", "POST"], call: str, content: dict[str, Any]) -> dict[str, Any] | None:
-        """One call of MLflow's REST interface; None where what it asks for does not exist.
-
-        Raises:
-            TrackingError: the server cannot be reached or refuses.
-        """
-        address = f"{self.uri}/api/2.0/mlflow/{call}"
-        try:
-            if method == "GET":
-                answer = httpx.get(address, params=content, timeout=30)
-            else:
-                answer = httpx.post(address, json=content, timeout=30)
-        except httpx.HTTPError as error:
-            raise TrackingError(f"the MLflow server at {self.uri} does not answer: {error}") from None
-        if answer.is_success:
-            return dict(answer.json())
-        if "RESOURCE_DOES_NOT_EXIST" in answer.text or "not found" in answer.text:
-            return None
-        raise TrackingError(f"the MLflow server at {self.uri} refused {call}: {answer.status_code} {answer.text[:200]}")
 
     # Runs
 

@@ -10,8 +10,9 @@ from mlflow.exceptions import MlflowException
 from PIL import Image
 
 from flows import run_mirror
+from flows.mlflow_connection import TrackingError
 from flows.run_mirror import RunMirror
-from flows.tracking import MAX_BATCH, Tracking, TrackingError
+from flows.tracking import MAX_BATCH, Tracking
 from tests.flows.mlflow_helpers import open_run
 
 

@@ -15,10 +15,11 @@ from pathlib import Path
 import mlflow
 import pytest
 
+from flows.mlflow_connection import TrackingError
 from flows.records import DatasetVersion
 from flows.registry import Registry
 from flows.settings import Settings
-from flows.tracking import Tracking, TrackingError
+from flows.tracking import Tracking
 from tests.flows.mlflow_helpers import (
     EXPERIMENT,
     PATIENCE_SECONDS,
