@@ -11,6 +11,8 @@ from typing import Any
 from flows.settings import Settings
 
 COMMAND_TIMEOUT_SECONDS = 3600
+# Files sent or fetched at a time. DVC holds each of them in memory; its default is four for each processor.
+JOBS = ("--jobs", "4")
 _SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID")
 _CHATTER = ("Having any troubles?", "WARNING: Some of the cache files do not exist", "Troubleshooting:")
 

@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.dvc_command import VersioningError, dvc, dvc_config, dvc_json
+from flows.dvc_command import JOBS, VersioningError, dvc, dvc_config, dvc_json
 from flows.settings import Settings
 
 S3_NAME = "s3"
@@ -144,7 +144,7 @@ def send_tracked(settings: Settings) -> str:
     files = sorted(path.relative_to(settings.root).as_posix() for path in settings.root.glob("data/*.dvc"))
     if not files:
         return "there are no versions to send yet"
-    return dvc(["push", *files], settings.root, settings).splitlines()[-1]
+    return dvc(["push", *JOBS, *files], settings.root, settings).splitlines()[-1]
 
 
 def not_in_remote(settings: Settings) -> dict[str, str]:

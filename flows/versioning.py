@@ -17,7 +17,7 @@ from pathlib import Path
 
 import yaml
 
-from flows.dvc_command import VersioningError, dvc, dvc_config
+from flows.dvc_command import JOBS, VersioningError, dvc, dvc_config
 from flows.remote import check_reachable
 from flows.settings import Settings
 
@@ -71,7 +71,7 @@ def add_and_push(settings: Settings, name: str) -> str:
         before = file.read_bytes() if file.exists() else None
         try:
             dvc(["add", f"data/{name}"], settings.root, settings)
-            dvc(["push", dvc_file(name)], settings.root, settings)
+            dvc(["push", *JOBS, dvc_file(name)], settings.root, settings)
         except BaseException:  # Ctrl-C too: a version that was not pushed does not exist
             if before is None:
                 file.unlink(missing_ok=True)
@@ -208,7 +208,7 @@ def _knows_who(settings: Settings) -> bool:
 
 def _pull(settings: Settings, name: str, md5: str, home: Path) -> None:
     try:
-        dvc(["pull", f"{name}.dvc"], home, settings)
+        dvc(["pull", *JOBS, f"{name}.dvc"], home, settings)
     except VersioningError as error:
         lost = _not_in_cache(settings, md5)
         if not lost:
