@@ -143,7 +143,8 @@ A night that adds 1% decodes and sends a hundredth of that. As loose files, `dvc
 {memory}
 
 What is known of each image lies on the disk, in tables whose caches are bounded, and images wait there for their shard.
-The most is taken while versions are sent: DVC holds up to four files of 64 MB in memory. What goes on growing is what near duplicates are found by, about 50 bytes an image: {50 * MANY / 2**20:.0f} MiB for {MANY:,}."""
+The most is taken while versions are sent: DVC holds up to four files of 64 MB in memory. What goes on
+growing is what near duplicates are found by, about 50 bytes an image: {50 * MANY / 2**20:.0f} MiB for {MANY:,}."""
 
     def _plain_for(self, number: int, measured: Versioning, what: Literal["seconds", "cpu_seconds"]) -> float:
         """Of so many files, by what each file beyond a quarter of the measured ones took."""
