@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from flows.building import Examine
 
 LAYOUT_FILE = "_layout.json"  # the underscore keeps pandas and pyarrow from reading it as a shard
-_FORMAT = 2  # of the columns that all shards of a dataset have
+_FORMAT = 3  # of the columns that all shards of a dataset have, and of what is in them
 _CUTTING = ("tile", "max_tiles_per_image", "evaluation_share", "min_side")
 
 
