@@ -81,7 +81,7 @@ def render_card(
 
 def _sides(recipe: dict[str, Any]) -> tuple[str, str]:
     """What a translating model is given and what it turns that into: two domains, or what is made of one image."""
-    if "source_domain" in recipe:
+    if recipe.get("source_domain"):
         return recipe["source_domain"], recipe["target_domain"]
     return recipe["input"], recipe["target"]
 
