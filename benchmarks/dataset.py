@@ -14,7 +14,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.dataset_report import Costs, Reading, Report
-from benchmarks.dataset_ways import make_images, make_project, read_files, read_shards, stored, with_atelier, with_dvc
+from benchmarks.dataset_ways import (
+    SHARE,
+    make_images,
+    make_project,
+    read_files,
+    read_shards,
+    stored,
+    with_atelier,
+    with_dvc,
+)
 from benchmarks.slow_network import slow_network
 from tests.s3_server import S3Server
 
@@ -42,27 +51,35 @@ def measure_reading(shards: Path, files: Path, rounds: int) -> list[Reading]:
     return readings[1:]
 
 
-def measure_costs(folder: Path, copy: Path) -> Costs:
-    """Rates of what one process does alone: putting images into shards, and hashing shards."""
+def measure_costs(images: Path, shards: Path, scratch: Path) -> Costs:
+    """What can be spread over machines, and what one process does alone, each by itself."""
     import hashlib
 
-    from gan_models.images.shard_writing import write_shards
-    from gan_models.images.shards import ImageRecord, read_rows, shard_paths
+    from flows.building import build_dataset
+    from flows.sources import open_source
+    from gan_models.images.decoding import DecodingLimits
+    from gan_models.images.decoding_workers import DecodingWorkers
+    from gan_models.images.shards import shard_paths
+    from gan_models.images.validation import Demands
 
-    columns = ["id", "split", "label", "domain", "width", "height", "source"]
-    rows = read_rows(folder, ["image", *columns])
-    records = [
-        ImageRecord(row["image"]["bytes"], row["image"]["path"], **{name: row[name] for name in columns})
-        for row in rows
-    ]
+    source = open_source(str(images), scratch)
     began = time.perf_counter()
-    write_shards(records, copy)
-    sharded = time.perf_counter() - began
-    num_bytes = sum(path.stat().st_size for path in shard_paths(folder))
-    began = time.perf_counter()
-    for path in shard_paths(folder):
+    with DecodingWorkers(Demands(DecodingLimits())) as workers:
+        found = list(workers.examine(source.items()))
+    examined = time.perf_counter()
+    build_dataset(
+        [source],
+        scratch / "copy",
+        evaluation_share=SHARE,
+        quarantine=scratch / "aside",
+        examine=lambda items, demands, recall: (one for _, one in zip(items, found, strict=True)),
+    )
+    gathered = time.perf_counter()
+    for path in shard_paths(shards):
         hashlib.md5(path.read_bytes(), usedforsecurity=False)
-    return Costs(len(rows), num_bytes, sharded, time.perf_counter() - began)
+    hashing = time.perf_counter() - gathered
+    num_bytes = sum(path.stat().st_size for path in shard_paths(shards))
+    return Costs(len(found), num_bytes, examined - began, gathered - examined, hashing)
 
 
 def main() -> None:
@@ -134,7 +151,7 @@ def measure(
             far_plain = with_dvc(sample, scratch / "far-plain", environment)
         shards = root / "data" / "crops"
         readings = measure_reading(shards, images, reading_rounds)
-        costs = measure_costs(shards, scratch / "copy")
+        costs = measure_costs(images, shards, scratch / "costs")
         whole = stored(server, bucket)
         make_images(images, num, num + num // 100)
         again = with_atelier(images, root, environment)

@@ -29,11 +29,13 @@ class Reading:
 
 @dataclass(frozen=True)
 class Costs:
-    """What one process alone has to do for `num_images` of `num_bytes` in shards: seconds to write, and to hash."""
+    """Seconds for `num_images` of `num_bytes` in shards. examining: by all processors of this machine, can be spread over
+    others; gathering: what was found, with writing shards, and hashing these: one process does it alone."""
 
     num_images: int
     num_bytes: int
-    sharding: float
+    examining: float
+    gathering: float
     hashing: float
 
 
@@ -115,25 +117,29 @@ Storage on the same machine answers at once; buckets are some tens of millisecon
         factor = MANY / self.num_images
         # Between the quarter and the whole, so that what only starting takes does not count ten million times.
         slope = MANY / (self.num_images - number)
-        alone = (self.costs.sharding + self.costs.hashing) * factor
-        spread = max(0.0, (ours.first - small.first) * slope - self.costs.sharding * factor)
-        sending = max(0.0, (ours.second - small.second) * slope - self.costs.hashing * factor)
-        times = (f"{n} workers {(spread / n + alone + sending) / 3600:.1f} h" for n in (1, 16, 64))
+        examining, gathering, hashing = (
+            seconds * factor for seconds in (self.costs.examining, self.costs.gathering, self.costs.hashing)
+        )
+        here = (ours.first - small.first) * slope
+        sending = max(0.0, (ours.second - small.second) * slope - hashing)
+        spread = {n: max(examining / n, gathering) + hashing + sending for n in (4, 16)}
+        times = [f"1 machine {(here + hashing + sending) / 3600:.1f} h"]
+        times += [f"{n} machines {seconds / 3600:.1f} h" for n, seconds in spread.items()]
         size = self.costs.num_bytes * factor
         memory = "\n".join(
             f"| {number:,} | {version.peak_bytes / 2**20:.0f} MiB | {version.seconds:.1f} |"
             for number, version in ((number, small), (self.num_images, ours), self.large)
         )
         loose = self._plain_for(MANY, _median(self.plain), "seconds")
-        sharding, hashing = self._rate(self.costs.sharding), self._rate(self.costs.hashing)
         return f"""## Ten million images
 
 At these rates, {MANY:,} such images are {size / 1e9:.0f} GB in {size / (64 << 20):,.0f} shards. Decoding and validating
-takes {spread / 3600:.1f} hours of one worker. It spreads over as many workers as there are, on this machine or on a
-Dask cluster (`ATELIER_DASK_ADDRESS`): each file is examined alone, and results are taken in the order of the sources,
-so that the shards are the same, byte for byte. What one process does alone, writing shards ({sharding}) and hashing
-them ({hashing}), takes {alone / 3600:.1f} hours, and sending them {sending / 3600:.1f} hours.
-Together: {", ".join(times)}.
+takes {examining / 3600:.1f} hours of a machine like this one. It spreads over as many as there are, by a Dask cluster
+(`ATELIER_DASK_ADDRESS`): each file is examined alone, and results are taken in the order of the sources, so that the
+shards are the same, byte for byte. What one process does alone is gathering the results and writing shards,
+{gathering / 3600:.1f} hours at the same time, and then hashing, {60 * hashing / 3600:.1f} minutes. Sending takes
+{60 * sending / 3600:.1f} minutes to storage that answers at once.
+Together: {", ".join(times)}. With enough machines, gathering is what takes longest.
 
 A night that adds 1% decodes and sends a hundredth of that. As loose files, `dvc add` and `dvc push` would take
 {loose / 3600:.0f} hours and as many requests as there are images.
@@ -151,9 +157,6 @@ growing is what near duplicates are found by, about 50 bytes an image: {50 * MAN
         fewer, small = self.small_plain
         each = (getattr(measured, what) - getattr(small, what)) / (self.num_plain - fewer)
         return float(getattr(measured, what) + each * (number - self.num_plain))
-
-    def _rate(self, seconds: float) -> str:
-        return f"{self.costs.num_bytes / seconds / 1e6:.1f} MB/s"
 
 
 def _median(versions: list[Versioning]) -> Versioning:

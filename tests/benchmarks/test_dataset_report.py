@@ -16,7 +16,7 @@ def report(num_plain: int) -> Report:
         far=Versioning(20, 16, 360 << 20, 15, 5),
         far_plain=Versioning(46, 8, 90 << 20, 2, 44),
         readings=[Reading(1.0, 3.0), Reading(1.0, 4.0), Reading(2.0, 7.0)],
-        costs=Costs(20_000, 50_000_000, 2.0, 0.1),
+        costs=Costs(20_000, 50_000_000, 9.0, 3.6, 0.1),
         stored_bytes=50_000_000,
         grown_bytes=600_000,
         growing=Versioning(4, 3, 300 << 20, 1, 3),
@@ -42,4 +42,6 @@ def test_shares_and_ratios_are_those_of_what_was_measured():
 def test_ten_million_images_follow_from_the_rates():
     text = report(2_000).text()
     assert "25 GB in 373 shards" in text
+    assert "takes 1.2 hours of a machine" in text
+    assert "16 machines 0.9 h" in text, "what one process gathers does not spread"
     assert "| 200,000 | 400 MiB | 180.0 |" in text
