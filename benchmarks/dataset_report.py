@@ -29,8 +29,8 @@ class Reading:
 
 @dataclass(frozen=True)
 class Costs:
-    """Seconds for `num_images` of `num_bytes` in shards. examining: by all processors of this machine, can be spread over
-    others; gathering: what was found, with writing shards, and hashing these: one process does it alone."""
+    """Seconds for `num_images` of `num_bytes` in shards. examining: by all processors of this machine, can be spread;
+    gathering: of what was found, with writing shards, and hashing: of these; one process does both alone."""
 
     num_images: int
     num_bytes: int
