@@ -15,11 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.crops import Pixels, blurred, crops, features_of, noisy
-from gan_models.evaluation.intervals import Array, Estimate, difference_interval, mean_of
+from benchmarks.support.crops import Pixels, blurred, crops, features_of, noisy
 from gan_models.evaluation.metrics.frechet_distance import RealFeatures, frechet_distance
 from gan_models.evaluation.metrics.kernel_distance import RealKernel, kernel_distance
 from gan_models.evaluation.metrics.psnr import psnr
+from gan_models.evaluation.stats.intervals import Array, Estimate, difference_interval, mean_of
 
 Random = np.random.Generator
 Draw = Callable[[Random, int], tuple[Estimate, Estimate]]

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 
 from gan_models.config import TrainConfig
+from gan_models.data.image_set import ImageSet, TrainingData
+from gan_models.data.pixel_cache import open_mapped
 from gan_models.files import write_durably
-from gan_models.images.image_set import ImageSet, TrainingData
-from gan_models.images.pixel_cache import open_mapped
 from gan_models.images.randomness import generator_for, random_for
 from gan_models.recipes import Recipe, build_recipe
 from gan_models.training.batches import Batches

@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.dataset_report import Costs, Reading, Report
-from benchmarks.dataset_ways import (
+from benchmarks.support.dataset_report import Costs, Reading, Report
+from benchmarks.support.dataset_ways import (
     SHARE,
     make_images,
     make_project,
@@ -24,8 +24,8 @@ from benchmarks.dataset_ways import (
     with_atelier,
     with_dvc,
 )
-from benchmarks.slow_network import slow_network
-from tests.s3_server import S3Server
+from benchmarks.support.slow_network import slow_network
+from tests.support.s3_server import S3Server
 
 
 def measure_reading(shards: Path, files: Path, rounds: int) -> list[Reading]:
@@ -55,12 +55,12 @@ def measure_costs(images: Path, shards: Path, scratch: Path) -> Costs:
     """What can be spread over machines, and what one process does alone, each by itself."""
     import hashlib
 
-    from flows.building import build_dataset
-    from flows.sources import open_source
-    from gan_models.images.decoding import DecodingLimits
-    from gan_models.images.decoding_workers import DecodingWorkers
-    from gan_models.images.shards import shard_paths
-    from gan_models.images.validation import Demands
+    from flows.datasets.builder import build_dataset
+    from flows.sources.open import open_source
+    from gan_models.data.shards import shard_paths
+    from gan_models.ingest.decode_pool import DecodingWorkers
+    from gan_models.ingest.decoding import DecodingLimits
+    from gan_models.ingest.file_check import Demands
 
     source = open_source(str(images), scratch)
     began = time.perf_counter()
@@ -186,14 +186,14 @@ def measure(
 
 def remove_one(shards: Path) -> int:
     """Take one image out, send the version, and return the bytes of the shard it was in, as it is now."""
-    from flows import versioning
-    from flows.settings import Settings
-    from gan_models.images.shard_writing import remove_images
-    from gan_models.images.shards import read_rows, shard_paths
+    from flows.config.settings import Settings
+    from flows.datasets import versions
+    from gan_models.data.shard_writer import remove_images
+    from gan_models.data.shards import read_rows, shard_paths
 
     before = set(shard_paths(shards))
     remove_images(shards, [read_rows(shards, ["id"])[0]["id"]])
-    versioning.add_and_push(Settings(), "crops")
+    versions.add_and_push(Settings(), "crops")
     return sum(path.stat().st_size for path in set(shard_paths(shards)) - before)
 
 

@@ -20,9 +20,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.evaluation_cases import BATCH, Case, evaluation_cases, extraction_cases, feature_cases
-from gan_models.evaluation.intervals import interval
+from benchmarks.support.evaluation_cases import BATCH, Case, evaluation_cases, extraction_cases, feature_cases
 from gan_models.evaluation.metrics.frechet_distance import Moments, RealFeatures, frechet_distance, frechet_value
+from gan_models.evaluation.stats.intervals import interval
 
 Clock = Callable[[], float]
 

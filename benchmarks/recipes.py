@@ -16,15 +16,15 @@ from typing import Any
 import jinja2
 import yaml
 
-from benchmarks.claims import claims_of, claims_of_generation, interval, sentence
-from benchmarks.measured import Measured, MeasurementError, Workshop
-from benchmarks.sheet import draw_sheet
-from flows.building import DatasetRefusedError
-from flows.progress import say
-from flows.settings import Settings
-from flows.source_item import SourceError
+from benchmarks.support.claims import claims_of, claims_of_generation, interval, sentence
+from benchmarks.support.measured import Measured, MeasurementError, Workshop
+from benchmarks.support.sheet import draw_sheet
+from flows.config.settings import Settings
+from flows.datasets.builder import DatasetRefusedError
+from flows.runtime.progress import say
+from flows.sources.base import SourceError
 from gan_models.config import ConfigError
-from gan_models.evaluation.registry import METRICS
+from gan_models.evaluation.metrics.catalog import METRICS
 from gan_models.evaluation.result import Metric
 
 HERE = Path(__file__).parent
@@ -95,7 +95,7 @@ def write_document(groups: list[dict[str, Any]], rows: Mapping[str, Measured], o
         }
         for group in groups
     ]
-    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(HERE / "templates"), autoescape=False)
+    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(HERE / "support" / "templates"), autoescape=False)
     text = environment.get_template("recipes.md.j2").render(
         groups=filled,
         cores=len(os.sched_getaffinity(0)),

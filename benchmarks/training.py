@@ -32,13 +32,13 @@ import yaml
 from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.references import Case, Command, cases
-from flows.building import build_dataset
-from flows.model_config import SourceConfig
-from flows.sources import open_source
+from benchmarks.support.references import Case, Command, cases
+from flows.config.model_config import SourceConfig
+from flows.datasets.builder import build_dataset
+from flows.sources.open import open_source
 from gan_models.config import TrainConfig, domains_of
+from gan_models.data.shards import read_shard, shard_paths
 from gan_models.images.randomness import random_for
-from gan_models.images.shards import read_shard, shard_paths
 from gan_models.recipes import build_recipe
 from gan_models.recipes.base import Batch
 
@@ -163,7 +163,7 @@ def prepare_images(scratch: Path, config: TrainConfig) -> tuple[Path, Path]:
     shards, pictures = scratch / "shards", scratch / "pictures"
     size, (source, target) = config.image.size, domains_of(config.recipe)
     specs = [{"path": "builtin:photos", "domain": source}]
-    specs += [{"path": "paintings/van_gogh", "domain": target, "split_by": "tile"}] if target else []
+    specs += [{"path": "examples/paintings/van_gogh", "domain": target, "split_by": "tile"}] if target else []
     opened = [open_source(SourceConfig.model_validate(spec), ROOT) for spec in specs]
     build_dataset(opened, shards, evaluation_share=0.1, tile=size, max_tiles_per_image=60, quarantine=scratch / "bad")
     folders = {None: "images", source: "trainA" if target else "images", target: "trainB"}
@@ -172,7 +172,7 @@ def prepare_images(scratch: Path, config: TrainConfig) -> tuple[Path, Path]:
             if row["split"] == "train":
                 folder = pictures / folders[row["domain"]]
                 folder.mkdir(parents=True, exist_ok=True)
-                picture = Image.open(io.BytesIO(row["image"]["bytes"])).convert("RGB")  # R3GAN takes no grey ones
+                picture = Image.open(io.BytesIO(row["image"]["bytes"])).convert("RGB")  # R3GAN takes no gray ones
                 picture.save(folder / f"{row['id'][:24]}.png")
     return shards, pictures
 

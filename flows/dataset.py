@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING, Any
 from prefect import flow
 from prefect.events import emit_event
 
-from flows import versioning
-from flows.fingerprint import IMAGE_SOURCES, fingerprint, source_digest
-from flows.model_config import DatasetConfig, SourceConfig
-from flows.orchestration import Workplace, enter, name_flow_run, publish, skip, stage_run
-from flows.progress import progress, say, with_rate
-from flows.records import DatasetVersion
-from flows.remote import check_reachable, default_remote
-from flows.removal import commit_if_allowed
-from flows.settings import Settings
-from flows.source_item import Source
-from flows.sources import open_source
-from flows.tracking import DATASETS_EXPERIMENT
-from flows.withdrawals import apply_withdrawals, withdrawals
+from flows.config.model_config import DatasetConfig, SourceConfig
+from flows.config.settings import Settings
+from flows.datasets import versions
+from flows.datasets.dvc_remote import check_reachable, default_remote
+from flows.datasets.removal import commit_if_allowed
+from flows.datasets.withdrawals import apply_withdrawals, withdrawals
+from flows.runtime.fingerprint import IMAGE_SOURCES, fingerprint, source_digest
+from flows.runtime.progress import progress, say, with_rate
+from flows.runtime.records import DatasetVersion
+from flows.sources.base import Source
+from flows.sources.open import open_source
+from flows.tracking.context import Workplace, enter, name_flow_run, publish, skip, stage_run
+from flows.tracking.runs import DATASETS_EXPERIMENT
 
 if TYPE_CHECKING:
-    from flows.building import Examine
+    from flows.datasets.builder import Examine
 
 LAYOUT_FILE = "_layout.json"  # the underscore keeps pandas and pyarrow from reading it as a shard
 _FORMAT = 3  # of the columns that all shards of a dataset have, and of what is in them
@@ -43,7 +43,7 @@ def dataset(config: str) -> DatasetVersion:
     sources = open_sources(place.settings, place.model.dataset)
     mark = _fingerprint(place.settings, place.model.dataset, sources)
     name_flow_run(f"dataset {name} {mark[:7]}")
-    with versioning.locked(place.settings, f"build-{name}"):
+    with versions.locked(place.settings, f"build-{name}"):
         done = find_dataset(place, mark)
         if done:
             return skip(place, done, "dataset", name, f"version {done.dvc_md5[:7]} has {_counts(done)}")
@@ -90,11 +90,11 @@ def _arriving(settings: Settings, config: DatasetConfig) -> Path:
 
 
 def _build(place: Workplace, mark: str, sources: list[Source]) -> DatasetVersion:
-    from flows.building import build_dataset, examine_here
+    from flows.datasets.builder import build_dataset, examine_here
 
     settings, config, tracking = place.settings, place.model.dataset, place.tracking
     folder = settings.root / "data" / config.name
-    tags = {"dataset": config.name, "git_commit": versioning.git_commit(settings)}
+    tags = {"dataset": config.name, "git_commit": versions.git_commit(settings)}
     with stage_run(place, DATASETS_EXPERIMENT, "dataset", mark, subject=config.name, tags=tags) as run_id:
         check_reachable(settings)  # before hours of decoding, not after them
         _bring_back(settings, config.name)
@@ -126,7 +126,7 @@ def _build(place: Workplace, mark: str, sources: list[Source]) -> DatasetVersion
             folder.parent.mkdir(exist_ok=True)
             shutil.move(building, folder)
         say(f"dataset   {config.name}: versioning with DVC")
-        md5 = versioning.add_and_push(settings, config.name)
+        md5 = versions.add_and_push(settings, config.name)
         commit_if_allowed(settings, config.name)
         version = DatasetVersion(
             fingerprint=mark,
@@ -134,7 +134,7 @@ def _build(place: Workplace, mark: str, sources: list[Source]) -> DatasetVersion
             name=config.name,
             content_digest=report.content_digest,
             dvc_md5=md5,
-            git_commit=versioning.git_commit(settings),
+            git_commit=versions.git_commit(settings),
             num_train=report.splits["train"],
             num_evaluation=report.splits["evaluation"],
             num_quarantined=len(report.quarantined),
@@ -163,7 +163,7 @@ def _build(place: Workplace, mark: str, sources: list[Source]) -> DatasetVersion
 
 def _on_dask(address: str) -> "Examine":
     """Importing Dask takes a second."""
-    from flows.spread_decoding import on_dask
+    from flows.datasets.dask_decoding import on_dask
 
     return on_dask(address)
 
@@ -174,11 +174,11 @@ def _bring_back(settings: Settings, name: str) -> None:
     The default remote is a folder that a new clone lacks: the dataset is then built anew.
     """
     try:
-        versioning.restore(settings, name)
-    except versioning.LostVersionError:
+        versions.restore(settings, name)
+    except versions.LostVersionError:
         if default_remote(settings).is_s3:
             raise
-        version, remote = (versioning.tracked_md5(settings, name) or "")[:7], default_remote(settings).url
+        version, remote = (versions.tracked_md5(settings, name) or "")[:7], default_remote(settings).url
         say(f"dataset   {name}: version {version} is not here or in {remote} yet, so it is built from its sources")
 
 

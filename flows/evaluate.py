@@ -8,19 +8,19 @@ from pathlib import Path
 import yaml
 from prefect import flow
 
-from flows import versioning
-from flows.fingerprint import EVALUATION_SOURCES, fingerprint, source_digest
-from flows.judging import Opponent, judge_against
-from flows.measuring import ChildFailedError, limits_of, run_limited
-from flows.model_config import ModelConfig, as_written
-from flows.orchestration import StageError, Workplace, enter, name_flow_run, publish, skip, stage_run
-from flows.progress import progress, say
-from flows.records import DatasetVersion, Evaluation, MetricValue, TrainingRun
-from flows.registry import ModelVersion, UnknownModelError
-from flows.review import log_judgement, log_numbers, log_protocol, report, review_text
-from flows.rules import Judgement
-from flows.settings import Settings
-from flows.subject import Subject, bundle_facts, named, registered, trained, trained_now
+from flows.config.model_config import ModelConfig, as_written
+from flows.config.settings import Settings
+from flows.datasets import versions
+from flows.evaluations.comparison import Opponent, judge_against
+from flows.evaluations.mlflow_report import log_judgment, log_numbers, log_protocol, report, review_text
+from flows.evaluations.rules import Judgment
+from flows.lookup.evaluation_target import Subject, bundle_facts, named, registered, trained, trained_now
+from flows.runtime.fingerprint import EVALUATION_SOURCES, fingerprint, source_digest
+from flows.runtime.progress import progress, say
+from flows.runtime.records import DatasetVersion, Evaluation, MetricValue, TrainingRun
+from flows.runtime.supervised_process import ChildFailedError, limits_of, run_limited
+from flows.tracking.context import StageError, Workplace, enter, name_flow_run, publish, skip, stage_run
+from flows.tracking.registry import ModelVersion, UnknownModelError
 
 
 @flow(name="evaluate", description=__doc__)
@@ -41,7 +41,7 @@ def evaluate(config: str, training: TrainingRun | None = None, model: str | None
     if find_evaluation(place, mark) is None:
         # Before the lock: a model and its champion, evaluated at one time, must not wait for each other.
         opponent = _measure_opponent(place, find_opponent(place, subject.training), subject.dataset)
-    with versioning.locked(place.settings, f"evaluate-{mark}") as lock:
+    with versions.locked(place.settings, f"evaluate-{mark}") as lock:
         done = find_evaluation(place, mark)
         if done:
             return skip(place, done, "evaluate", place.model.name, f"evaluated in run {done.run_id[:7]}")
@@ -107,7 +107,7 @@ def find_opponent(place: Workplace, judged: TrainingRun | None) -> ModelVersion 
     return champion
 
 
-def judge(place: Workplace, judged: Evaluation, opponent: ModelVersion | None) -> Judgement:
+def judge(place: Workplace, judged: Evaluation, opponent: ModelVersion | None) -> Judgment:
     """Apply the config's rules to an evaluated model against an opponent, measured under the same protocol.
 
     An opponent that cannot be measured fails every rule about it: the champion then keeps serving.
@@ -131,7 +131,7 @@ def measured(place: Workplace, subject: Subject) -> Evaluation:
         StageError: it cannot be measured.
     """
     mark = evaluation_fingerprint(place.model, subject)
-    with versioning.locked(place.settings, f"evaluate-{mark}") as lock:
+    with versions.locked(place.settings, f"evaluate-{mark}") as lock:
         done = find_evaluation(place, mark)
         if done is None:
             say(f"evaluate  {place.model.name}: measuring {subject.name} under the same protocol")
@@ -140,7 +140,7 @@ def measured(place: Workplace, subject: Subject) -> Evaluation:
 
 
 def _evaluate(
-    place: Workplace, subject: Subject, mark: str, lock: int, judged: Callable[[Evaluation], Judgement] | None = None
+    place: Workplace, subject: Subject, mark: str, lock: int, judged: Callable[[Evaluation], Judgment] | None = None
 ) -> Evaluation:
     from gan_models.evaluation.comparison import load_evaluation
 
@@ -180,19 +180,19 @@ def _evaluate(
         tracking.log_files(run_id, [folder], "evaluation")
         log_numbers(place, record, result, folder, step=facts["num_steps"])
         log_protocol(place, record, result)
-        judgement = judged(record) if judged else Judgement(())
-        champion = judgement.champion
+        judgment = judged(record) if judged else Judgment(())
+        champion = judgment.champion
         record = record.model_copy(
             update={
-                "verdicts": judgement.verdicts,
-                "champion_version": judgement.opponent_version,
+                "verdicts": judgment.verdicts,
+                "champion_version": judgment.opponent_version,
                 "champion_run_id": champion.run_id if champion else None,
                 "champion_metrics": {key: m.value for key, m in champion.metrics.items()} if champion else {},
                 "seconds": place.seconds,
             }
         )
-        log_judgement(place, record, judgement)
-        report(place, record, judgement, folder)
+        log_judgment(place, record, judgment)
+        report(place, record, judgment, folder)
         tracking.finish(record)
     publish(place, "evaluate", model.name, run_id, review_text(record))
     return record
@@ -204,7 +204,7 @@ def _measure(place: Workplace, subject: Subject, bundle: Path, mark: str, lock: 
     Raises:
         StageError: it did not come to a good one; the message says why.
     """
-    data = versioning.materialise(place.settings, subject.dataset.name, subject.dataset.dvc_md5)
+    data = versions.materialize(place.settings, subject.dataset.name, subject.dataset.dvc_md5)
     home = place.settings.state / "runs" / mark
     home.mkdir(parents=True, exist_ok=True)
     config = home / "config.yaml"

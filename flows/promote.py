@@ -2,15 +2,15 @@
 
 from prefect import flow
 
-from flows import versioning
+from flows.config.model_config import ModelConfig
+from flows.datasets import versions
 from flows.evaluate import current_evaluation, find_opponent, judge
-from flows.fingerprint import fingerprint
-from flows.model_card import write_card
-from flows.model_config import ModelConfig
-from flows.orchestration import StageError, Workplace, enter, name_flow_run, publish, skip, stage_run
-from flows.progress import say
-from flows.records import Evaluation, Promotion, TrainingRun, Verdict
-from flows.registry import ModelVersion
+from flows.evaluations.model_card import write_card
+from flows.runtime.fingerprint import fingerprint
+from flows.runtime.progress import say
+from flows.runtime.records import Evaluation, Promotion, TrainingRun, Verdict
+from flows.tracking.context import StageError, Workplace, enter, name_flow_run, publish, skip, stage_run
+from flows.tracking.registry import ModelVersion
 
 
 @flow(name="promote", description=__doc__)
@@ -26,7 +26,7 @@ def promote(config: str, evaluation: Evaluation | None = None) -> Promotion:
     judged = evaluation or current_evaluation(place)
     if judged.training is None:
         raise StageError(f"{judged.subject} was not trained here, so there is nothing to register; train it first")
-    with versioning.locked(place.settings, f"promote-{model.name}"):
+    with versions.locked(place.settings, f"promote-{model.name}"):
         opponent = find_opponent(place, judged.training)
         mark = promotion_fingerprint(model, judged, opponent)
         name_flow_run(f"promote {model.name} {mark[:7]}")

@@ -4,9 +4,9 @@ from prefect import flow
 
 from flows.dataset import dataset, dataset_fingerprint, find_dataset
 from flows.evaluate import evaluate, evaluation_fingerprint, find_evaluation, find_opponent
-from flows.orchestration import call_deployment, enter, name_flow_run
 from flows.promote import find_promotion, promote, promotion_fingerprint
-from flows.records import DatasetVersion, Evaluation, Promotion, TrainingRun
+from flows.runtime.records import DatasetVersion, Evaluation, Promotion, TrainingRun
+from flows.tracking.context import call_deployment, enter, name_flow_run
 from flows.train import find_training, train, train_fingerprint
 
 Retraining = tuple[DatasetVersion, TrainingRun, Evaluation, Promotion]

@@ -15,15 +15,15 @@ from typing import Any
 import yaml
 from prefect import flow
 
-from flows import versioning
+from flows.config.settings import Settings
 from flows.dataset import dataset_fingerprint, find_dataset
-from flows.fingerprint import TRAINING_SOURCES, fingerprint, source_digest, torch_version
-from flows.initial_weights import find_initial_weights, follows_itself, pin
-from flows.orchestration import StageError, Workplace, enter, name_flow_run, publish, skip, stage_run
-from flows.progress import progress, say
-from flows.records import DatasetVersion, TrainingRun
-from flows.run_mirror import RunMirror
-from flows.settings import Settings
+from flows.datasets import versions
+from flows.lookup.initial_weights import find_initial_weights, follows_itself, pin
+from flows.runtime.fingerprint import TRAINING_SOURCES, fingerprint, source_digest, torch_version
+from flows.runtime.progress import progress, say
+from flows.runtime.records import DatasetVersion, TrainingRun
+from flows.tracking.context import StageError, Workplace, enter, name_flow_run, publish, skip, stage_run
+from flows.tracking.metrics_forwarder import RunMirror
 
 EXIT_CAUSES = {2: "", 3: "training became unhealthy: ", 75: "training was asked to stop and wrote a checkpoint: "}
 GRACE_SECONDS = 60
@@ -43,7 +43,7 @@ def train(config: str, dataset: DatasetVersion | None = None) -> TrainingRun:
     version = dataset or current_dataset(place)
     mark = train_fingerprint(place, version)
     name_flow_run(f"train {model.name} {mark[:7]}")
-    with versioning.locked(place.settings, f"train-{mark}") as lock:
+    with versions.locked(place.settings, f"train-{mark}") as lock:
         done = find_training(place, mark)
         if done:
             return skip(place, done, "train", model.name, f"trained in run {done.run_id[:7]}")
@@ -99,7 +99,7 @@ def dry_run(config: str) -> int:
     """
     place = enter(config)
     version = current_dataset(place)
-    data = versioning.materialise(place.settings, version.name, version.dvc_md5)
+    data = versions.materialize(place.settings, version.name, version.dvc_md5)
     with tempfile.TemporaryDirectory(dir=place.settings.state) as folder:
         _begin(place, Path(folder))
         command = [sys.executable, "-m", "gan_models.training", "--config", str(Path(folder) / "config.yaml")]
@@ -110,7 +110,7 @@ def dry_run(config: str) -> int:
 
 def _train(place: Workplace, version: DatasetVersion, mark: str, lock: int) -> TrainingRun:
     settings, model, tracking = place.settings, place.model, place.tracking
-    data = versioning.materialise(settings, version.name, version.dvc_md5)
+    data = versions.materialize(settings, version.name, version.dvc_md5)
     out = settings.state / "runs" / mark
     out.mkdir(parents=True, exist_ok=True)
     tags = {
@@ -118,7 +118,7 @@ def _train(place: Workplace, version: DatasetVersion, mark: str, lock: int) -> T
         "model": model.name,
         "dataset": version.name,
         "dataset_version": version.dvc_md5,
-        "git_commit": versioning.git_commit(settings),
+        "git_commit": versions.git_commit(settings),
     }
     with stage_run(place, model.name, "train", mark, subject=model.name, tags=tags) as run_id:
         tracking.log_params(run_id, model.train.model_dump(mode="json", exclude_none=True))

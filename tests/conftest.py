@@ -4,5 +4,5 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from tests.s3_server import s3_server as s3_server
-from tests.s3_server import s3_server_to_kill as s3_server_to_kill
+from tests.support.s3_server import s3_server as s3_server
+from tests.support.s3_server import s3_server_to_kill as s3_server_to_kill

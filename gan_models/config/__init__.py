@@ -12,7 +12,7 @@ from gan_models.config.recipe import RecipeSection
 from gan_models.config.restoration import RestoreConfig
 from gan_models.config.section import ConfigError, Section, read_yaml, validate
 from gan_models.config.speed import SpeedConfig
-from gan_models.config.stylisation import StyleBankConfig
+from gan_models.config.stylization import StyleBankConfig
 from gan_models.config.train import (
     ImageConfig,
     RecipeConfig,

@@ -10,7 +10,7 @@ from gan_models.config.section import Section
 class Denoise(Section):
     """Noise. Sigma is drawn uniformly from [sigma_min, sigma_max], on the 0-255 scale.
 
-    gaussian: of one sigma everywhere. poisson: of photons, stronger where it is brighter, sigma being that at mid grey.
+    gaussian: of one sigma everywhere. poisson: of photons, stronger where it is brighter, sigma being that at mid gray.
     """
 
     kind: Literal["denoise"] = "denoise"

@@ -36,7 +36,7 @@ class DcganConfig(GenerationSection):
     betas: tuple[float, float] = (0.0, 0.99)
     augment: Literal["none", "diffaugment", "adaptive"] = Field(
         "none",
-        description="on both sides of the discriminator; adaptive: as often as it takes to keep it from memorising",
+        description="on both sides of the discriminator; adaptive: as often as it takes to keep it from memorizing",
     )
     augment_target: float = Field(
         0.6, ge=-1, le=1, description="adaptive: share of real images called real less that called fake, to aim for"
@@ -59,7 +59,7 @@ class WganGpConfig(GenerationSection):
 
 
 class R3ganConfig(GenerationSection):
-    """Huang et al. 2024: relativistic pairing loss, R1 and R2, residual networks without normalisation.
+    """Huang et al. 2024: relativistic pairing loss, R1 and R2, residual networks without normalization.
 
     `gamma` is what decides over a new data set, and cannot be carried over from another: 0.05, 2 and 150 are published
     for CIFAR-10, FFHQ-64 and FFHQ-256. To find it, train short runs at 1, 4, 16, ... times the default, keep the one of

@@ -12,7 +12,7 @@ class HealthConfig(Section):
         0.05, ge=0, lt=1, description="of generated images, as a share of the training images' own; 0 switches it off"
     )
     warm_up: float = Field(0.2, ge=0, le=1, description="share of the steps before which diversity is not judged")
-    warm_up_steps: int = Field(200, ge=0, description="nor before so many: a network that has hardly begun is all grey")
+    warm_up_steps: int = Field(200, ge=0, description="nor before so many: a network that has hardly begun is all gray")
     max_discriminator_accuracy: float | None = Field(
         1.0,
         gt=0.5,

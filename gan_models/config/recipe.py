@@ -8,7 +8,7 @@ from gan_models.config.section import Section
 
 
 class RecipeSection(Section):
-    """Base of the recipes' sections: how their optimisers, all of them Adam, are driven."""
+    """Base of the recipes' sections: how their optimizers, all of them Adam, are driven."""
 
     instance_norm: ClassVar[bool] = False  # in the larger part of the networks
 

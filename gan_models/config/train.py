@@ -10,12 +10,12 @@ from gan_models.config.health import HealthConfig
 from gan_models.config.restoration import RestoreConfig
 from gan_models.config.section import Section, read_yaml, validate
 from gan_models.config.speed import SpeedConfig
-from gan_models.config.stylisation import StyleBankConfig
+from gan_models.config.stylization import StyleBankConfig
 from gan_models.config.translation import CutConfig, CycleganConfig, Pix2PixConfig
 
 
 class ImageConfig(Section):
-    """The images a model works on: square, `size` pixels, 1 (grey) or 3 (RGB) channels."""
+    """The images a model works on: square, `size` pixels, 1 (gray) or 3 (RGB) channels."""
 
     size: int = Field(ge=8, le=1024)
     channels: Literal[1, 3] = 3

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from gan_models.config.recipe import RecipeSection
 
-ConditionKind = Literal["edges", "grey", "image", "segmentation"]
+ConditionKind = Literal["edges", "gray", "image", "segmentation"]
 
 
 class Pix2PixConfig(RecipeSection):
@@ -16,7 +16,7 @@ class Pix2PixConfig(RecipeSection):
     name: Literal["pix2pix"] = "pix2pix"
     source_domain: str | None = Field(None, min_length=1, description="of the dataset's pairs, the side that is given")
     target_domain: str | None = Field(None, min_length=1, description="the side that it is to become")
-    input: Literal["edges", "grey", "image"] = Field("edges", description="what is given, made of an image")
+    input: Literal["edges", "gray", "image"] = Field("edges", description="what is given, made of an image")
     target: Literal["image", "segmentation"] = Field(
         "image", description="what it is to become, made of the same image"
     )
@@ -51,7 +51,7 @@ class Pix2PixConfig(RecipeSection):
         if source is None and target is None:
             if self.input == self.target:
                 raise ValueError(
-                    "the input and the target are both the image; choose the input edges or grey, or name the "
+                    "the input and the target are both the image; choose the input edges or gray, or name the "
                     "source_domain and the target_domain of a dataset's pairs"
                 )
             return self
@@ -112,7 +112,7 @@ class CycleganConfig(_UnpairedConfig):
 
 
 class CutConfig(_UnpairedConfig):
-    """Park et al. 2020 (arXiv 2007.15651): one direction; patches stay recognisable as what they were."""
+    """Park et al. 2020 (arXiv 2007.15651): one direction; patches stay recognizable as what they were."""
 
     name: Literal["cut"] = "cut"
     fast: bool = Field(False, description="FastCUT: contrastive weight 10, no identity term, mirrored inputs")

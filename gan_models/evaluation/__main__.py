@@ -25,10 +25,10 @@ def main(arguments: list[str] | None = None) -> int:
     except ConfigError as error:
         return _refuse(error)
     # PyTorch takes seconds to import, and a mistake in the config should not wait for it.
+    from gan_models.bundles.bundle import BundleError, read_description
+    from gan_models.data.shards import DataError
     from gan_models.evaluation.errors import EvaluationError
     from gan_models.evaluation.run import evaluate_to
-    from gan_models.images.shards import DataError
-    from gan_models.inference.bundle import BundleError, read_description
 
     try:
         _refuse_other_task(options.bundle, options.config)
@@ -50,8 +50,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _refuse_other_task(bundle: Path, config: Path) -> None:
     """Where the config file says what it trains: other metrics and other rules are of another task."""
+    from gan_models.bundles.bundle import read_description
     from gan_models.evaluation.errors import EvaluationError
-    from gan_models.inference.bundle import read_description
     from gan_models.recipes import task_of
 
     trains = read_yaml(config).get("train")

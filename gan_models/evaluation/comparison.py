@@ -10,8 +10,8 @@ import numpy as np
 from pydantic import ValidationError
 
 from gan_models.evaluation.errors import EvaluationError, IncomparableError
-from gan_models.evaluation.intervals import Array, Estimate, difference_interval
 from gan_models.evaluation.result import INFLUENCE, RESULT, EvaluationResult, Metric, Record
+from gan_models.evaluation.stats.intervals import Array, Estimate, difference_interval
 
 Verdict = Literal["better", "worse", "tie", "changed"]
 

@@ -11,8 +11,8 @@ from typing import Any, Protocol
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from gan_models.evaluation.comparison import Difference
-from gan_models.evaluation.curves import curves
-from gan_models.evaluation.registry import METRICS
+from gan_models.evaluation.figures.curves import curves
+from gan_models.evaluation.metrics.catalog import METRICS
 from gan_models.evaluation.result import EvaluationResult, Metric, Picture
 from gan_models.evaluation.slices import by_slice, kind_of, leading, member_of, worst_first
 from gan_models.files import write_durably
@@ -36,7 +36,7 @@ class RuleVerdict(Protocol):
 class ReportContext:
     """Everything a report tells.
 
-    decision: a line such as "Promoted to production"; `decision_reason` explains it; `promoted` colours it, None is
+    decision: a line such as "Promoted to production"; `decision_reason` explains it; `promoted` colors it, None is
         neutral
     differences: of `result` against `champion`, as `compare` returns them
     lineage: from the images' source to the model version; `links`: addresses for some of its keys

@@ -10,18 +10,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from gan_models.bundles.bundle import Bundle, load_bundle
 from gan_models.config import EvaluateConfig
-from gan_models.evaluation import generator, restorer, stylizer, translator
+from gan_models.evaluation.collector import Progress
 from gan_models.evaluation.errors import NonFiniteError
-from gan_models.evaluation.extractor import load_extractor
-from gan_models.evaluation.feature_cache import FeatureCache
-from gan_models.evaluation.intervals import Array
-from gan_models.evaluation.measurements import Progress
-from gan_models.evaluation.near_duplicates import near_duplicates
-from gan_models.evaluation.pictures import NamedPicture
+from gan_models.evaluation.features.cache import FeatureCache
+from gan_models.evaluation.features.extractor import load_extractor
+from gan_models.evaluation.features.near_duplicates import near_duplicates
+from gan_models.evaluation.figures.pictures import NamedPicture
 from gan_models.evaluation.result import INFLUENCE, PICTURES, RESULT, EvaluationResult, Metric, protocol_id_of
+from gan_models.evaluation.stats.intervals import Array
+from gan_models.evaluation.tasks import generator, restorer, stylizer, translator
 from gan_models.files import TEMPORARY_SUFFIX, sync, write_durably
-from gan_models.inference.bundle import Bundle, load_bundle
 
 PROGRESS = "progress.jsonl"
 THROUGHPUT = "throughput.json"  # beside the result, which is the same for the same inputs: a speed never is

@@ -81,37 +81,37 @@ def random_augment(images: Tensor, probability: Tensor | float, random: Random) 
     images = images * octaves(CONTRAST_OCTAVES).view(num, 1, 1, 1)
     if channels == 3:
         angle = torch.where(chosen(), (random.uniform(num) * 2 - 1) * math.pi, 0.0)
-        images = _turn_colours(images, octaves(SATURATION_OCTAVES), angle)
+        images = _turn_colors(images, octaves(SATURATION_OCTAVES), angle)
     return images.masked_fill(_squares(images, random) & chosen().view(num, 1, 1, 1), 0.0)
 
 
 def _resample(images: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-    """Images magnified by scale [N] about their centre and moved by shift [N, 2], a share of height and width.
+    """Images magnified by scale [N] about their center and moved by shift [N, 2], a share of height and width.
 
     Linear interpolation along columns, then rows, as products with a matrix each; the border is repeated outwards.
     """
     for axis, equation in ((2, "nyh,nchw->ncyw"), (3, "nxw,nchw->nchx")):
         length = images.shape[axis]
         pixels = torch.arange(length, device=images.device)
-        centre = (length - 1) / 2
-        places = (pixels - centre - shift[:, axis - 2, None] * length) / scale[:, None] + centre
+        center = (length - 1) / 2
+        places = (pixels - center - shift[:, axis - 2, None] * length) / scale[:, None] + center
         distances = places.clamp(0, length - 1)[:, :, None] - pixels
         images = torch.einsum(equation, (1 - distances.abs()).clamp(min=0).to(images.dtype), images)
     return images
 
 
-def _turn_colours(images: Tensor, saturation: Tensor, angle: Tensor) -> Tensor:
-    """RGB images [N, 3, H, W] turned about the axis of greys by angle [N] (hue), colour scaled by saturation [N]."""
-    grey = torch.full((3, 3), 1 / 3, device=images.device)
+def _turn_colors(images: Tensor, saturation: Tensor, angle: Tensor) -> Tensor:
+    """RGB images [N, 3, H, W] turned about the axis of grays by angle [N] (hue), color scaled by saturation [N]."""
+    gray = torch.full((3, 3), 1 / 3, device=images.device)
     cross = torch.tensor([[0.0, -1, 1], [1, 0, -1], [-1, 1, 0]], device=images.device) / math.sqrt(3)
     cosine, sine = angle.cos().view(-1, 1, 1), angle.sin().view(-1, 1, 1)
-    turn = cosine * (torch.eye(3, device=images.device) - grey) + sine * cross
-    matrix = grey + saturation.view(-1, 1, 1) * turn
+    turn = cosine * (torch.eye(3, device=images.device) - gray) + sine * cross
+    matrix = gray + saturation.view(-1, 1, 1) * turn
     return torch.einsum("ndc,nchw->ndhw", matrix.to(images.dtype), images)
 
 
 def _squares(images: Tensor, random: Random) -> Tensor:
-    """A square of each image, bool [N, 1, H, W]. Its centre may lie on the border, which leaves a quarter of it."""
+    """A square of each image, bool [N, 1, H, W]. Its center may lie on the border, which leaves a quarter of it."""
     num, _, height, width = images.shape
     is_cut = []
     for length in (height, width):

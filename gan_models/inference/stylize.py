@@ -1,4 +1,4 @@
-"""Repainting images in a learned style, or in that of an example, with a bundle that stylises."""
+"""Repainting images in a learned style, or in that of an example, with a bundle that stylizes."""
 
 import difflib
 from typing import cast
@@ -6,8 +6,8 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from gan_models.images.image_set import windows
-from gan_models.inference.bundle import Bundle
+from gan_models.bundles.bundle import Bundle
+from gan_models.data.image_set import windows
 from gan_models.inference.padding import padded
 from gan_models.networks.style_bank import StyleBank
 from gan_models.recipes.base import to_float, to_uint8
@@ -36,7 +36,7 @@ def stylize(
         uint8 [N, C, H, W] on the CPU.
 
     Raises:
-        ValueError: this model does not stylise, there is no such style, or a shape does not fit.
+        ValueError: this model does not stylize, there is no such style, or a shape does not fit.
     """
     if bundle.task != "stylize":
         raise ValueError(f"a {bundle.recipe.name} model does not repaint images, its task is '{bundle.task}'")

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from gan_models.inference.bundle import Bundle
+from gan_models.bundles.bundle import Bundle
 from gan_models.inference.padding import padded
 from gan_models.networks.resnet_generator import TranslationPair
 from gan_models.recipes.base import to_float, to_uint8
@@ -12,7 +12,7 @@ from gan_models.recipes.base import to_float, to_uint8
 @torch.inference_mode()
 def translate(bundle: Bundle, images: Tensor, *, reverse: bool = False, batch_size: int = 64) -> Tensor:
     """Translate images. A pix2pix model is given what it was trained on: the first side of its pairs as it is, or where
-    these were made from single images sketches, grey pictures, or photographs.
+    these were made from single images sketches, gray pictures, or photographs.
 
     Args:
         images: uint8 [N, C, H, W] of any size from 8 x 8, C as in `image`.

@@ -1,4 +1,4 @@
-"""PatchNCE: a patch of the output should be recognised as its own patch of the input, among others of that input."""
+"""PatchNCE: a patch of the output should be recognized as its own patch of the input, among others of that input."""
 
 import torch
 from torch import Tensor

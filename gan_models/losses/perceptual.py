@@ -1,4 +1,4 @@
-"""Perceptual losses: images compared in the features of a network that was trained to recognise things."""
+"""Perceptual losses: images compared in the features of a network that was trained to recognize things."""
 
 from collections.abc import Callable, Sequence
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 EPSILON = 1e-6  # against flat images, whose features may all be zero
-NORMALISED_EPSILON = 1e-5
+NORMALIZED_EPSILON = 1e-5
 
 
 def perceptual_loss(features: Sequence[Tensor], targets: Sequence[Tensor]) -> Tensor:
@@ -54,9 +54,9 @@ def content_loss(features: Tensor, targets: Tensor) -> Tensor:
     Returns:
         Float [N].
     """
-    return (_normalised(features) - _normalised(targets.detach())).square().mean(dim=(1, 2, 3))
+    return (_normalized(features) - _normalized(targets.detach())).square().mean(dim=(1, 2, 3))
 
 
-def _normalised(features: Tensor) -> Tensor:
-    centred = features - features.mean(dim=(2, 3), keepdim=True)
-    return centred / (centred.square().mean(dim=(2, 3), keepdim=True) + NORMALISED_EPSILON).sqrt()
+def _normalized(features: Tensor) -> Tensor:
+    centered = features - features.mean(dim=(2, 3), keepdim=True)
+    return centered / (centered.square().mean(dim=(2, 3), keepdim=True) + NORMALIZED_EPSILON).sqrt()

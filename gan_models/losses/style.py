@@ -27,7 +27,7 @@ def style_loss(statistics: Sequence[Statistics], targets: Sequence[Statistics]) 
     """Squared differences of means and deviations (Huang & Belongie 2017, https://arxiv.org/abs/1703.06868, eq. 13).
 
     Each stage's is divided by the target's own mean² + deviation², summed over channels: stages differ in the scale of
-    their features by orders of magnitude, and unnormalised, one of them would be all that counts.
+    their features by orders of magnitude, and unnormalized, one of them would be all that counts.
 
     Args:
         statistics: of the generator's images, one per stage.

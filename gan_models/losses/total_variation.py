@@ -4,13 +4,13 @@ from torch import Tensor
 
 
 def total_variation(images: Tensor) -> Tensor:
-    """Mean absolute difference of neighbouring pixels (Rudin, Osher & Fatemi 1992), its anisotropic form.
+    """Mean absolute difference of neighboring pixels (Rudin, Osher & Fatemi 1992), its anisotropic form.
 
     Args:
         images: Float [N, C, H, W], H and W of 2 or more.
 
     Returns:
-        Float [N]: the mean over vertical neighbours plus that over horizontal ones.
+        Float [N]: the mean over vertical neighbors plus that over horizontal ones.
     """
     vertical = (images[:, :, 1:] - images[:, :, :-1]).abs().mean(dim=(1, 2, 3))
     horizontal = (images[:, :, :, 1:] - images[:, :, :, :-1]).abs().mean(dim=(1, 2, 3))

@@ -46,7 +46,7 @@ class DcganGenerator(nn.Module):
         layers += [nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
         layers += [*_upsampling(width, channels, upsample, bias=True), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
-        self.apply(_initialise)
+        self.apply(_initialize)
         if self.embedding is not None:
             # Ten times below the latent: at equal scale the label drowns it, and all images of a label become one.
             nn.init.normal_(self.embedding.weight, 0.0, 0.1)
@@ -75,7 +75,7 @@ def _upsampling(inputs: int, outputs: int, kind: str, bias: bool) -> list[nn.Mod
     return [nn.Upsample(scale_factor=2, mode="nearest"), nn.Conv2d(inputs, outputs, 3, padding=1, bias=bias)]
 
 
-def _initialise(module: nn.Module) -> None:
+def _initialize(module: nn.Module) -> None:
     if isinstance(module, (nn.ConvTranspose2d, nn.Conv2d)):
         nn.init.normal_(module.weight, 0.0, 0.02)
     elif isinstance(module, nn.BatchNorm2d):

@@ -1,4 +1,4 @@
-"""Frozen networks, trained to recognise things, whose features losses are measured in."""
+"""Frozen networks, trained to recognize things, whose features losses are measured in."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_models.images.randomness import Random
-from gan_models.networks.resnet_generator import initialise
+from gan_models.networks.resnet_generator import initialize
 
 
 class PatchProjector(nn.Module):
@@ -22,7 +22,7 @@ class PatchProjector(nn.Module):
         self.heads = nn.ModuleList(
             nn.Sequential(nn.Linear(inputs, width), nn.ReLU(), nn.Linear(width, width)) for inputs in widths
         )
-        self.apply(initialise)
+        self.apply(initialize)
 
     def forward(self, features: Sequence[Tensor], positions: Sequence[Tensor]) -> list[Tensor]:
         """Project the features at some places.

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_models.images.randomness import Random
-from gan_models.networks.resnet_generator import initialise
+from gan_models.networks.resnet_generator import initialize
 
 WIDEST = 8  # times `width`
 NUM_DROPOUT_STAGES = 3
@@ -49,7 +49,7 @@ class Pix2PixUNet(nn.Module):
             if upsample == "nearest":
                 up = [nn.Upsample(scale_factor=2), nn.Conv2d(inputs, outputs, 3, padding=1)]
             self.decoders.append(nn.Sequential(*up, nn.InstanceNorm2d(outputs, affine=True) if stage else nn.Tanh()))
-        self.apply(initialise)
+        self.apply(initialize)
 
     def forward(self, images: Tensor, random: Random | None = None) -> Tensor:
         """Translate images.

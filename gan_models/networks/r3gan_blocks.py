@@ -16,7 +16,7 @@ def stage_widths(size: int, width: int, finest_width: int) -> list[int]:
     return [min(width, finest_width * 2**stage) for stage in reversed(range(num_stages))]
 
 
-def initialise(layer: nn.Conv2d | nn.Linear, gain: float = 1.0) -> None:
+def initialize(layer: nn.Conv2d | nn.Linear, gain: float = 1.0) -> None:
     """Weights of N(0, gain² / fan_in), the bias zero."""
     nn.init.normal_(layer.weight, 0.0, gain / math.sqrt(layer.weight[0].numel()))
     if layer.bias is not None:
@@ -24,9 +24,9 @@ def initialise(layer: nn.Conv2d | nn.Linear, gain: float = 1.0) -> None:
 
 
 class ResidualBlock(nn.Module):
-    """x + W3(act(W2(act(W1 x)))): 1x1 to twice the width, 3x3, 1x1 back; no normalisation anywhere.
+    """x + W3(act(W2(act(W1 x)))): 1x1 to twice the width, 3x3, 1x1 back; no normalization anywhere.
 
-    The last layer starts at zero, and the others the lower the more blocks there are, so that with no normalisation
+    The last layer starts at zero, and the others the lower the more blocks there are, so that with no normalization
     the signal keeps its size in any depth (Zhang et al. 2019, https://arxiv.org/abs/1901.09321).
 
     Args:
@@ -42,8 +42,8 @@ class ResidualBlock(nn.Module):
         self.spatial = nn.Conv2d(inner, inner, 3, padding=1, groups=inner // group_width if group_width else 1)
         self.project = nn.Conv2d(inner, width, 1, bias=False)
         gain = math.sqrt(2 / (1 + SLOPE**2)) * num_blocks**-0.25
-        initialise(self.expand, gain)
-        initialise(self.spatial, gain)
+        initialize(self.expand, gain)
+        initialize(self.spatial, gain)
         nn.init.zeros_(self.project.weight)
         self.activation = nn.LeakyReLU(SLOPE, inplace=True)
 
@@ -66,7 +66,7 @@ class Resample(nn.Module):
         self.mix: nn.Module = nn.Identity()
         if inputs != outputs:
             self.mix = nn.Conv2d(inputs, outputs, 1, bias=False)
-            initialise(self.mix)
+            initialize(self.mix)
         line = torch.tensor([0.25, 0.5, 0.25])
         self.register_buffer("filter", torch.outer(line, line)[None, None], persistent=False)
 

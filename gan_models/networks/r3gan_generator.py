@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from gan_models.networks.r3gan_blocks import COARSEST, Resample, ResidualBlock, initialise, stage_widths
+from gan_models.networks.r3gan_blocks import COARSEST, Resample, ResidualBlock, initialize, stage_widths
 
 
 class R3ganGenerator(nn.Module):
@@ -48,7 +48,7 @@ class R3ganGenerator(nn.Module):
         widths = stage_widths(size, width, finest_width)
         self.basis = nn.Parameter(torch.randn(1, widths[0], COARSEST, COARSEST))
         self.weigh = nn.Linear(latent_dim * (2 if num_labels else 1), widths[0])
-        initialise(self.weigh)
+        initialize(self.weigh)
         layers: list[nn.Module] = []
         for stage, own in enumerate(widths):
             if stage:
@@ -56,7 +56,7 @@ class R3ganGenerator(nn.Module):
             layers += [ResidualBlock(own, blocks * len(widths), group_width) for _ in range(blocks)]
         self.layers = nn.Sequential(*layers)
         to_image = nn.Conv2d(widths[-1], channels, 1)
-        initialise(to_image)
+        initialize(to_image)
         self.to_image = nn.Sequential(to_image, nn.Tanh() if output == "tanh" else nn.Identity())
 
     def forward(self, latents: Tensor, labels: Tensor | None) -> Tensor:

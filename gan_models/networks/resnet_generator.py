@@ -32,7 +32,7 @@ class ResnetGenerator(nn.Module):
         # CUT's five layers: pixels, the two halvings, the first residual block and the one in the middle.
         self._tapped_blocks = (0, blocks // 2)
         self.feature_widths = (channels, 2 * width, 4 * width, 4 * width, 4 * width)
-        self.apply(initialise)
+        self.apply(initialize)
         if residual:
             for parameter in self.last.parameters():
                 nn.init.zeros_(parameter)
@@ -104,7 +104,7 @@ class ResidualBlock(nn.Module):
 class Down(nn.Module):
     """Halves the resolution and doubles the width.
 
-    Its padding is zero. By reflection everywhere, an image of one colour would vary in no layer at all, and the
+    Its padding is zero. By reflection everywhere, an image of one color would vary in no layer at all, and the
     gradients of instance norm, which then grow 300 times a layer, would overflow.
     """
 
@@ -138,7 +138,7 @@ class BlurUp(nn.Module):
         return interpolate(images, scale_factor=2, mode="bilinear", align_corners=False)
 
 
-def initialise(module: nn.Module) -> None:
+def initialize(module: nn.Module) -> None:
     """Weights of convolutions and linear layers from N(0, 0.02), biases 0 (Radford et al. 2016, arXiv 1511.06434)."""
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
         nn.init.normal_(module.weight, 0.0, 0.02)

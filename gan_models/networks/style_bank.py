@@ -18,7 +18,7 @@ class StyleBank(nn.Module):
 
     What is added is computed from features at several resolutions, the image itself among them: a frozen encoder's,
     each given the mean and deviation of the style (AdaIN, Huang & Belongie 2017, https://arxiv.org/abs/1703.06868),
-    then a decoder that mirrors the encoder, with nearest upsampling and no normalisation, which would undo the style.
+    then a decoder that mirrors the encoder, with nearest upsampling and no normalization, which would undo the style.
     A style is these means and deviations, and either learned (as in Dumoulin et al. 2017, https://arxiv.org/abs/1610.07629)
     or taken from any image.
 
@@ -143,8 +143,8 @@ def _convolution(inputs: int, outputs: int) -> nn.Conv2d:
 def _adain(features: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:
     """Features [N, C, H, W] with the mean and deviation [N, C] over their pixels."""
     own_mean, own_deviation = _moments(features)
-    normalised = (features - own_mean) / own_deviation
-    return normalised * deviation[:, :, None, None] + mean[:, :, None, None]
+    normalized = (features - own_mean) / own_deviation
+    return normalized * deviation[:, :, None, None] + mean[:, :, None, None]
 
 
 def _moments(features: Tensor) -> tuple[Tensor, Tensor]:

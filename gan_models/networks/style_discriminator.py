@@ -10,7 +10,7 @@ class StyleDiscriminator(nn.Module):
     """Strided convolutions to a map of logits (Isola et al. 2017, https://arxiv.org/abs/1611.07004), one per patch.
 
     The style enters by projection (Miyato & Koyama 2018, https://arxiv.org/abs/1802.05637). There is no
-    normalisation: the R1 penalty keeps it smooth.
+    normalization: the R1 penalty keeps it smooth.
 
     Args:
         channels: of the images.

@@ -98,7 +98,7 @@ class UNet(nn.Module):
 def fill_smoothly(images: Tensor, mask: Tensor) -> Tensor:
     """Holes filled as heat would spread into them from the known pixels: what the network starts from.
 
-    Each missing pixel becomes the mean of its four neighbours. Images without holes stay as they are and cost nothing.
+    Each missing pixel becomes the mean of its four neighbors. Images without holes stay as they are and cost nothing.
     Shapes as in `UNet.forward`.
     """
     has_hole = mask.flatten(1).any(1)
@@ -125,10 +125,10 @@ def _diffused(images: Tensor, mask: Tensor) -> Tensor:
 
 
 def _curvature(images: Tensor) -> Tensor:
-    """Four times each pixel less its neighbours; beyond the edge of the image lies the pixel itself."""
+    """Four times each pixel less its neighbors; beyond the edge of the image lies the pixel itself."""
     around = nn.functional.pad(images, (1, 1, 1, 1), mode="replicate")
-    neighbours = around[..., :-2, 1:-1] + around[..., 2:, 1:-1] + around[..., 1:-1, :-2] + around[..., 1:-1, 2:]
-    return 4 * images - neighbours
+    neighbors = around[..., :-2, 1:-1] + around[..., 2:, 1:-1] + around[..., 1:-1, :-2] + around[..., 1:-1, 2:]
+    return 4 * images - neighbors
 
 
 def _dot(left: Tensor, right: Tensor) -> Tensor:
@@ -140,17 +140,17 @@ def _pull_push(images: Tensor, mask: Tensor) -> Tensor:
 
     Means of known pixels at coarser and coarser resolutions, which then fill the finer ones, smoothed at each.
     """
-    colours, weights = [images * (1 - mask)], [1 - mask]
-    while min(colours[-1].shape[-2:]) > 1:
-        colours.append(nn.functional.avg_pool2d(colours[-1], 2, ceil_mode=True))
+    colors, weights = [images * (1 - mask)], [1 - mask]
+    while min(colors[-1].shape[-2:]) > 1:
+        colors.append(nn.functional.avg_pool2d(colors[-1], 2, ceil_mode=True))
         weights.append(nn.functional.avg_pool2d(weights[-1], 2, ceil_mode=True))
-    filled = colours[-1] / weights[-1].clamp(min=1e-6)
-    for colour, weight in zip(reversed(colours[:-1]), reversed(weights[:-1]), strict=True):
-        filled = nn.functional.interpolate(filled, size=colour.shape[-2:], mode="bilinear", align_corners=False)
+    filled = colors[-1] / weights[-1].clamp(min=1e-6)
+    for color, weight in zip(reversed(colors[:-1]), reversed(weights[:-1]), strict=True):
+        filled = nn.functional.interpolate(filled, size=color.shape[-2:], mode="bilinear", align_corners=False)
         for _ in range(SMOOTHINGS):
-            filled = colour + (1 - weight) * filled
+            filled = color + (1 - weight) * filled
             filled = nn.functional.avg_pool2d(filled, 3, stride=1, padding=1, count_include_pad=False)
-        filled = colour + (1 - weight) * filled
+        filled = color + (1 - weight) * filled
     return filled
 
 

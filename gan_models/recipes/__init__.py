@@ -35,12 +35,12 @@ _GENERATORS = {
 
 
 def build_recipe(config: TrainConfig, num_labels: int, device: torch.device | str = "cpu") -> Recipe:
-    """The recipe that `config` names, its networks initialised from the config's seed, on `device`.
+    """The recipe that `config` names, its networks initialized from the config's seed, on `device`.
 
     Args:
         config: a training config.
         num_labels: kinds of labels in the data, 0 where it has none.
-        device: the networks and optimisers live on it; the initial weights do not depend on it.
+        device: the networks and optimizers live on it; the initial weights do not depend on it.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of(config.seed, "initial weights"))

@@ -1,4 +1,4 @@
-"""What a recipe is: networks, their optimisers, one training step, and a preview."""
+"""What a recipe is: networks, their optimizers, one training step, and a preview."""
 
 import math
 from abc import ABC, abstractmethod
@@ -38,7 +38,7 @@ class Preview(NamedTuple):
 class Recipe(ABC):
     """One way to train one family of models.
 
-    A subclass sets `networks` and `optimizers` (by name, optimisers made by `adam`) and moves weights by
+    A subclass sets `networks` and `optimizers` (by name, optimizers made by `adam`) and moves weights by
     `update` alone. Everything that its next step depends on is in `state_dict`.
     """
 
@@ -74,7 +74,7 @@ class Recipe(ABC):
         """What `network`, a copy of `generator` in evaluation mode, does with fixed inputs."""
 
     def learning_rate(self, step: int, network: str) -> float:
-        """The rate of the optimiser of `network` at a step, counted from 1: rising, constant, falling by `schedule`."""
+        """The rate of the optimizer of `network` at a step, counted from 1: rising, constant, falling by `schedule`."""
         recipe, steps = self.config.recipe, self.config.steps
         done = (step - 1) / steps
         if step / steps < recipe.warm_up:
@@ -84,7 +84,7 @@ class Recipe(ABC):
         return recipe.learning_rate * (1 - curve * (1 - recipe.final_learning_rate))
 
     def set_learning_rates(self, step: int) -> None:
-        """Give every optimiser the learning rate of `step`."""
+        """Give every optimizer the learning rate of `step`."""
         for name, optimizer in self.optimizers.items():
             for group in optimizer.param_groups:
                 group["lr"] = self.learning_rate(step, name) * self.learning_rate_scale
@@ -128,7 +128,7 @@ class Recipe(ABC):
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=enabled)
 
     def state_dict(self) -> dict[str, Any]:
-        """Networks, optimisers and the learning rate's scale, as plain containers and tensors."""
+        """Networks, optimizers and the learning rate's scale, as plain containers and tensors."""
         return {
             "networks": {name: network.state_dict() for name, network in self.networks.items()},
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},

@@ -1,4 +1,4 @@
-"""CUT: images of one domain as those of another, in one direction; patches stay recognisable. FastCUT is its option."""
+"""CUT: images of one domain as those of another, in one direction; patches stay recognizable. FastCUT is its option."""
 
 from typing import ClassVar, cast
 
@@ -12,7 +12,7 @@ from gan_models.losses.contrastive import patch_nce
 from gan_models.networks.patch_projector import PatchProjector, draw_positions
 from gan_models.networks.resnet_generator import ResnetGenerator
 from gan_models.recipes.base import Batch, Preview, Recipe, Task, frozen, tile
-from gan_models.recipes.patch_judgement import build_discriminator, discriminator_terms, variety
+from gan_models.recipes.patch_judgment import build_discriminator, discriminator_terms, variety
 
 
 def build_generator(config: CutConfig, image: ImageConfig, num_labels: int) -> ResnetGenerator:

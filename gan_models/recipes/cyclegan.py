@@ -12,7 +12,7 @@ from gan_models.losses.adversarial import ADVERSARIAL_LOSSES
 from gan_models.networks.resnet_generator import ResnetGenerator, TranslationPair
 from gan_models.recipes.base import Batch, Preview, Recipe, Task, frozen, tile
 from gan_models.recipes.fake_pool import FakePool
-from gan_models.recipes.patch_judgement import build_discriminator, discriminator_terms, variety
+from gan_models.recipes.patch_judgment import build_discriminator, discriminator_terms, variety
 
 DOMAINS = ("source", "target")
 

@@ -52,7 +52,7 @@ class GenerationRecipe(Recipe):
 class AdversarialRecipe(GenerationRecipe):
     """A generator against one discriminator that judges whole images, one update of each a step.
 
-    A subclass sets `loss`, the network and optimiser "discriminator", and says what penalties and augmentation a step
+    A subclass sets `loss`, the network and optimizer "discriminator", and says what penalties and augmentation a step
     has.
     """
 
@@ -117,8 +117,8 @@ class AdversarialRecipe(GenerationRecipe):
         """Logits of real and of fake images, and the penalties that have a weight, "r1" before "r2"."""
         discriminator = self.networks["discriminator"]
         sets = {"r1": reals.requires_grad_(gammas[0] > 0), "r2": fakes.requires_grad_(gammas[1] > 0)}
-        penalised = {name: images for name, images in sets.items() if images.requires_grad}
-        if not self.couples_batch and len(penalised) != 1:  # one pass, unless half of it would be for nothing
+        penalized = {name: images for name, images in sets.items() if images.requires_grad}
+        if not self.couples_batch and len(penalized) != 1:  # one pass, unless half of it would be for nothing
             images, both = torch.cat([reals, fakes]), None if labels is None else torch.cat([labels, labels])
             with self._precision(images):
                 real_logits, fake_logits = discriminator(images, both).float().tensor_split(2)
@@ -127,10 +127,10 @@ class AdversarialRecipe(GenerationRecipe):
                 real_logits = discriminator(reals, labels).float()
             with self._precision(fakes):
                 fake_logits = discriminator(fakes, labels).float()
-        if not penalised:
+        if not penalized:
             return real_logits, fake_logits, {}
-        penalties = gradient_penalties(torch.cat([real_logits, fake_logits]), *penalised.values())
-        return real_logits, fake_logits, dict(zip(penalised, penalties, strict=True))
+        penalties = gradient_penalties(torch.cat([real_logits, fake_logits]), *penalized.values())
+        return real_logits, fake_logits, dict(zip(penalized, penalties, strict=True))
 
     def _precision(self, images: Tensor) -> AbstractContextManager[Any]:
         """The gradients of penalties take float32."""

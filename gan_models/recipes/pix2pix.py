@@ -1,4 +1,4 @@
-"""pix2pix: images from sketches, grey pictures or whatever else there are pairs of, or the other way round."""
+"""pix2pix: images from sketches, gray pictures or whatever else there are pairs of, or the other way round."""
 
 from typing import ClassVar, cast
 
@@ -6,12 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from gan_models.config import ImageConfig, Pix2PixConfig, TrainConfig
-from gan_models.images.conditions import condition
+from gan_models.images.paired_inputs import condition
 from gan_models.images.randomness import Random
 from gan_models.losses.adversarial import ADVERSARIAL_LOSSES
 from gan_models.networks.pix2pix_unet import Pix2PixUNet
 from gan_models.recipes.base import Batch, Preview, Recipe, Task, frozen, tile
-from gan_models.recipes.patch_judgement import build_discriminator, discriminator_terms, variety
+from gan_models.recipes.patch_judgment import build_discriminator, discriminator_terms, variety
 
 
 def build_generator(config: Pix2PixConfig, image: ImageConfig, num_labels: int) -> Pix2PixUNet:

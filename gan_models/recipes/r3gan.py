@@ -1,4 +1,4 @@
-"""R3GAN: the modern baseline, a relativistic loss on residual networks without normalisation."""
+"""R3GAN: the modern baseline, a relativistic loss on residual networks without normalization."""
 
 import math
 from typing import cast
@@ -58,7 +58,7 @@ class R3ganRecipe(AdversarialRecipe):
         self.optimizers = {name: self.adam(network, recipe.betas) for name, network in self.networks.items()}
 
     def set_learning_rates(self, step: int) -> None:
-        """Give every optimiser the learning rate and the beta2 of `step`."""
+        """Give every optimizer the learning rate and the beta2 of `step`."""
         super().set_learning_rates(step)
         beta1, beta2 = self.recipe.betas
         for optimizer in self.optimizers.values():

@@ -155,9 +155,9 @@ class StyleBankRecipe(Recipe):
         self, real: Tensor, fake: Tensor, labels: Tensor, drawn: Drawn, step: int
     ) -> dict[str, Tensor]:
         discriminator = self.networks["discriminator"].train()
-        penalised = self.recipe.r1_gamma > 0 and step % self.recipe.r1_every == 0
+        penalized = self.recipe.r1_gamma > 0 and step % self.recipe.r1_every == 0
         penalty = torch.zeros((), device=self.device)
-        if penalised:
+        if penalized:
             real = real.detach().requires_grad_(True)
             real_logits = discriminator(real, labels)
             # The penalty is that of a logit per image, the mean over its patches.

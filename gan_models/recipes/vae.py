@@ -20,7 +20,7 @@ def build_generator(config: VaeConfig, image: ImageConfig, num_labels: int) -> V
 
 
 class VaeRecipe(GenerationRecipe):
-    """Maximises the evidence lower bound (Kingma & Welling 2013, https://arxiv.org/abs/1312.6114).
+    """Maximizes the evidence lower bound (Kingma & Welling 2013, https://arxiv.org/abs/1312.6114).
 
     The likelihood is Gaussian about the decoded image, independent for each pixel, with one standard deviation for all
     that is learned too (Rybkin et al. 2021, https://arxiv.org/abs/2006.13202): it settles the balance between

@@ -20,9 +20,9 @@ from types import FrameType
 
 import torch
 
+from gan_models.bundles.bundle import BundleError, read_description
 from gan_models.config import ConfigError, TrainConfig, read_train_config, validate
-from gan_models.images.shards import DataError
-from gan_models.inference.bundle import BundleError, read_description
+from gan_models.data.shards import DataError
 from gan_models.training.checkpoints import CheckpointError
 from gan_models.training.devices import device_for
 from gan_models.training.distributed import is_first_process, join, num_processes

@@ -6,7 +6,7 @@ import torch
 import yaml
 
 from gan_models.config import TrainConfig
-from gan_models.images.image_set import list_training_data
+from gan_models.data.image_set import list_training_data
 from gan_models.recipes import build_recipe
 from gan_models.training.memory import bytes_of_activations, bytes_of_weights
 from gan_models.training.placement import place_for

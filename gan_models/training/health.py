@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_models.config import HealthConfig
-from gan_models.images.image_set import ImageSet
+from gan_models.data.image_set import ImageSet
 from gan_models.recipes import Recipe
 from gan_models.training.distributed import ALONE, Processes
 

@@ -5,8 +5,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from gan_models.bundles.bundle import read_digest
 from gan_models.config import TrainConfig
-from gan_models.inference.bundle import read_digest
 
 # Where it runs and where its images live change nothing of the batches.
 IRRELEVANT: dict[str, Any] = {"device": True, "speed": {"data", "memory_limit"}}

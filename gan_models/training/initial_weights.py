@@ -6,13 +6,13 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from gan_models.bundles.bundle import BundleDescription, BundleError, load_bundle
 from gan_models.config import TrainConfig
-from gan_models.inference.bundle import BundleDescription, BundleError, load_bundle
 
 logger = logging.getLogger(__name__)
 
 
-def initialise_from(path: Path, generator: nn.Module, config: TrainConfig, label_names: tuple[str, ...]) -> None:
+def initialize_from(path: Path, generator: nn.Module, config: TrainConfig, label_names: tuple[str, ...]) -> None:
     """Give `generator` the weights of the bundle at `path`.
 
     Where the labels have changed since, weights of another shape, such as the embedding of the labels, begin anew.

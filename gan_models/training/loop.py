@@ -8,10 +8,10 @@ from pathlib import Path
 
 import torch
 
+from gan_models.bundles.bundle import save_bundle
 from gan_models.config import TrainConfig
-from gan_models.images.image_set import TrainingData
+from gan_models.data.image_set import TrainingData
 from gan_models.images.randomness import random_for
-from gan_models.inference.bundle import save_bundle
 from gan_models.recipes import build_recipe
 from gan_models.training.batches import Batches
 from gan_models.training.checkpoints import Checkpoints
@@ -27,7 +27,7 @@ from gan_models.training.health import (
     saturates,
 )
 from gan_models.training.identity import config_digest, identity
-from gan_models.training.initial_weights import initialise_from
+from gan_models.training.initial_weights import initialize_from
 from gan_models.training.placement import NUM_PREVIEW_IMAGES, Place
 from gan_models.training.rollbacks import Rollbacks
 from gan_models.training.run_log import RunLog
@@ -79,7 +79,7 @@ class Trainer:
         self.recipe = build_recipe(config, len(data.label_names), device)
         share_statistics(self.recipe, processes)
         if config.init_from:
-            initialise_from(Path(config.init_from), self.recipe.generator, config, data.label_names)
+            initialize_from(Path(config.init_from), self.recipe.generator, config, data.label_names)
         self.ema = ExponentialMovingAverage(self.recipe.generator, config.ema_half_life_images)
         if config.speed.compile:
             self.recipe.generator.compile()

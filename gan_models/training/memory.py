@@ -19,7 +19,7 @@ def bytes_of_weights(networks: dict[str, nn.Module], trained: set[str]) -> dict[
 
     Args:
         networks: of a recipe.
-        trained: names of those that have an optimiser.
+        trained: names of those that have an optimizer.
     """
     weights = {name: sum(t.nbytes for t in network.state_dict().values()) for name, network in networks.items()}
     gradients = sum(p.nbytes for name in trained for p in networks[name].parameters() if p.requires_grad)

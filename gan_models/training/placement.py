@@ -6,9 +6,9 @@ from typing import Literal, NamedTuple
 import torch
 
 from gan_models.config import SpeedConfig, TrainConfig, paired_domains
-from gan_models.images.image_set import ImageSet, TrainingData, list_training_data, load
-from gan_models.images.listing import Listing, Progress
-from gan_models.images.pixel_cache import load_mapped
+from gan_models.data.image_set import ImageSet, TrainingData, list_training_data, load
+from gan_models.data.pixel_cache import load_mapped
+from gan_models.data.split_index import Listing, Progress
 
 Place = Literal["device", "memory", "mapped"]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.settings import Settings
+from flows.config.settings import Settings
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 COMPOSE = Path(sys.executable).parent / "docker-compose"

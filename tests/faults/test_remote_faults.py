@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from flows import versioning
-from flows.dvc_command import VersioningError
-from flows.settings import Settings
-from tests.faulty_proxy import FaultyProxy, faulty_proxy
-from tests.s3_server import SECRETS, S3Server, no_credentials
+from flows.config.settings import Settings
+from flows.datasets import versions
+from flows.datasets.dvc import VersioningError
+from tests.support.faulty_proxy import FaultyProxy, faulty_proxy
+from tests.support.s3_server import SECRETS, S3Server, no_credentials
 
 SHARDS = {f"shard-{number:05d}.parquet": random.Random(number).randbytes(200_000) for number in range(8)}
 
@@ -95,17 +95,17 @@ def test_a_server_that_is_killed_while_a_version_is_sent_gets_only_what_it_lacks
 
         proxy.fault = die_at_the_fourth
         with pytest.raises(VersioningError, match="push"):
-            versioning.add_and_push(Settings(), "alpha")
+            versions.add_and_push(Settings(), "alpha")
         assert not place.dvc_file.exists(), "a version that was not sent whole does not exist"
 
         server.start()
         held = {found["Key"] for found in server.client().list_objects_v2(Bucket=place.bucket).get("Contents", [])}
         proxy.fault = lambda method, path: None
         proxy.requests.clear()
-        md5 = versioning.add_and_push(Settings(), "alpha")
+        md5 = versions.add_and_push(Settings(), "alpha")
         assert puts(proxy) == len(SHARDS) + 1 - len(held), "the list of files and those that were not there yet"
         shutil.rmtree(place.root / ".dvc" / "cache")
-        assert place.read(versioning.materialise(Settings(), "alpha", md5)) == SHARDS
+        assert place.read(versions.materialize(Settings(), "alpha", md5)) == SHARDS
 
 
 @pytest.fixture
@@ -120,27 +120,27 @@ def test_an_object_that_is_corrupt_in_the_remote_is_named_and_nothing_counts_as_
 ):
     place, _ = proxied
     place.write(SHARDS)
-    md5 = versioning.add_and_push(Settings(), "alpha")
+    md5 = versions.add_and_push(Settings(), "alpha")
     spoilt = SHARDS["shard-00003.parquet"]
     body = bytes([spoilt[0] ^ 1]) + spoilt[1:]
     s3_server.client().put_object(Bucket=place.bucket, Key=f"datasets/{key_of(spoilt)}", Body=body)
     shutil.rmtree(place.root / ".dvc" / "cache")
     with pytest.raises(VersioningError, match=r"shard-00003\.parquet.* is missing or corrupt in the remote"):
-        versioning.materialise(Settings(), "alpha", md5)
+        versions.materialize(Settings(), "alpha", md5)
     assert not list(place.root.glob(".atelier/datasets/*/complete"))
     s3_server.client().put_object(Bucket=place.bucket, Key=f"datasets/{key_of(spoilt)}", Body=spoilt)
-    assert place.read(versioning.materialise(Settings(), "alpha", md5)) == SHARDS
+    assert place.read(versions.materialize(Settings(), "alpha", md5)) == SHARDS
 
 
 def test_a_remote_that_throttles_for_a_while_gets_everything(proxied: tuple[Place, FaultyProxy]):
     place, proxy = proxied
     place.write(SHARDS)
     proxy.first(3, "throttle", "PUT")
-    md5 = versioning.add_and_push(Settings(), "alpha")
+    md5 = versions.add_and_push(Settings(), "alpha")
     assert puts(proxy) == len(SHARDS) + 1 + 3
     shutil.rmtree(place.root / ".dvc" / "cache")
     proxy.first(2, "throttle", "GET")
-    assert place.read(versioning.materialise(Settings(), "alpha", md5)) == SHARDS
+    assert place.read(versions.materialize(Settings(), "alpha", md5)) == SHARDS
 
 
 @pytest.mark.parametrize(("fault", "said"), [("throttle", "SlowDown"), ("hang", "[Tt]ime"), ("reset", "[Cc]onnection")])
@@ -151,7 +151,7 @@ def test_a_remote_that_goes_on_failing_ends_in_the_cause_after_a_bounded_number_
     place.write({"shard-00000.parquet": b"one" * 1000})
     proxy.always(fault, "PUT")
     with pytest.raises(VersioningError, match=said) as failed:
-        versioning.add_and_push(Settings(), "alpha")
+        versions.add_and_push(Settings(), "alpha")
     assert "\n" not in str(failed.value)
     assert puts(proxy) <= 20
     assert not place.dvc_file.exists()
@@ -172,8 +172,8 @@ def test_credentials_that_are_missing_or_wrong_are_told_of_at_once_and_never_pri
     environment, remedy = environments[who]
     become(monkeypatch, environment)
     for attempt in (
-        lambda: versioning.add_and_push(Settings(), "alpha"),
-        lambda: versioning.materialise(Settings(), "alpha", "0" * 32 + ".dir"),
+        lambda: versions.add_and_push(Settings(), "alpha"),
+        lambda: versions.materialize(Settings(), "alpha", "0" * 32 + ".dir"),
     ):
         with pytest.raises(VersioningError, match=remedy) as failed:
             attempt()
@@ -187,12 +187,12 @@ def test_a_reader_cannot_make_a_version_and_can_have_one(
 ):
     place, _ = proxied
     place.write({"shard-00000.parquet": b"one" * 1000})
-    md5 = versioning.add_and_push(Settings(), "alpha")
+    md5 = versions.add_and_push(Settings(), "alpha")
     before = place.dvc_file.read_bytes()
     become(monkeypatch, s3_server.environment("reader"))
     place.write({"shard-00001.parquet": b"two" * 1000})
     with pytest.raises(VersioningError, match="Access Denied"):
-        versioning.add_and_push(Settings(), "alpha")
+        versions.add_and_push(Settings(), "alpha")
     assert place.dvc_file.read_bytes() == before
     shutil.rmtree(place.root / ".dvc" / "cache")
-    assert list(place.read(versioning.materialise(Settings(), "alpha", md5))) == ["shard-00000.parquet"]
+    assert list(place.read(versions.materialize(Settings(), "alpha", md5))) == ["shard-00000.parquet"]

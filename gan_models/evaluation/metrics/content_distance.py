@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from gan_models.evaluation.intervals import Array, Estimate
+from gan_models.evaluation.stats.intervals import Array, Estimate
 from gan_models.losses.perceptual import content_loss
 from gan_models.networks.feature_network import FeatureNetwork
 from gan_models.recipes.base import to_float

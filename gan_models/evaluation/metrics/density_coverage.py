@@ -1,22 +1,22 @@
 """Density and coverage (Naeem et al. 2020, https://arxiv.org/abs/2002.09797), k = 5.
 
-Both count in the neighbourhoods of real images alone, so that one drawn image far out does not reach everything, as
+Both count in the neighborhoods of real images alone, so that one drawn image far out does not reach everything, as
 it does in recall.
 """
 
 import numpy as np
 
-from gan_models.evaluation.intervals import Estimate, mean_of
-from gan_models.evaluation.metrics.neighbourhoods import K_COVERAGE, Neighbourhoods
+from gan_models.evaluation.metrics.neighborhoods import K_COVERAGE, Neighborhoods
+from gan_models.evaluation.stats.intervals import Estimate, mean_of
 
 
-def density(near: Neighbourhoods) -> Estimate:
-    """How many real neighbourhoods a drawn image is in, divided by k; about 1 for real images, and more is possible."""
+def density(near: Neighborhoods) -> Estimate:
+    """How many real neighborhoods a drawn image is in, divided by k; about 1 for real images, and more is possible."""
     return mean_of(near.times_in_real / K_COVERAGE)
 
 
-def coverage(near: Neighbourhoods) -> Estimate:
-    """Share of real neighbourhoods with a drawn image in them; the paper says what to expect of real images at N and k.
+def coverage(near: Neighborhoods) -> Estimate:
+    """Share of real neighborhoods with a drawn image in them; the paper says what to expect of real images at N and k.
 
     The influence of a drawn image is (N - 1) times the coverage that is lost without it, as for the recall.
     """

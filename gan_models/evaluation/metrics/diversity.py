@@ -4,9 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan_models.evaluation.errors import InsufficientDataError
-from gan_models.evaluation.intervals import Array, Estimate
 from gan_models.evaluation.metrics.frechet_distance import check_features
 from gan_models.evaluation.metrics.pairwise import pairwise_distances
+from gan_models.evaluation.stats.intervals import Array, Estimate
 
 CHUNK = 1_000  # rows of a matrix of distances at a time
 

@@ -1,4 +1,4 @@
-"""How different two images look to a network that recognises things: the distance of Zhang et al. 2018."""
+"""How different two images look to a network that recognizes things: the distance of Zhang et al. 2018."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from gan_models.evaluation.errors import NonFiniteError
-from gan_models.evaluation.intervals import Array
+from gan_models.evaluation.stats.intervals import Array
 from gan_models.networks.feature_network import FeatureNetwork
 from gan_models.recipes.base import to_float
 

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.linalg.blas import dsyrk, dtrmm
 
 from gan_models.evaluation.errors import EvaluationError, InsufficientDataError, NonFiniteError
-from gan_models.evaluation.intervals import Array, Estimate, halves, without_double_counting
+from gan_models.evaluation.stats.intervals import Array, Estimate, halves, without_double_counting
 
 SMALLEST_HALF = 10  # images, of which an influence can still be measured
 FEW, MANY = 0.5, 4.0  # images per dimension, between which halves of them tell nothing about the whole
@@ -120,10 +120,10 @@ def frechet_value(features: Array | Moments, real: RealFeatures) -> float:
         return _value_of(moments, real)
     _same_dimension(dimension, real)
     mean = features.mean(axis=0)
-    centred = (features - mean) / math.sqrt(num - 1)
-    product = real.times_factor(centred)
+    centered = (features - mean) / math.sqrt(num - 1)
+    product = real.times_factor(centered)
     gram = product @ product.T if num <= product.shape[1] else product.T @ product
-    return _distance(mean, float(np.square(centred).sum()), _sum_of_roots(gram), real)
+    return _distance(mean, float(np.square(centered).sum()), _sum_of_roots(gram), real)
 
 
 def _value_of(moments: Moments, real: RealFeatures) -> float:
@@ -146,7 +146,7 @@ def _sum_of_roots(matrix: Array) -> float:
 def frechet_distance(features: Array, real: RealFeatures) -> Estimate:
     """The distance from `features`, float64 [N, d], to the real side; zero or more.
 
-    With A the centred features over √(N-1), tr (S1 S2)^½ is the nuclear norm of K = A Fᵀ = U Σ Vᵀ, so that nothing is
+    With A the centered features over √(N-1), tr (S1 S2)^½ is the nuclear norm of K = A Fᵀ = U Σ Vᵀ, so that nothing is
     inverted and N or M below d is no special case. The influence of x, with T the optimal transport map between the
     Gaussians, is 2 (m1 - m2)ᵀ(x - m1) + (x - m1)ᵀ(I - T)(x - m1) less its mean; in K it needs no T, since
     A T Aᵀ = U Σ Uᵀ. The real images are held fixed. See `without_double_counting` for the scale of the influences.
@@ -159,17 +159,17 @@ def frechet_distance(features: Array, real: RealFeatures) -> Estimate:
     check_features(features, "images")
     num, dimension = features.shape
     _same_dimension(dimension, real)
-    centred = features - features.mean(axis=0)
+    centered = features - features.mean(axis=0)
     shift = features.mean(axis=0) - real.mean
-    product = real.times_factor(centred)
-    root_trace, influence = _influence(centred, product, shift)
-    value = float(shift @ shift + np.square(centred).sum() / (num - 1) + real.trace - 2 * root_trace)
+    product = real.times_factor(centered)
+    root_trace, influence = _influence(centered, product, shift)
+    value = float(shift @ shift + np.square(centered).sum() / (num - 1) + real.trace - 2 * root_trace)
     estimate = Estimate(max(value, 0.0), influence)
     of_halves = []
     for half in halves(estimate) if _halves_are_alike(num, len(real.factor)) else ():
-        mean = centred[half].mean(axis=0)
+        mean = centered[half].mean(axis=0)
         product_of_half = product[half] - product[half].mean(axis=0)
-        of_halves.append(_influence(centred[half] - mean, product_of_half, shift + mean)[1])
+        of_halves.append(_influence(centered[half] - mean, product_of_half, shift + mean)[1])
     return without_double_counting(estimate, of_halves)
 
 
@@ -181,9 +181,9 @@ def _halves_are_alike(num: int, rank: int) -> bool:
     return num >= 2 * SMALLEST_HALF and not FEW * rank < num < MANY * rank
 
 
-def _influence(centred: Array, product: Array, shift: Array) -> tuple[float, Array]:
-    """The trace of (S1 S2)^½ and the influences, float64 [N], of centred features and their `times_factor`."""
-    num = len(centred)
+def _influence(centered: Array, product: Array, shift: Array) -> tuple[float, Array]:
+    """The trace of (S1 S2)^½ and the influences, float64 [N], of centered features and their `times_factor`."""
+    num = len(centered)
     product = product / math.sqrt(num - 1)
     if num <= product.shape[1]:
         values, left = np.linalg.eigh(product @ product.T)
@@ -194,7 +194,7 @@ def _influence(centred: Array, product: Array, shift: Array) -> tuple[float, Arr
         projected = np.square(product @ right)
         singular = np.sqrt(projected.sum(axis=0))  # to more digits than the eigenvalues have
         transported = projected @ np.divide(1, singular, out=np.zeros_like(singular), where=singular > 0)
-    influence = 2 * centred @ shift + np.square(centred).sum(axis=1) - (num - 1) * transported
+    influence = 2 * centered @ shift + np.square(centered).sum(axis=1) - (num - 1) * transported
     return float(singular.sum()), influence - influence.mean()
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 from scipy.special import log_softmax
 
-from gan_models.evaluation.intervals import Array, Estimate
 from gan_models.evaluation.metrics.frechet_distance import check_features
+from gan_models.evaluation.stats.intervals import Array, Estimate
 
 
 def inception_score(logits: Array) -> Estimate:

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_models.evaluation.intervals import Array
+from gan_models.evaluation.stats.intervals import Array
 
 
 def mean_iou(predicted: NDArray[np.int64], targets: NDArray[np.int64], num_classes: int) -> Array:

@@ -9,8 +9,8 @@ from functools import cached_property
 import numpy as np
 
 from gan_models.evaluation.errors import EvaluationError
-from gan_models.evaluation.intervals import Array, Estimate, halves, without_double_counting
 from gan_models.evaluation.metrics.frechet_distance import SMALLEST_HALF, check_features
+from gan_models.evaluation.stats.intervals import Array, Estimate, halves, without_double_counting
 
 CHUNK = 1_000  # rows of a kernel matrix at a time
 
@@ -47,17 +47,17 @@ def kernel_distance(features: Array, real: RealKernel) -> Estimate:
         raise EvaluationError(f"features of {dimensions[0]} and of {dimensions[1]} dimensions cannot be compared")
     to_others, to_real = _means_to_others(features), _sums(features, real.features) / len(real.features)
     value = float(to_others.mean() - 2 * to_real.mean()) + real.similarity
-    estimate = Estimate(value, _centred(2 * (to_others - to_real)))
+    estimate = Estimate(value, _centered(2 * (to_others - to_real)))
     of_halves = [
-        _centred(2 * (_means_to_others(features[half]) - to_real[half]))
+        _centered(2 * (_means_to_others(features[half]) - to_real[half]))
         for half in (halves(estimate) if len(features) >= 2 * SMALLEST_HALF else ())
     ]
     return without_double_counting(estimate, of_halves)
 
 
-def _centred(values: Array) -> Array:
-    centred: Array = values - values.mean()
-    return centred
+def _centered(values: Array) -> Array:
+    centered: Array = values - values.mean()
+    return centered
 
 
 def _means_to_others(features: Array) -> Array:

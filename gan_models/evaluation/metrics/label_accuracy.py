@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_models.evaluation.intervals import Array, Estimate
+from gan_models.evaluation.stats.intervals import Array, Estimate
 
 PRESENT_FROM = 0.1  # of a label's real frequency: one stray sample does not make a label present
 MAX_TRAINING_IMAGES = 5_000
@@ -21,10 +21,10 @@ class Judge:
     looks_at: str
     classifier: Any
 
-    def recognise(self, pixels: NDArray[np.uint8], features: Array) -> Labels:
+    def recognize(self, pixels: NDArray[np.uint8], features: Array) -> Labels:
         """The label of each image, int64 [N], from uint8 [N, C, H, W] and float64 [N, d]."""
-        recognised: Labels = self.classifier.predict(_view(self.looks_at, pixels, features))
-        return recognised
+        recognized: Labels = self.classifier.predict(_view(self.looks_at, pixels, features))
+        return recognized
 
     def __str__(self) -> str:
         return f"support vectors on {self.looks_at}"
@@ -60,25 +60,25 @@ def train_judge(pixels: NDArray[np.uint8], features: Array, labels: Labels) -> J
     return Judge(looks_at, classifiers[looks_at].fit(_view(looks_at, pixels, features), labels))
 
 
-def label_accuracy(recognised: Labels, asked: Labels) -> Array:
-    """1 where a sample is recognised as the label asked for, 0 elsewhere, float64 [N]."""
-    right: Array = (recognised == asked).astype(np.float64)
+def label_accuracy(recognized: Labels, asked: Labels) -> Array:
+    """1 where a sample is recognized as the label asked for, 0 elsewhere, float64 [N]."""
+    right: Array = (recognized == asked).astype(np.float64)
     return right
 
 
-def classes_present(recognised: Labels, frequencies: Array) -> Estimate:
-    """Share of labels that are recognised at a tenth of their real frequency or more.
+def classes_present(recognized: Labels, frequencies: Array) -> Estimate:
+    """Share of labels that are recognized at a tenth of their real frequency or more.
 
     It is counted, not estimated: every influence is zero.
 
     Args:
-        recognised: int64 [N].
+        recognized: int64 [N].
         frequencies: float64 [L], the share of real images with each label; labels without any do not count.
     """
-    found = np.bincount(recognised, minlength=len(frequencies)) / len(recognised)
+    found = np.bincount(recognized, minlength=len(frequencies)) / len(recognized)
     real = frequencies > 0
     present = (found >= PRESENT_FROM * frequencies) & (found > 0)
-    return Estimate(float(present[real].mean()), np.zeros(len(recognised)))
+    return Estimate(float(present[real].mean()), np.zeros(len(recognized)))
 
 
 def _view(looks_at: str, pixels: NDArray[np.uint8], features: Array) -> Array:

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from gan_models.evaluation.errors import EvaluationError
-from gan_models.evaluation.extractors.weights import parse_weights, read_weights
-from gan_models.evaluation.intervals import Array
+from gan_models.evaluation.features.weights import parse_weights, read_weights
+from gan_models.evaluation.stats.intervals import Array
 from gan_models.recipes.base import to_float
 
 BACKBONE = "alexnet-owt-7be5be79.pth"  # torchvision's name, which ends in the first digits of its SHA-256
@@ -54,7 +54,7 @@ def lpips(images: Tensor, originals: Tensor, metric: Lpips, batch_size: int = 64
     """The distance of each image to its original.
 
     Args:
-        images, originals: uint8 [N, C, H, W], H and W of 31 or more; grey images (C = 1) count as RGB.
+        images, originals: uint8 [N, C, H, W], H and W of 31 or more; gray images (C = 1) count as RGB.
         metric: from `load_lpips`.
         batch_size: images at a time.
 

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from gan_models.evaluation.intervals import Array
 from gan_models.evaluation.metrics.ssim import WINDOW, in_batches, luminance_and_structure
+from gan_models.evaluation.stats.intervals import Array
 
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of the scales, finest first; they add up to 1
 MIN_SIDE = WINDOW * 2 ** (len(WEIGHTS) - 1)  # so that the window fits into the coarsest scale

@@ -5,9 +5,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_models.evaluation.intervals import Array
 from gan_models.evaluation.metrics.frechet_distance import check_features
 from gan_models.evaluation.metrics.pairwise import pairwise_distances
+from gan_models.evaluation.stats.intervals import Array
 
 CHUNK = 1_000
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gan_models.evaluation.intervals import Array
+from gan_models.evaluation.stats.intervals import Array
 
 ROUNDING = 1e-12  # of the squares of both sides: a squared distance below it is that of two equal rows
 
@@ -11,7 +11,7 @@ def pairwise_distances(a: Array, b: Array) -> Array:
     """Between the rows of a, float64 [N, d], and of b, float64 [M, d], as float64 [N, M].
 
     They are computed from one matrix product, which is off by some rounding. Equal rows are at distance zero: a copy
-    has to be found in a neighbourhood of radius zero too.
+    has to be found in a neighborhood of radius zero too.
     """
     squares = np.square(a).sum(axis=1)[:, None] + np.square(b).sum(axis=1)
     smallest = ROUNDING * squares

@@ -2,21 +2,21 @@
 
 import numpy as np
 
-from gan_models.evaluation.intervals import Array, Estimate, share_of
-from gan_models.evaluation.metrics.neighbourhoods import Indices, Neighbourhoods
+from gan_models.evaluation.metrics.neighborhoods import Indices, Neighborhoods
+from gan_models.evaluation.stats.intervals import Array, Estimate, share_of
 
 
-def precision(near: Neighbourhoods) -> Estimate:
-    """Share of drawn images that are in the neighbourhood of a real one (eq. 1). The real images are held fixed."""
+def precision(near: Neighborhoods) -> Estimate:
+    """Share of drawn images that are in the neighborhood of a real one (eq. 1). The real images are held fixed."""
     return share_of(near.in_real.astype(np.float64))
 
 
-def recall(near: Neighbourhoods) -> Estimate:
-    """Share of real images that are in the neighbourhood of a drawn one (eq. 2).
+def recall(near: Neighborhoods) -> Estimate:
+    """Share of real images that are in the neighborhood of a drawn one (eq. 2).
 
     It is no mean over drawn images. The influence of one is (N - 1) times what the recall loses without it, whose
     variance is, on average, not too small (Efron & Stein 1981, https://doi.org/10.1214/aos/1176345462): the real
-    images that only it reaches are lost, and the neighbourhoods that it was one of the three nearest in grow.
+    images that only it reaches are lost, and the neighborhoods that it was one of the three nearest in grow.
     """
     num, num_real = len(near.in_real), len(near.reached.counts)
     points, owners = near.reached.only

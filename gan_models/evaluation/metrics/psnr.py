@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_models.evaluation.intervals import Array
+from gan_models.evaluation.stats.intervals import Array
 
 RANGE = 255.0
 CAP = 100.0  # dB, for identical images

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from gan_models.evaluation.intervals import Array
+from gan_models.evaluation.stats.intervals import Array
 
 WINDOW = 11
 SIGMA = 1.5

@@ -1,4 +1,4 @@
-"""How far images are from the styles of paintings, in the means and deviations of a recognising network's features."""
+"""How far images are from the styles of paintings, in the means and deviations of a recognizing network's features."""
 
 import numpy as np
 import torch
@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gan_models.evaluation.errors import InsufficientDataError, NonFiniteError
-from gan_models.evaluation.intervals import Array
+from gan_models.evaluation.stats.intervals import Array
 from gan_models.losses.style import statistics_of
 from gan_models.networks.feature_network import FeatureNetwork
 from gan_models.recipes.base import to_float

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
 from gan_models.evaluation.errors import InsufficientDataError
-from gan_models.evaluation.intervals import Array
+from gan_models.evaluation.stats.intervals import Array
 
 
 def warping_error(inputs: NDArray[np.uint8], outputs: NDArray[np.uint8]) -> Array:
@@ -30,10 +30,10 @@ def warping_error(inputs: NDArray[np.uint8], outputs: NDArray[np.uint8]) -> Arra
         raise ValueError(f"inputs {inputs.shape} and outputs {outputs.shape} should be of one shape")
     if len(inputs) < 2:
         raise InsufficientDataError("frames", len(inputs), 2)
-    grey = inputs.mean(axis=1) / 255.0
+    gray = inputs.mean(axis=1) / 255.0
     errors = []
     for i in range(len(inputs) - 1):
-        forwards, backwards = _motion(grey[i], grey[i + 1]), _motion(grey[i + 1], grey[i])
+        forwards, backwards = _motion(gray[i], gray[i + 1]), _motion(gray[i + 1], gray[i])
         seen = _seen_in_both(forwards, backwards)
         if not seen.any():
             raise ValueError(f"frames {i} and {i + 1} show nothing in common; is there a cut between them?")

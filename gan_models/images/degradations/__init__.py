@@ -44,7 +44,7 @@ def degrade_seeded(images: Tensor, degradation: Degradation, seeds: Sequence[int
         seeds: one per image.
 
     Returns:
-        Missing pixels are 0 (mid grey), and the known ones as they were. All degradations but holes leave the mask
+        Missing pixels are 0 (mid gray), and the known ones as they were. All degradations but holes leave the mask
         empty, and the images as an 8-bit file would hold them: in [-1, 1], on its 256 values.
     """
     if isinstance(degradation, Inpaint):

@@ -1,7 +1,7 @@
 """How real images lose their resolution: the two-order chain of Real-ESRGAN (Wang et al. 2021, arXiv 2107.10833).
 
 Blur, resize, noise and JPEG compression, all at random, twice; the last resize is to the size asked for. Kernels are
-Gaussians, round or stretched: the paper's generalised ones, and its sinc filters, which imitate ringing, are left out.
+Gaussians, round or stretched: the paper's generalized ones, and its sinc filters, which imitate ringing, are left out.
 JPEG is the real codec (Pillow's, on the CPU), one image at a time.
 """
 
@@ -28,7 +28,7 @@ class Order:
     """The ranges of one pass through the chain, as in section 4.1 of the paper.
 
     blur: chance of a blur, and its sigma, pixels. up, down: chances of resizing either way, and `scale` its range.
-    gaussian: noise's sigma on the 0-255 scale; poisson: its strength, 1 being one photon per grey level.
+    gaussian: noise's sigma on the 0-255 scale; poisson: its strength, 1 being one photon per gray level.
     """
 
     blur_chance: float
@@ -43,7 +43,7 @@ class Order:
 
 FIRST = Order(1.0, (0.2, 3.0), 0.2, 0.7, (0.15, 1.5), (1.0, 30.0), (0.05, 3.0))
 SECOND = Order(0.8, (0.2, 1.5), 0.3, 0.4, (0.3, 1.2), (1.0, 25.0), (0.05, 2.5))
-GREY_NOISE = 0.4  # chance that noise is the same in all channels
+GRAY_NOISE = 0.4  # chance that noise is the same in all channels
 
 
 def really_reduced(images: Tensor, size: tuple[int, int], seeds: Sequence[int]) -> Tensor:
@@ -77,19 +77,19 @@ def _pass(image: Tensor, order: Order, size: tuple[int, int] | None, own: torch.
         scale = _between((order.scale[0], 1.0), where)
     height, width = (max(min(LEAST_SIDE, side), round(side * scale)) for side in image.shape[-2:])
     image = _resized(image, (height, width), mode)
-    image = _with_noise(image, order, next(draw), next(draw), next(draw) < GREY_NOISE, own)
+    image = _with_noise(image, order, next(draw), next(draw), next(draw) < GRAY_NOISE, own)
     if size is not None:
         image = _resized(image, size, MODES[min(2, int(3 * next(draw)))])
     return _as_jpeg(image, round(_between(order.quality, next(draw))))
 
 
-def _with_noise(image: Tensor, order: Order, which: float, strength: float, grey: bool, own: torch.Generator) -> Tensor:
-    shape = (1, 1, *image.shape[-2:]) if grey else image.shape
+def _with_noise(image: Tensor, order: Order, which: float, strength: float, gray: bool, own: torch.Generator) -> Tensor:
+    shape = (1, 1, *image.shape[-2:]) if gray else image.shape
     unit = torch.randn(shape, generator=own).to(image.device)
     if which < 0.5:
         return (image + unit * _between(order.gaussian, strength) / 127.5).clamp(-1, 1)
     # Photons are many here, and a Poisson number of many is nearly normal, of a variance equal to its mean.
-    levels = (image.mean(dim=1, keepdim=True) if grey else image).clamp(-1, 1) * 127.5 + 127.5
+    levels = (image.mean(dim=1, keepdim=True) if gray else image).clamp(-1, 1) * 127.5 + 127.5
     return (image + unit * levels.sqrt() * _between(order.poisson, strength) / 127.5).clamp(-1, 1)
 
 

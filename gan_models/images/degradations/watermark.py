@@ -20,27 +20,27 @@ NUMBERS = 24  # random ones that describe one image's watermark
 def watermarked(images: Tensor, degradation: Watermark, seeds: Sequence[int]) -> Tensor:
     """Images Float [N, C, H, W] in [-1, 1] under a watermark each; they stay in [-1, 1].
 
-    Half are white, a quarter black, and a quarter of any colour. A third are one text, a third a text repeated in
+    Half are white, a quarter black, and a quarter of any color. A third are one text, a third a text repeated in
     rows, and a third a logo with or without a text.
     """
     height, width = images.shape[-2:]
     channels, own = images.shape[1], torch.Generator()
-    marks, colours = [], []
+    marks, colors = [], []
     for seed in seeds:
         opacity, tone, *numbers = torch.rand(NUMBERS, generator=own.manual_seed(seed)).tolist()
         strength = degradation.opacity_min + (degradation.opacity_max - degradation.opacity_min) * opacity
         marks.append(strength * _mark(height, width, numbers))
-        coloured = torch.rand(channels, generator=own) * 2 - 1
-        colours.append(torch.full((channels,), 1.0 if tone < 0.5 else -1.0) if tone < 0.75 else coloured)
+        colored = torch.rand(channels, generator=own) * 2 - 1
+        colors.append(torch.full((channels,), 1.0 if tone < 0.5 else -1.0) if tone < 0.75 else colored)
     alpha = torch.stack(marks).unsqueeze(1).to(images.device)
-    return images * (1 - alpha) + alpha * torch.stack(colours)[:, :, None, None].to(images.device)
+    return images * (1 - alpha) + alpha * torch.stack(colors)[:, :, None, None].to(images.device)
 
 
 def _mark(height: int, width: int, numbers: Sequence[float]) -> Tensor:
     """What is covered, Float [H, W] in [0, 1], with soft edges."""
     kind, size, angle, down, right, count, with_text, *letters = numbers
     side, reach = min(height, width), math.ceil(math.hypot(height, width))
-    # Drawn on a square that still covers the image when it is turned, and turned around the image's centre.
+    # Drawn on a square that still covers the image when it is turned, and turned around the image's center.
     layer = Image.new("L", (reach, reach))
     pen = ImageDraw.Draw(layer)
     middle = (reach / 2 + (right - 0.5) * width / 2, reach / 2 + (down - 0.5) * height / 2)

@@ -1,0 +1,193 @@
+"""What a person reads at the end of a retrain, and the chain from a model version to its sources."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Column, Table
+from rich.text import Text
+from rich.tree import Tree
+
+from flows.cli.evaluate import Assessment
+from flows.retrain import Retraining
+from flows.runtime.records import Evaluation, Verdict
+from flows.tracking.registry import ModelVersion
+
+if TYPE_CHECKING:
+    from gan_models.evaluation.result import Metric
+
+NUM_WORST = 3  # labels or styles that a terminal shows of each metric
+STAGES = ("dataset", "train", "evaluate", "promote")
+
+
+def retraining_summary(name: str, retraining: Retraining) -> RenderableType:
+    """Stages, numbers and the decision of one retrain."""
+    version, training, evaluation, promotion = retraining
+    stages = Table(
+        "stage", "", Column("seconds", justify="right"), "MLflow run", "result", box=None, padding=(0, 2, 0, 0)
+    )
+    results = (
+        f"{version.name} {version.dvc_md5[:7]}, {version.num_train:,} + {version.num_evaluation:,} images",
+        f"{training.recipe}, weights {training.bundle_digest[:7]}",
+        f"{len(evaluation.metrics)} metrics, protocol {evaluation.protocol_id}",
+        f"version {promotion.version}: {promotion.decision}",
+    )
+    for stage, record, result in zip(STAGES, retraining, results, strict=True):
+        state = Text("skipped, nothing new", "dim") if record.skipped else Text("ran", "green")
+        stages.add_row(stage, state, f"{record.seconds:.1f}", record.run_id[:7], result)
+    rules = _rules(promotion.verdicts)
+    color = "green" if promotion.decision == "promoted" else "yellow"
+    decision = Text.assemble(
+        (f"Version {promotion.version} {promotion.decision}", f"bold {color}"), f": {promotion.reason}"
+    )
+    return Panel(
+        Group(stages, Text(), _metrics(evaluation), Text(), rules, Text(), decision),
+        title=f"[bold]{name}",
+        title_align="left",
+    )
+
+
+def assessment_summary(assessment: Assessment) -> RenderableType:
+    """Numbers with intervals and baselines, the verdict of each rule, and the differences to another model."""
+    record = assessment.record
+    state = "measured before" if record.skipped else f"measured in {record.seconds:.1f} s"
+    head = Text.assemble(
+        (record.subject, "bold"),
+        f", {state}, on {record.dataset.name} {record.dataset.dvc_md5[:7]}\n",
+        (f"MLflow run {record.run_id}, protocol {record.protocol_id}\n", "dim"),
+    )
+    parts: list[RenderableType] = [head, _differences(assessment) if assessment.against else _measured(assessment)]
+    parts += [Text(note, "dim") for note in ("", *assessment.result.notes)]
+    champion = f"champion version {assessment.champion}" if assessment.champion else "no champion"
+    parts += [Text(f"\nThe rules, with {champion}:"), _rules(assessment.verdicts)]
+    return Panel(Group(*parts), title=f"[bold]{record.model_name}", title_align="left")
+
+
+def _shown(assessment: Assessment) -> list["Metric"]:
+    """All metrics, but of labels and styles the worst few of each: the report has the others."""
+    from gan_models.evaluation.slices import kind_of, worst_first
+
+    metrics = assessment.result.metrics
+    of_members = [metric for metric in metrics if metric.slice and kind_of(metric.slice) != "slice"]
+    worst = [
+        metric.key
+        for name in {metric.name for metric in of_members}
+        for metric in worst_first(metric for metric in of_members if metric.name == name)[:NUM_WORST]
+    ]
+    left_out = {metric.key for metric in of_members} - set(worst)
+    return [metric for metric in metrics if metric.key not in left_out]
+
+
+def _measured(assessment: Assessment) -> Table:
+    table = Table("metric", box=None, padding=(0, 2, 0, 0))
+    for heading in ("value", "95% interval", "baseline"):
+        table.add_column(heading, justify="right")
+    table.add_column("")
+    for metric in _shown(assessment):
+        interval = f"{metric.low:.4g} to {metric.high:.4g}"
+        baseline = "" if metric.baseline is None else f"{metric.baseline:.4g}"
+        table.add_row(metric.key, f"{metric.value:.4g}", interval, baseline, Text(metric.baseline_name or "", "dim"))
+    return table
+
+
+def _differences(assessment: Assessment) -> Table:
+    assert assessment.against is not None
+    table = Table("metric", box=None, padding=(0, 2, 0, 0))
+    for heading in ("value", "95% interval", "baseline", assessment.against.subject, "difference", "95% interval"):
+        table.add_column(heading, justify="right")
+    table.add_column("")
+    differences = {difference.key: difference for difference in assessment.differences}
+    colors = {"better": "green", "worse": "red"}
+    for metric in _shown(assessment):
+        difference = differences[metric.key]
+        table.add_row(
+            metric.key,
+            f"{metric.value:.4g}",
+            f"{metric.low:.4g} to {metric.high:.4g}",
+            "" if metric.baseline is None else f"{metric.baseline:.4g}",
+            f"{difference.b:.4g}",
+            f"{difference.value:+.4g}",
+            f"{difference.low:+.4g} to {difference.high:+.4g}",
+            Text(difference.verdict, colors.get(difference.verdict, "")),
+        )
+    return table
+
+
+def _rules(verdicts: Sequence[Verdict]) -> Table:
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for verdict in verdicts:
+        table.add_row(Text("holds", "green") if verdict.passed else Text("fails", "red"), verdict.rule, verdict.reason)
+    return table
+
+
+def _metrics(evaluation: Evaluation) -> Table:
+    table = Table("metric", box=None, padding=(0, 2, 0, 0))
+    for heading in ("value", "95% interval", "baseline", "champion"):
+        table.add_column(heading, justify="right")
+    table.columns[-1].header = f"champion v{evaluation.champion_version}" if evaluation.champion_version else "champion"
+    for key, metric in evaluation.metrics.items():
+        if key.startswith("label_") and "/" in key:
+            continue  # one row a label is for the report
+        champion = evaluation.champion_metrics.get(key)
+        table.add_row(
+            key,
+            f"{metric.value:.4g}",
+            f"{metric.low:.4g} to {metric.high:.4g}",
+            "" if metric.baseline is None else f"{metric.baseline:.4g}",
+            "none yet" if champion is None else f"{champion:.4g}",
+        )
+    return table
+
+
+def next_commands(tracking_uri: str, environment: dict[str, str]) -> Text:
+    """The two commands that open the UIs on what was just made, or their addresses where servers are running."""
+    text = Text("\nLook at it:\n", "bold")
+    if tracking_uri.startswith("http"):
+        text.append(f"  MLflow   {tracking_uri}\n", "cyan")
+    else:
+        text.append(f"  .venv/bin/mlflow ui --backend-store-uri {tracking_uri}\n", "cyan")
+    if "PREFECT_API_URL" in environment:
+        text.append(f"  Prefect  {environment['PREFECT_API_URL'].removesuffix('/api')}\n", "cyan")
+    else:
+        text.append(f"  PREFECT_HOME={environment['PREFECT_HOME']} .venv/bin/prefect server start\n", "cyan")
+    return text
+
+
+def model_status(name: str, versions: Sequence[ModelVersion], aliases: dict[str, str]) -> RenderableType:
+    """Every version of a model with its alias and decision, and the chain behind the champion's."""
+    named = {version: alias for alias, version in aliases.items()}
+    table = Table(
+        "version", "alias", "decision", "training run", "dataset version", "git commit", box=None, padding=(0, 2, 0, 0)
+    )
+    for version in versions:
+        tags = version.tags
+        table.add_row(
+            version.version,
+            Text(named.get(version.version, ""), "bold green"),
+            tags.get("decision", "undecided"),
+            tags.get("training_run", "")[:7],
+            f"{tags.get('dataset', '')} {tags.get('dataset_version', '')[:7]}",
+            tags.get("git_commit", "")[:7],
+        )
+    shown = next((v for v in versions if v.version == aliases.get("champion")), versions[0] if versions else None)
+    chain = _chain(name, shown) if shown else Text("no version is left")
+    return Panel(Group(table, Text(), chain), title=f"[bold]{name}", title_align="left")
+
+
+def _chain(name: str, version: ModelVersion) -> Tree:
+    tree = Tree(f"models:/{name}/{version.version} comes from")
+    for label, tag in (
+        ("logged model", "logged_model"),
+        ("promotion run", "promotion_run"),
+        ("evaluation run", "evaluation_run"),
+        ("training run", "training_run"),
+        ("initial weights", "initial_model"),
+        ("config", "config"),
+        ("dataset", "dataset"),
+        ("dataset version (DVC)", "dataset_version"),
+        ("git commit", "git_commit"),
+        ("fingerprint", "fingerprint"),
+    ):
+        tree.add(f"{label:<22} {version.tags.get(tag, 'unknown')}")
+    return tree

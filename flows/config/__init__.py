@@ -1,0 +1,1 @@
+"""What a person wrote: the environment and the config of a model."""

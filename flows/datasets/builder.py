@@ -1,0 +1,234 @@
+"""From sources to a dataset: examine, quarantine, drop duplicates, split, check, and write shards."""
+
+import errno
+import sqlite3
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby, islice
+from pathlib import Path
+from typing import Any
+
+from flows.config.model_config import DriftLimits, Expectations
+from flows.datasets.expectations import DatasetRefusedError as DatasetRefusedError
+from flows.datasets.expectations import check_dataset, check_drift
+from flows.datasets.file_cache import Ledger
+from flows.datasets.image_index import HELD_COLUMNS
+from flows.datasets.ingest_session import Gathering
+from flows.datasets.quarantine import Quarantine, QuarantinedFile
+from flows.runtime.fingerprint import EXAMINING_SOURCES, source_digest
+from flows.sources.base import Source, SourceItem
+from gan_models.data.shard_writer import write_shards
+from gan_models.data.shards import (
+    ImageRecord,
+    content_digest,
+    iterate_rows,
+    natural_order,
+    shard_paths,
+    statistics,
+)
+from gan_models.ingest.decode_pool import DecodingWorkers
+from gan_models.ingest.decoding import DecodingLimits
+from gan_models.ingest.drift import Drift, drift
+from gan_models.ingest.file_check import Demands, Examined
+
+MAX_NEAR_DUPLICATES = 10_000  # after so many, such as among drawings of one digit, nobody looks at more
+
+Recall = Callable[[SourceItem], Examined | None]
+Examine = Callable[[Iterable[SourceItem], Demands, Recall], Iterator[Examined]]
+
+
+@dataclass(frozen=True)
+class NearDuplicate:
+    """An image for training and one for evaluation that are almost the same. `distance`: bits of their hashes."""
+
+    train: str
+    evaluation: str
+    distance: int
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """What a build found and did.
+
+    num_items: files in the sources
+    num_new, num_known: images (tiles, where there are tiles) added now, and those that were in the dataset already
+    num_duplicates: files, or tiles, left out because their pixels had come before
+    num_remembered: files that were taken before, unchanged, and were not read again
+    splits: images per split in the dataset as it is now, earlier ones included
+    labels: images per label, in all splits
+    near_duplicates: across the splits, the nearest first; at most `MAX_NEAR_DUPLICATES`
+    drift: of the images added, against those that were there; None where either are too few
+    """
+
+    num_items: int
+    num_new: int
+    num_known: int
+    num_duplicates: int
+    num_remembered: int
+    quarantined: tuple[QuarantinedFile, ...]
+    splits: dict[str, int]
+    labels: dict[str, int]
+    near_duplicates: tuple[NearDuplicate, ...]
+    drift: Drift | None
+    content_digest: str
+
+    def figures(self) -> dict[str, float]:
+        """What there is to be plotted over the versions, by name."""
+        counts = {
+            "images/new": self.num_new,
+            "images/quarantined": len(self.quarantined),
+            "images/duplicates": self.num_duplicates,
+            "images/near_duplicates_across_splits": len(self.near_duplicates),
+        }
+        drifted = self.drift.as_dict() if self.drift else {}
+        return {name: float(value) for name, value in counts.items()} | {
+            f"drift/{name}": value for name, value in drifted.items()
+        }
+
+    def in_words(self) -> str:
+        """One line for a person."""
+        told = [f"{self.num_items:,} files, {self.num_new:,} new images"]
+        if self.num_remembered:
+            told.append(f"{self.num_remembered:,} files taken before")
+        if self.num_duplicates:
+            told.append(f"{self.num_duplicates:,} duplicates left out")
+        if self.quarantined:
+            told.append(f"{len(self.quarantined):,} quarantined")
+        if self.near_duplicates:
+            more = " or more" if len(self.near_duplicates) == MAX_NEAR_DUPLICATES else ""
+            told.append(f"{len(self.near_duplicates):,}{more} pairs almost the same across the splits")
+        if self.drift:
+            told.append("drift " + ", ".join(f"{name} {value:.2f}" for name, value in self.drift.as_dict().items()))
+        return "; ".join(told)
+
+
+def examine_here(items: Iterable[SourceItem], demands: Demands, recall: Recall) -> Iterator[Examined]:
+    """What becomes of each file, decoded by worker processes of this machine."""
+    with DecodingWorkers(demands) as workers:
+        yield from workers.examine(items, recall)
+
+
+def build_dataset(
+    sources: Sequence[Source],
+    directory: Path,
+    *,
+    evaluation_share: float,
+    tile: int | None = None,
+    max_tiles_per_image: int = 40,
+    max_quarantined_share: float = 0.05,
+    min_side: int = 8,
+    expect: Expectations | dict[str, Any] | None = None,
+    max_drift: DriftLimits | dict[str, Any] | None = None,
+    quarantine: Path,
+    withdrawn: Mapping[str, str] | None = None,
+    ledger: Path | None = None,
+    examine: Examine = examine_here,
+    on_progress: Callable[[int, int | None], None] | None = None,
+) -> BuildReport:
+    """Adds what is new in `sources` to the dataset in `directory`, which stays as it was where this raises.
+
+    Files that cannot be used are copied to `quarantine`, with their reasons in `quarantine.csv`. A file with the pixels
+    of an earlier one is left out; with another label or domain than that one, it is quarantined. With `tile`, each
+    photograph is cut into tiles of that many pixels, all of them in the photograph's split, unless its source splits by
+    tile. A tile with the pixels of an earlier one is left out. The two sides of a pair share a split, and where one of
+    them cannot be used neither is. The same sources make the same files, whoever examines them.
+
+    Args:
+        sources, directory: from where, and to where.
+        evaluation_share, tile, max_tiles_per_image, max_quarantined_share, min_side, expect, max_drift: of the config.
+        quarantine: the folder for files that are not used.
+        withdrawn: ids of images that are left out wherever they come from, with the sources they had.
+        ledger: where it is remembered what was taken; without it every file is read.
+        examine: decodes files, in their order; here, or on a cluster.
+        on_progress: is told how many files are done, and of how many.
+
+    Raises:
+        DatasetRefusedError: too much is quarantined; only some images of a domain have labels; a split of a domain
+            would be empty; what the config expects does not hold; the disk is full.
+        DataError: an existing shard is damaged.
+    """
+    if not 0 < evaluation_share < 1:
+        raise DatasetRefusedError(f"evaluation_share is {evaluation_share}; it has to lie between 0 and 1")
+    expected, allowed = Expectations.model_validate(expect or {}), DriftLimits.model_validate(max_drift or {})
+    demands = Demands(DecodingLimits(min_side=max(min_side, tile or 0)), tile, max_tiles_per_image)
+    aside = Quarantine(quarantine)
+    memory = Ledger(ledger, demands, source_digest(*EXAMINING_SOURCES), quarantine)
+    gathering = Gathering(evaluation_share, tile is not None, expected, aside, memory, withdrawn or {})
+    total = sum(source.num_items for source in sources)
+    drifted: Drift | None = None
+    pairs: list[NearDuplicate] = []
+
+    def records() -> Iterator[ImageRecord]:
+        nonlocal drifted
+        for group in _examined(sources, demands, examine, gathering, total, on_progress):
+            yield from gathering.records_of(group)
+        aside.write_list()
+        check_dataset(gathering, total, max_quarantined_share, expected)
+        drifted = drift(gathering.before, gathering.added)
+        check_drift(drifted, allowed)
+        pairs.extend(NearDuplicate(*pair) for pair in islice(gathering.near_duplicates(), MAX_NEAR_DUPLICATES))
+
+    try:
+        if shard_paths(directory):
+            gathering.know(iterate_rows(directory, [*HELD_COLUMNS, "phash", "look"]))
+        write_shards(records(), directory)
+    except (OSError, sqlite3.OperationalError) as error:
+        if not _is_full(error):
+            raise
+        raise DatasetRefusedError(
+            f"the disk of {directory.parent} is full; the dataset is as it was: free some space and run again"
+        ) from None
+    finally:
+        memory.close()
+        gathering.inventory.close()
+    return BuildReport(
+        num_items=total,
+        num_new=gathering.num_new,
+        num_known=gathering.num_known,
+        num_duplicates=gathering.num_duplicates,
+        num_remembered=gathering.num_remembered,
+        quarantined=tuple(aside.files),
+        splits=statistics(directory).splits,
+        labels={name: gathering.labels[name] for name in natural_order(filter(None, gathering.labels))},
+        near_duplicates=tuple(sorted(pairs, key=lambda pair: pair.distance)),
+        drift=drifted,
+        content_digest=content_digest(directory),
+    )
+
+
+def _is_full(error: OSError | sqlite3.OperationalError) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return error.sqlite_errorcode == sqlite3.SQLITE_FULL
+
+
+def _examined(
+    sources: Sequence[Source],
+    demands: Demands,
+    examine: Examine,
+    gathering: Gathering,
+    total: int,
+    on_progress: Callable[[int, int | None], None] | None,
+) -> Iterator[list[tuple[SourceItem, Examined]]]:
+    """The files with what became of them: both sides of a pair together, all others alone."""
+    under_way: deque[SourceItem] = deque()
+
+    def items() -> Iterator[SourceItem]:
+        for source in sources:
+            for item in source.items():
+                under_way.append(item)
+                yield item
+
+    def one_by_one() -> Iterator[tuple[SourceItem, Examined]]:
+        for done, examined in enumerate(examine(items(), demands, gathering.recall), start=1):
+            yield under_way.popleft(), examined
+            if on_progress:
+                on_progress(done, total)
+
+    def thing(entry: tuple[int, tuple[SourceItem, Examined]]) -> object:
+        number, (item, _) = entry
+        return number if item.pair is None else (item.source, item.pair)
+
+    for _, group in groupby(enumerate(one_by_one()), key=thing):
+        yield [entry for _, entry in group]

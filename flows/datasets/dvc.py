@@ -1,0 +1,101 @@
+"""Runs DVC: its command line, in a process of its own with a time limit, and what it says as one sentence."""
+
+import functools
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from flows.config.settings import Settings
+
+COMMAND_TIMEOUT_SECONDS = 3600
+# Files sent or fetched at a time. DVC holds each of them in memory; its default is four for each processor.
+JOBS = ("--jobs", "4")
+_SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID")
+_CHATTER = ("Having any troubles?", "WARNING: Some of the cache files do not exist", "Troubleshooting:")
+
+
+class VersioningError(RuntimeError):
+    """DVC or git could not do what was asked; the message says what and what to do."""
+
+
+def dvc(arguments: list[str], folder: Path, settings: Settings) -> str:
+    """What `dvc` prints, run in `folder`. Where the project is not in git, DVC goes without it.
+
+    Raises:
+        VersioningError: it failed, or took longer than an hour.
+    """
+    command = f"`dvc {' '.join(arguments)}`"
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "dvc", *arguments],
+            cwd=folder,
+            env=_environment(settings),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_TIMEOUT_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        raise VersioningError(f"{command} did not end in {COMMAND_TIMEOUT_SECONDS} s") from None
+    if done.returncode:
+        told = [line for line in done.stderr.splitlines() if not line.startswith(_CHATTER)]
+        reason = " ".join(" ".join(told).split()) or f"exit code {done.returncode}"
+        raise VersioningError(f"{command} failed: {_without_secrets(reason)}")
+    return done.stdout.strip()
+
+
+def dvc_json(arguments: list[str], folder: Path, settings: Settings) -> dict[str, Any]:
+    """What a command prints with `--json`.
+
+    Raises:
+        VersioningError: as for `dvc`.
+    """
+    return dict(json.loads(dvc([*arguments, "--json"], folder, settings) or "{}"))
+
+
+def dvc_config(settings: Settings) -> dict[str, str]:
+    """DVC's settings in the project, such as `remote.local.url`, from all the files that it reads.
+
+    Raises:
+        VersioningError: they cannot be read.
+    """
+    files = [settings.root / ".dvc" / name for name in ("config", "config.local")]
+    return dict(
+        _read_config(settings, settings.root, tuple(file.stat().st_mtime_ns for file in files if file.exists()))
+    )
+
+
+@functools.lru_cache(maxsize=4)  # DVC takes seconds to start
+def _read_config(settings: Settings, root: Path, changed: tuple[int, ...]) -> tuple[tuple[str, str], ...]:
+    lines = dvc(["config", "--list"], root, settings).splitlines()
+    return tuple((key, value) for key, _, value in (line.partition("=") for line in lines))
+
+
+def is_in_git(settings: Settings) -> bool:
+    """Whether git knows the project: not in a container that it was copied into, nor where git is not installed."""
+    try:
+        found = subprocess.run(["git", "rev-parse", "--git-dir"], cwd=settings.root, capture_output=True, timeout=60)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return found.returncode == 0
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    """Requests to S3 are bounded: five attempts each, unless the environment says otherwise."""
+    environment = {"AWS_RETRY_MODE": "standard", "AWS_MAX_ATTEMPTS": "5", **os.environ, "DVC_NO_ANALYTICS": "1"}
+    if not is_in_git(settings):
+        folder = settings.state / "dvc-without-git"
+        folder.mkdir(exist_ok=True)
+        (folder / "config").write_text("[core]\n    no_scm = true\n")
+        environment["DVC_SYSTEM_CONFIG_DIR"] = str(folder)
+    return environment
+
+
+def _without_secrets(text: str) -> str:
+    for name in _SECRETS:
+        if len(secret := os.environ.get(name, "")) >= 8:
+            text = text.replace(secret, f"${name}")
+    return text

@@ -1,0 +1,105 @@
+"""Taking images out of a dataset: a new version without them, of which only their shards are new."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from flows.config.model_config import DatasetConfig
+from flows.config.settings import Settings
+from flows.datasets import versions
+from flows.datasets.dvc import VersioningError
+from flows.datasets.dvc_remote import check_reachable
+from flows.datasets.withdrawals import RemovalError, apply_withdrawals, find_images, record_withdrawals, withdrawals
+from flows.runtime.fingerprint import fingerprint
+from flows.runtime.progress import say
+from flows.runtime.records import DatasetVersion
+from flows.tracking.runs import DATASETS_EXPERIMENT, Tracking
+from gan_models.data.shards import content_digest, shard_paths, statistics
+
+
+def remove_from_dataset(
+    settings: Settings,
+    tracking: Tracking,
+    config: DatasetConfig,
+    *,
+    ids: Sequence[str],
+    sources: Sequence[str],
+    reason: str,
+    who: str | None,
+) -> DatasetVersion:
+    """Make a version without the images that are meant. The sources are not asked: what is new there stays there.
+
+    The list of withdrawn images is written first. If anything fails after that, the same call, or the next run of the
+    dataset stage, ends what was begun.
+
+    Raises:
+        RemovalError: it is not clear which images are meant; nothing is done.
+        VersioningError: the remote cannot be used, or failed while it was sent to. No version was made; in the second
+            case the images are on the list.
+        DataError: nothing would be left of the dataset.
+    """
+    started = time.monotonic()
+    name = config.name
+    with versions.locked(settings, f"build-{name}"):
+        check_reachable(settings)
+        versions.restore(settings, name)
+        folder = settings.root / "data" / name
+        if not shard_paths(folder):
+            raise RemovalError(f"the dataset '{name}' has no version yet; there is nothing to remove")
+        images = find_images(folder, withdrawals(settings, name), ids, sources)
+        record_withdrawals(settings, name, images, reason=reason, who=who)
+        apply_withdrawals(settings, name, folder)
+        listed = withdrawals(settings, name)
+        entries = [listed[key] for key in images]
+        change = f"{len(entries):,} withdrawn by {entries[0].who}: {entries[0].reason}"
+        mark = fingerprint(dataset=name, content=content_digest(folder), withdrawn=sorted(listed))
+        done = tracking.find_finished(DatasetVersion, DATASETS_EXPERIMENT, "dataset", fingerprint=mark)
+        if done and done.dvc_md5 == versions.tracked_md5(settings, name):
+            say(f"dataset   {name}: withdrawn before, at {entries[0].when} by {entries[0].who}; nothing to do")
+            return done.model_copy(update={"skipped": True})
+        tags = {"dataset": name, "change": change}
+        run_id = tracking.open_run(DATASETS_EXPERIMENT, "dataset", mark, subject=name, tags=tags)
+        try:
+            say(f"dataset   {name}: versioning with DVC")
+            md5 = versions.add_and_push(settings, name)
+            committed = commit_if_allowed(settings, name, f"data: {name} without {len(entries):,} withdrawn images")
+            splits = statistics(folder).splits
+            version = DatasetVersion(
+                fingerprint=mark,
+                run_id=run_id,
+                name=name,
+                content_digest=content_digest(folder),
+                dvc_md5=md5,
+                git_commit=versions.git_commit(settings),
+                num_train=splits.get("train", 0),
+                num_evaluation=splits.get("evaluation", 0),
+                seconds=round(time.monotonic() - started, 1),
+            )
+            tracking.log_dataset(run_id, version, "version")
+            tracking.log_table(run_id, [asdict(entry) for entry in entries], "withdrawn.json")
+            tracking.describe(run_id, f"Version `{md5}` of **{name}**: {change}.")
+            tracking.finish(version)
+        except BaseException as error:
+            tracking.fail(run_id, str(error) or type(error).__name__)
+            raise
+    say(f"dataset   {name}: {change}; version {md5[:7]} has {version.num_train + version.num_evaluation:,} images")
+    if not committed:
+        say(f"dataset   keep the record: git add data/{name}.dvc data/{name}.withdrawn.csv, and commit")
+    return version
+
+
+def commit_if_allowed(settings: Settings, name: str, message: str | None = None) -> bool:
+    """Commit what git keeps of a dataset, where this worker is told to. A version is whole without a commit, in DVC and
+    MLflow, so that one which git refuses is told of and nothing more.
+
+    Returns:
+        Whether it was committed.
+    """
+    if not settings.commit_data:
+        return False
+    try:
+        versions.commit_version(settings, name, message)
+    except VersioningError as error:
+        say(f"dataset   {name}: the version is whole in DVC and MLflow, but not committed: {error}")
+        return False
+    return True

@@ -1,0 +1,118 @@
+"""The model card: what a version is, was made of and can do, and where it is known to be weak, in Markdown."""
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from flows.config.model_config import ModelConfig
+from flows.lookup.evaluation_target import bundle_facts
+from flows.runtime.records import Evaluation, Promotion, TrainingRun
+from flows.tracking.context import Workplace
+
+if TYPE_CHECKING:
+    from gan_models.evaluation.result import EvaluationResult, Metric
+
+FILE = "model_card.md"
+MAX_DESCRIPTION = 5_000  # characters that MLflow's database has room for in a version's description
+NUM_WEAK_SLICES = 8
+REQUESTS = {
+    "generate": '{"label": "…", "seed": 1}',
+    "restore": '{"image": "<base64 PNG>"}',
+    "translate": '{"image": "<base64 PNG>"}',
+    "stylize": '{"image": "<base64 PNG>", "style": "…", "alpha": 1.0}',
+}
+
+
+def write_card(place: Workplace, judged: Evaluation, training: TrainingRun, decision: Promotion) -> str:
+    """Put the card on the promotion's run and on the logged model.
+
+    Returns:
+        As much of it as a version's description holds.
+    """
+    from gan_models.evaluation.comparison import load_evaluation
+
+    result, _ = load_evaluation(place.tracking.fetch(judged.run_id, "evaluation"))
+    facts = bundle_facts(place.registry.fetch_bundle(training.logged_model_id))
+    text = render_card(place.model, judged, training, decision, result, facts)
+    folder = place.settings.state / "runs" / judged.fingerprint
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / FILE
+    file.write_text(text, encoding="utf-8")
+    place.tracking.log_files(decision.run_id, [file])
+    place.registry.log_file(training.logged_model_id, file)
+    return shortened(text)
+
+
+def render_card(
+    model: ModelConfig,
+    evaluation: Evaluation,
+    training: TrainingRun,
+    decision: Promotion,
+    result: "EvaluationResult",
+    facts: dict[str, Any],
+) -> str:
+    """The card in Markdown. `facts`: of the bundle, as `bundle_facts` gives them."""
+    from gan_models.evaluation.slices import kind_of
+
+    environment = Environment(  # Markdown, not HTML
+        loader=PackageLoader("flows.evaluations"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["number"] = lambda value: f"{value:.4g}"
+    request = REQUESTS[result.task]
+    if result.task == "generate" and not facts["recipe"].get("conditional"):
+        request = '{"seed": 1}'
+    return environment.get_template(f"{FILE}.j2").render(
+        model=model,
+        version=decision.version,
+        decision=f"{decision.decision.capitalize()}: {decision.reason}",
+        training=training,
+        trained_on=training.dataset,
+        evaluation=evaluation,
+        facts=facts,
+        sources=", ".join(f"`{source.path}`" for source in model.dataset.sources),
+        limits=limits_of(result, decision),
+        shown=[m for m in result.metrics if m.slice is None or kind_of(m.slice) == "slice"],
+        verdicts=decision.verdicts,
+        request=request,
+        sides=_sides(facts["recipe"]) if result.task == "translate" else None,
+    )
+
+
+def _sides(recipe: dict[str, Any]) -> tuple[str, str]:
+    """What a translating model is given and what it turns that into: two domains, or what is made of one image."""
+    if recipe.get("source_domain"):
+        return recipe["source_domain"], recipe["target_domain"]
+    return recipe["input"], recipe["target"]
+
+
+def limits_of(result: "EvaluationResult", decision: Promotion) -> list[str]:
+    """Rules that fail, slices that are surely worse than their baseline, worst first, and the evaluation's notes."""
+    from gan_models.evaluation.slices import kind_of, member_of
+
+    failing = [f"Fails the rule {v.rule}: {v.reason}." for v in decision.verdicts if not v.passed]
+    weak = sorted((m for m in result.metrics if m.slice and _shortfall(m) > 0), key=_shortfall, reverse=True)
+    slices = [
+        f"{m.name} of the {kind_of(m.slice or '')} {member_of(m.slice or '')} is {m.value:.4g} [{m.low:.4g}, "
+        f"{m.high:.4g}], worse than the {m.baseline:.4g} of the baseline ({m.baseline_name})."
+        for m in weak[:NUM_WEAK_SLICES]
+    ]
+    if len(weak) > NUM_WEAK_SLICES:
+        slices.append(f"{len(weak) - NUM_WEAK_SLICES} more slices are worse than their baseline; see the report.")
+    return [*failing, *slices, *result.notes]
+
+
+def _shortfall(metric: "Metric") -> float:
+    """By what share of it a metric's whole interval misses its baseline; 0 where it does not."""
+    if metric.baseline is None or metric.higher_is_better is None or not math.isfinite(metric.baseline):
+        return 0.0
+    missing = metric.baseline - metric.high if metric.higher_is_better else metric.low - metric.baseline
+    return max(0.0, missing) / max(abs(metric.baseline), 1e-9)
+
+
+def shortened(text: str) -> str:
+    """A text cut after a whole line where it is too long for a version's description."""
+    if len(text) <= MAX_DESCRIPTION:
+        return text
+    end = f"\n\nThe whole card: `{FILE}`, an artifact of the logged model."
+    return text[: text.rindex("\n", 0, MAX_DESCRIPTION - len(end))] + end

@@ -1,0 +1,99 @@
+"""The promotion rules applied to numbers: pure functions, no MLflow and no Prefect.
+
+Absolute bounds must hold for the whole 95% interval; comparisons with the champion use the interval of the difference.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from flows.config.model_config import Rule
+from flows.runtime.records import Evaluation, MetricValue, Verdict
+
+
+class Comparison(Protocol):
+    """How a challenger's metric compares with the champion's; `value` is challenger minus champion."""
+
+    @property
+    def value(self) -> float: ...
+    @property
+    def low(self) -> float: ...
+    @property
+    def high(self) -> float: ...
+    @property
+    def verdict(self) -> Literal["better", "worse", "tie", "changed"]: ...
+
+
+@dataclass(frozen=True)
+class Judgment:
+    """The rules' verdicts on a model, and the champion's numbers they rest on, if there is a champion."""
+
+    verdicts: tuple[Verdict, ...]
+    champion: Evaluation | None = None
+    differences: tuple[Comparison, ...] = ()
+    opponent_version: str | None = None
+
+
+def apply_rules(
+    rules: Sequence[Rule], metrics: Mapping[str, MetricValue], champion: Mapping[str, Comparison] | str | None
+) -> tuple[Verdict, ...]:
+    """One verdict per rule.
+
+    Args:
+        metrics: the challenger's numbers by key.
+        champion: differences to the champion by key; None where there is no champion yet, so that only the absolute
+            rules count; a text where there is one that could not be compared, which fails every rule about it.
+    """
+    return tuple(_apply(rule, metrics, champion) for rule in rules)
+
+
+def _apply(rule: Rule, metrics: Mapping[str, MetricValue], champion: Mapping[str, Comparison] | str | None) -> Verdict:
+    metric = metrics.get(rule.metric)
+    if metric is None:
+        return Verdict(
+            rule=str(rule),
+            passed=False,
+            reason=f"'{rule.metric}' was not measured; measured are {', '.join(sorted(metrics))}",
+        )
+    if rule.against_champion:
+        return _compare(rule, champion)
+    scale = 1.0
+    if rule.of:
+        if metric.baseline is None:
+            return Verdict(rule=str(rule), passed=False, reason=f"'{rule.metric}' has no baseline to be compared with")
+        scale = metric.baseline
+    seen = _interval(metric)
+    if rule.at_least is not None:
+        bound = rule.at_least * scale
+        return Verdict(
+            rule=str(rule),
+            passed=metric.low >= bound,
+            reason=f"{seen}, {'' if metric.low >= bound else 'not '}wholly at least {bound:.4g}",
+        )
+    bound = (rule.at_most or 0.0) * scale
+    return Verdict(
+        rule=str(rule),
+        passed=metric.high <= bound,
+        reason=f"{seen}, {'' if metric.high <= bound else 'not '}wholly at most {bound:.4g}",
+    )
+
+
+def _compare(rule: Rule, champion: Mapping[str, Comparison] | str | None) -> Verdict:
+    if champion is None:
+        return Verdict(rule=str(rule), passed=True, reason="there is no champion yet")
+    if isinstance(champion, str):
+        return Verdict(rule=str(rule), passed=False, reason=champion)
+    difference = champion.get(rule.metric)
+    if difference is None:
+        return Verdict(rule=str(rule), passed=False, reason=f"the champion has no '{rule.metric}' to compare with")
+    if not (math.isfinite(difference.low) and math.isfinite(difference.high)):
+        reason = f"cannot be compared with the champion's: difference {_interval(difference)}"
+        return Verdict(rule=str(rule), passed=False, reason=reason)
+    passed = difference.verdict == "better" or (bool(rule.not_worse_than) and difference.verdict == "tie")
+    how = "a tie with" if difference.verdict == "tie" else f"{difference.verdict} than"
+    return Verdict(rule=str(rule), passed=passed, reason=f"{how} the champion: difference {_interval(difference)}")
+
+
+def _interval(number: MetricValue | Comparison) -> str:
+    return f"{number.value:.4g} [{number.low:.4g}, {number.high:.4g}]"

@@ -1,0 +1,1 @@
+"""Whether a stage's work is done already, and what an evaluation is about."""

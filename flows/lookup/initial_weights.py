@@ -1,0 +1,74 @@
+"""Where a training run begins: at random weights, or at those of an earlier model.
+
+`train.init_from` is `models:/name@alias`, `models:/name/3`, or the folder of a bundle, relative to the project.
+"""
+
+import hashlib
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows.config.model_config import ModelConfig
+from flows.tracking.context import StageError, Workplace
+from flows.tracking.registry import REFERENCE, UnknownModelError
+
+
+@dataclass(frozen=True)
+class InitialWeights:
+    """A bundle to begin from. `name` is for people, `digest` says which weights they are, `fetch` gives the folder."""
+
+    name: str
+    digest: str
+    fetch: Callable[[], Path]
+
+
+def follows_itself(model: ModelConfig) -> bool:
+    """Whether a model begins from an alias of its own, such as `models:/<its name>@champion`.
+
+    What the alias points to is then no part of the fingerprint: a promotion would make the next retrain train again,
+    with nothing new to learn from.
+    """
+    parts = REFERENCE.fullmatch(model.train.init_from or "")
+    return parts is not None and parts["name"] == model.name and parts["alias"] is not None
+
+
+def find_initial_weights(place: Workplace) -> InitialWeights | None:
+    """What the config asks to begin from; None where it asks for nothing, or for a champion that is yet to come.
+
+    Raises:
+        StageError: there is no such model, version or folder.
+    """
+    asked = place.model.train.init_from
+    if asked is None:
+        return None
+    if not asked.startswith("models:"):
+        return _in_folder(place, asked)
+    try:
+        version = place.registry.resolve(asked)
+    except UnknownModelError as error:
+        if follows_itself(place.model):
+            return None
+        raise StageError(f"train.init_from cannot be begun from: {error}") from None
+    return InitialWeights(
+        name=f"models:/{version.model}/{version.version}",
+        digest=version.tags.get("bundle_digest", version.logged_model_id),
+        fetch=lambda: place.registry.fetch_bundle(version.logged_model_id),
+    )
+
+
+def pin(initial: InitialWeights, folder: Path) -> None:
+    """Copy the bundle into a run's own folder: an alias may move before an interrupted run goes on."""
+    arriving = folder.with_name(f"{folder.name}.partial")
+    for old in (arriving, folder):
+        shutil.rmtree(old, ignore_errors=True)
+    shutil.copytree(initial.fetch(), arriving)
+    arriving.rename(folder)
+
+
+def _in_folder(place: Workplace, asked: str) -> InitialWeights:
+    folder = place.settings.root / asked
+    description = folder / "bundle.json"
+    if not description.is_file():
+        raise StageError(f"train.init_from is '{asked}', and {folder} is not the folder of a bundle (no bundle.json)")
+    return InitialWeights(asked, hashlib.sha256(description.read_bytes()).hexdigest(), lambda: folder)

@@ -1,0 +1,84 @@
+"""What sources do with files: read one within limits, tell whether it changed, name it the same on every system."""
+
+import hashlib
+import json
+import os
+import stat
+import unicodedata
+from collections.abc import Iterable
+from pathlib import Path
+
+from gan_models.ingest.decoding import DecodingLimits, UnreadableImageError
+
+
+def read_file(path: Path) -> bytes:
+    """A file's bytes, unless it is one that no image is kept in or that is too large to be tried.
+
+    Raises:
+        UnreadableImageError: it cannot be had.
+    """
+    try:
+        found = path.stat()
+        if stat.S_ISDIR(found.st_mode):
+            raise UnreadableImageError("the file is a link to a folder, which is not followed")
+        if not stat.S_ISREG(found.st_mode):
+            raise UnreadableImageError("the file is not a regular one but a pipe, socket or device")
+        check_size(found.st_size)
+        return path.read_bytes()
+    except OSError as error:
+        raise UnreadableImageError(f"the file cannot be read: {error.strerror}") from error
+
+
+def check_size(num_bytes: int) -> None:
+    """Raise an UnreadableImageError for more bytes than an image may have."""
+    limit = DecodingLimits().max_bytes
+    if num_bytes > limit:
+        raise UnreadableImageError(f"the file has {num_bytes:,} bytes, more than the limit of {limit:,}")
+
+
+def size_and_version(path: Path) -> tuple[int, str | None]:
+    """A file's size in bytes, and what changes when it is written; 0 and None for what is no regular file.
+
+    The time of the last change of status is part of it, which no ordinary program can set back.
+    """
+    try:
+        found = path.stat()
+    except OSError:
+        return 0, None
+    if not stat.S_ISREG(found.st_mode):
+        return 0, None
+    return found.st_size, f"{found.st_size}-{found.st_mtime_ns}-{found.st_ctime_ns}-{found.st_ino}"
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, or why there is none."""
+    try:
+        if not path.is_file():
+            return "not a regular file"
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        return f"unreadable: {error.strerror}"
+
+
+def sha256_of(facts: Iterable[object]) -> str:
+    """SHA-256 of what JSON can say, one after the other, as 64 hexadecimal digits."""
+    digest = hashlib.sha256()
+    for fact in facts:
+        digest.update(json.dumps(fact).encode() + b"\n")
+    return digest.hexdigest()
+
+
+def plain_name(name: str) -> str:
+    """A path as it is stored: composed Unicode, and bytes that are none replaced."""
+    return unicodedata.normalize("NFC", os.fsencode(name).decode("utf-8", "replace"))
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a part of a path says that it is not for people: `.DS_Store`, `__MACOSX`."""
+    return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
+
+
+def label_of(name: str) -> str | None:
+    """The first folder of a path is the label; a file that lies in none has no label."""
+    return name.split("/")[0] if "/" in name else None

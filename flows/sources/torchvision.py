@@ -1,0 +1,126 @@
+"""Datasets that torchvision knows how to download and read, as a source of images.
+
+torchvision's own division into training and test images is not used: both are taken, and an image's split is a
+function of its pixels, as for every other source.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property, partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from flows.sources.base import SourceError, SourceItem
+from gan_models.ingest.decoding import UnreadableImageError, encode_png
+
+PREFIX = "torchvision:"
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """How one of torchvision's classes is called and read.
+
+    parts: the options that, one after the other, give all of its images
+    folder: where its files lie within the downloads
+    image: the bytes of image `i` as a file
+    label: the name of the label of image `i`, None where the images have no classes
+    """
+
+    parts: dict[str, dict[str, Any]]
+    folder: str
+    image: Callable[[Any, int], bytes]
+    label: Callable[[Any, int], str | None]
+
+
+class TorchvisionSource:
+    """One dataset, downloaded when its images are first asked for; importing torchvision takes seconds."""
+
+    def __init__(self, spec: str, downloads: Path) -> None:
+        self.spec = spec
+        self._name = spec.removeprefix(PREFIX)
+        self._kind = _KINDS[self._name]
+        self._downloads = downloads
+
+    @property
+    def num_items(self) -> int:
+        return sum(len(dataset) for dataset in self._datasets.values())
+
+    def fingerprint(self) -> str:
+        """Of the name and torchvision's version: what these datasets hold is fixed, and torchvision checks it by MD5.
+
+        So it is the same on a machine that has them and one that has yet to download them.
+        """
+        return hashlib.sha256(f"{self.spec} torchvision {version('torchvision')}".encode()).hexdigest()
+
+    def items(self) -> Iterator[SourceItem]:
+        for part, dataset in sorted(self._datasets.items()):
+            for number in range(len(dataset)):
+                yield SourceItem(
+                    path=f"{part}/{number:06d}",
+                    read=partial(self._read, dataset, number),
+                    label=self._kind.label(dataset, number),
+                    source=self.spec,
+                )
+
+    def _read(self, dataset: Any, number: int) -> bytes:  # noqa: ANN401
+        try:
+            return self._kind.image(dataset, number)
+        except OSError as error:
+            raise UnreadableImageError(f"the file cannot be read: {error.strerror or error}") from error
+
+    @cached_property
+    def _datasets(self) -> dict[str, Any]:
+        from torchvision import datasets
+
+        self._downloads.mkdir(parents=True, exist_ok=True)
+        wanted = getattr(datasets, self._name)
+        try:
+            return {
+                part: wanted(self._downloads, download=True, **options) for part, options in self._kind.parts.items()
+            }
+        except Exception as error:  # torchvision lets through whatever a network or a damaged file leads to
+            reason = " ".join(str(error).split())[:300] or type(error).__name__
+            raise SourceError(
+                f"could not download or read {self.spec} ({reason}); "
+                f"put its files, as its own page offers them, into {self._downloads / self._kind.folder}"
+            ) from error
+
+
+def _as_png(dataset: Any, number: int) -> bytes:  # noqa: ANN401
+    image: Image.Image = dataset[number][0]
+    return encode_png(image)
+
+
+def _class_name(dataset: Any, number: int) -> str:  # noqa: ANN401
+    """Without a slash, which would look like a slice in the name of a metric."""
+    return str(dataset.classes[int(dataset.targets[number])]).replace("/", " or ")
+
+
+def _digit(dataset: Any, number: int) -> str:  # noqa: ANN401
+    """As in builtin:digits; torchvision's own names are "7 - seven"."""
+    return str(int(dataset.targets[number]))
+
+
+def _celeba_file(dataset: Any, number: int) -> bytes:  # noqa: ANN401
+    name = dataset.filename[number]
+    return Path(dataset.root, dataset.base_folder, "img_align_celeba", name).read_bytes()
+
+
+def _flower(dataset: Any, number: int) -> str:  # noqa: ANN401
+    return str(dataset.classes[dataset._labels[number]])
+
+
+_TRAIN_AND_TEST: dict[str, dict[str, Any]] = {"train": {"train": True}, "test": {"train": False}}
+_FLOWERS = {part: {"split": part, "loader": Path.read_bytes} for part in ("train", "val", "test")}
+_KINDS = {
+    "MNIST": _Kind(_TRAIN_AND_TEST, "MNIST/raw", _as_png, _digit),
+    "FashionMNIST": _Kind(_TRAIN_AND_TEST, "FashionMNIST/raw", _as_png, _class_name),
+    "CIFAR10": _Kind(_TRAIN_AND_TEST, "cifar-10-batches-py", _as_png, _class_name),
+    "CelebA": _Kind({"all": {"split": "all"}}, "celeba", _celeba_file, lambda dataset, number: None),
+    "Flowers102": _Kind(_FLOWERS, "flowers-102", lambda dataset, number: dataset[number][0], _flower),
+}
+TORCHVISION_SOURCES = tuple(PREFIX + name for name in _KINDS)

@@ -1,0 +1,70 @@
+"""The way to MLflow: its client, and plain HTTP for questions that must not take seconds.
+
+With `tracking.py` and `registry.py` the only code that talks to MLflow. Importing MLflow takes seconds, so it happens
+when something is written; the question whether there is anything to do is put to a server over plain HTTP.
+"""
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+import httpx
+
+from flows.config.settings import Settings
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+
+class TrackingError(RuntimeError):
+    """MLflow cannot be reached or does not have what was asked for; the message says what to do."""
+
+
+class MlflowConnection:
+    """To a server, or to the SQLite database under `.atelier/`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.uri = settings.mlflow_tracking_uri
+
+    @property
+    def is_server(self) -> bool:
+        return self.uri.startswith("http")
+
+    @cached_property
+    def client(self) -> "MlflowClient":
+        from mlflow import MlflowClient, set_tracking_uri
+
+        set_tracking_uri(self.uri)
+        return MlflowClient(self.uri)
+
+    def check(self) -> None:
+        """Raise a TrackingError that names the address if the server does not answer."""
+        if not self.is_server:
+            return
+        try:
+            httpx.get(f"{self.uri}/health", timeout=10).raise_for_status()
+        except httpx.HTTPError as error:
+            raise TrackingError(
+                f"the MLflow server at {self.uri} does not answer ({error or type(error).__name__}); "
+                "start it (`atelier up` starts one here) or unset MLFLOW_TRACKING_URI"
+            ) from None
+
+    def ask(self, method: Literal["GET", "POST"], call: str, content: dict[str, Any]) -> dict[str, Any] | None:
+        """One call of MLflow's REST interface; None where what it asks for does not exist.
+
+        Raises:
+            TrackingError: the server cannot be reached or refuses.
+        """
+        address = f"{self.uri}/api/2.0/mlflow/{call}"
+        try:
+            if method == "GET":
+                answer = httpx.get(address, params=content, timeout=30)
+            else:
+                answer = httpx.post(address, json=content, timeout=30)
+        except httpx.HTTPError as error:
+            raise TrackingError(f"the MLflow server at {self.uri} does not answer: {error}") from None
+        if answer.is_success:
+            return dict(answer.json())
+        if "RESOURCE_DOES_NOT_EXIST" in answer.text or "not found" in answer.text:
+            return None
+        raise TrackingError(f"the MLflow server at {self.uri} refused {call}: {answer.status_code} {answer.text[:200]}")

@@ -1,0 +1,201 @@
+"""MLflow's model side: logged models, registered versions, aliases.
+
+Aliases: `challenger` is evaluated but not promoted, `champion` is in production, `previous` is what a rollback returns
+to. MLflow keeps no history of aliases, so every move of one is also a run of the promote stage.
+"""
+
+import difflib
+import importlib.metadata
+import re
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import gan_models
+from flows.tracking.runs import Tracking
+
+Alias = Literal["challenger", "champion", "previous"]
+SERVING_PACKAGES = ("mlflow", "torch", "safetensors", "numpy", "pillow", "pydantic", "pyyaml")
+
+
+REFERENCE = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>[0-9]+))")
+
+
+class UnknownModelError(LookupError):
+    """No such model, version or alias; the message offers what there is."""
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """A registered version of a model. `tags` lead to the run, the config, the git commit and the data."""
+
+    model: str
+    version: str
+    logged_model_id: str
+    tags: dict[str, str]
+
+
+class Registry:
+    """The models of an MLflow."""
+
+    def __init__(self, tracking: Tracking) -> None:
+        self.tracking = tracking
+
+    # Logged models
+
+    def log_model(self, run_id: str, bundle: Path, *, name: str, params: Mapping[str, Any]) -> str:
+        """Log a bundle as a pyfunc model from code, with no pickle anywhere.
+
+        Returns:
+            The id of the logged model.
+        """
+        import mlflow
+
+        mlflow.set_tracking_uri(self.tracking.uri)
+        with mlflow.start_run(run_id=run_id):
+            info = mlflow.pyfunc.log_model(
+                name=name,
+                python_model=str(Path(__file__).with_name("served_model.py")),
+                artifacts={"bundle": str(bundle)},
+                code_paths=[str(Path(gan_models.__file__).parent)],
+                pip_requirements=[f"{package}=={importlib.metadata.version(package)}" for package in SERVING_PACKAGES],
+                params={name: str(value) for name, value in params.items()},
+            )
+        return str(info.model_id)
+
+    def fetch_bundle(self, logged_model_id: str) -> Path:
+        """The folder of a logged model's bundle, downloaded once.
+
+        Raises:
+            UnknownModelError: it is not there, or not whole.
+        """
+        from mlflow.exceptions import MlflowException
+
+        folder = self.tracking.settings.state / "cache" / "models" / logged_model_id
+        if not folder.exists():
+            import mlflow
+
+            mlflow.set_tracking_uri(self.tracking.uri)
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=folder.parent) as arriving:
+                try:
+                    mlflow.artifacts.download_artifacts(f"models:/{logged_model_id}", dst_path=arriving)
+                except (MlflowException, OSError) as error:
+                    raise UnknownModelError(f"the files of {logged_model_id} cannot be fetched: {error}") from None
+                Path(arriving).rename(folder)
+                Path(arriving).mkdir()
+        return folder / "artifacts" / "bundle"
+
+    # Registered versions
+
+    def register(
+        self, model: str, logged_model_id: str, *, run_id: str, description: str, tags: Mapping[str, str]
+    ) -> str:
+        """The version of a logged model: the one there is, or a new one. A lost reply makes no second version."""
+        from mlflow.exceptions import MlflowException
+
+        client = self.tracking.client
+        try:
+            client.create_registered_model(model, description=description)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+            client.update_registered_model(model, description)
+        for known in client.search_model_versions(f"name = '{model}'"):
+            if known.tags.get("logged_model") == logged_model_id:
+                return str(known.version)
+        version = client.create_model_version(
+            model,
+            source=f"models:/{logged_model_id}",
+            run_id=run_id,
+            model_id=logged_model_id,
+            tags={"logged_model": logged_model_id, **tags},
+        )
+        return str(version.version)
+
+    def annotate(self, model: str, version: str, *, description: str, tags: Mapping[str, str]) -> None:
+        """Set the description and tags that the model's page shows for a version."""
+        self.tracking.client.update_model_version(model, version, description)
+        for name, value in tags.items():
+            self.tracking.client.set_model_version_tag(model, version, name, value)
+
+    def at(self, model: str, alias: str) -> ModelVersion | None:
+        """The version an alias points to, or None where the model, the alias or its version is not there."""
+        if self.tracking.is_server:
+            answer = self.tracking.ask("GET", "registered-models/alias", {"name": model, "alias": alias})
+            if answer is None:
+                return None
+            found = answer["model_version"]
+            return _model_version(model, found["version"], {tag["key"]: tag["value"] for tag in found.get("tags", [])})
+        from mlflow.exceptions import MlflowException
+
+        try:
+            version = self.tracking.client.get_model_version_by_alias(model, alias)
+        except MlflowException as error:
+            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                return None
+            raise
+        return _model_version(model, version.version, dict(version.tags))
+
+    def resolve(self, reference: str) -> ModelVersion:
+        """The version that `models:/name/3` or `models:/name@alias` names.
+
+        Raises:
+            UnknownModelError: it is written otherwise, or there is no such model, version or alias.
+        """
+        parts = REFERENCE.fullmatch(reference)
+        if parts is None:
+            raise UnknownModelError(f"'{reference}' names no model; write models:/name/3 or models:/name@champion")
+        name, alias, version = parts["name"], parts["alias"], parts["version"]
+        known = self.models()
+        if name not in known:
+            raise UnknownModelError(f"no model '{name}' is registered; {_nearest(name, known)}")
+        if alias:
+            found = self.at(name, alias)
+            if found is None:
+                raise UnknownModelError(f"'{name}' has no alias '{alias}'; {_nearest(alias, self.aliases(name))}")
+            return found
+        versions = self.versions(name)
+        for known_version in versions:
+            if known_version.version == version:
+                return known_version
+        has = ", ".join(known_version.version for known_version in versions)
+        raise UnknownModelError(f"'{name}' has no version {version}; it has {has or 'none'}")
+
+    def aliases(self, model: str) -> list[str]:
+        """The aliases that a model has."""
+        return sorted(self.tracking.client.get_registered_model(model).aliases)
+
+    def log_file(self, logged_model_id: str, file: Path) -> None:
+        """Put a file beside a logged model's own."""
+        self.tracking.client.log_model_artifact(logged_model_id, str(file))
+
+    def point(self, model: str, alias: Alias, version: str | None) -> None:
+        """Let an alias point to a version, or to none."""
+        if version is None:
+            self.tracking.client.delete_registered_model_alias(model, alias)
+        else:
+            self.tracking.client.set_registered_model_alias(model, alias, version)
+
+    def models(self) -> list[str]:
+        """Names of all registered models."""
+        return sorted(model.name for model in self.tracking.client.search_registered_models())
+
+    def versions(self, model: str) -> list[ModelVersion]:
+        """All versions of a model, newest first."""
+        found = self.tracking.client.search_model_versions(f"name = '{model}'")
+        return sorted(
+            (_model_version(model, version.version, dict(version.tags)) for version in found),
+            key=lambda version: -int(version.version),
+        )
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(known) or 'none'}"
+
+
+def _model_version(model: str, version: str | int, tags: dict[str, str]) -> ModelVersion:
+    return ModelVersion(model, str(version), tags.get("logged_model", ""), tags)

@@ -1,0 +1,197 @@
+"""Datasets as sealed Parquet shards in the Hugging Face image layout.
+
+`pandas.read_parquet` and `datasets.load_dataset("parquet", ...)` open the shards as they are. No PyTorch here: the
+platform writes and inspects datasets without it.
+"""
+
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+Split = Literal["train", "evaluation"]
+
+COLUMNS = {
+    "id": ("string", pa.string()),
+    "split": ("string", pa.string()),
+    "label": ("string", pa.string()),
+    "domain": ("string", pa.string()),
+    "width": ("int32", pa.int32()),
+    "height": ("int32", pa.int32()),
+    "source": ("string", pa.string()),
+    "pair": ("string", pa.string()),
+    "phash": ("string", pa.string()),
+    "look": ("binary", pa.binary()),
+}
+_FEATURES = {"image": {"_type": "Image"}} | {
+    name: {"dtype": dtype, "_type": "Value"} for name, (dtype, _) in COLUMNS.items()
+}
+SCHEMA = pa.schema(
+    [("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())]))]
+    + [(name, kind) for name, (_, kind) in COLUMNS.items()],
+    metadata={"huggingface": json.dumps({"info": {"features": _FEATURES}})},
+)
+
+_SPLIT_SALT = "atelier-split-304"  # part of every split ever made: changing it moves images between splits
+
+
+class DataError(ValueError):
+    """A dataset that cannot be used; the message says what is wrong with it and what to do."""
+
+
+@dataclass(frozen=True)
+class ImageRecord:
+    """One row of a dataset.
+
+    data: the image file
+    id: SHA-256 of its pixels
+    source: where it was taken from
+    pair: of an image that shows what another one shows in another domain, the id of the first of the two
+    phash: the perceptual hash, by which near duplicates are found; None for an image of one color
+    look: brightness, colors and shapes in 14 bytes, by which versions are compared
+    """
+
+    data: bytes
+    path: str
+    id: str
+    split: str
+    label: str | None
+    domain: str | None
+    width: int
+    height: int
+    source: str
+    pair: str | None = None
+    phash: str | None = None
+    look: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What a dataset holds. `labels`: per split, the number of images of each label; sizes in pixels."""
+
+    num_images: int
+    num_shards: int
+    num_bytes: int
+    splits: dict[str, int]
+    labels: dict[str, dict[str, int]]
+    min_width: int
+    max_width: int
+    min_height: int
+    max_height: int
+
+
+def split_of(key: str, evaluation_share: float) -> Split:
+    """The split of whatever `key` identifies, from a hash of the key alone.
+
+    What is in evaluation stays there for every larger share, whatever else enters or leaves the dataset.
+    """
+    fraction = int.from_bytes(hashlib.sha256(f"{_SPLIT_SALT}:{key}".encode()).digest()[:8]) / 2**64
+    return "evaluation" if fraction < evaluation_share else "train"
+
+
+def shard_paths(directory: Path) -> list[Path]:
+    """The shards in `directory`, sorted by name; none where there is no such directory."""
+    return sorted(directory.glob("shard-*.parquet"))
+
+
+def iterate_rows(directory: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The named columns of every row of a dataset, a shard at a time; images are read only where "image" is among them.
+
+    Raises:
+        DataError: there are no shards in `directory`, or one is damaged.
+    """
+    paths = shard_paths(directory)
+    if not paths:
+        raise DataError(f"there are no shards in {directory}; build the dataset, or fetch it with `dvc pull`")
+    for path in paths:
+        yield from read_shard(path, columns).to_pylist()
+
+
+def read_rows(directory: Path, columns: Sequence[str]) -> list[dict[str, Any]]:
+    """The same, all at once.
+
+    Raises:
+        DataError: as for `iterate_rows`.
+    """
+    return list(iterate_rows(directory, columns))
+
+
+def content_digest(directory: Path) -> str:
+    """64 hexadecimal digits for which images a dataset holds and what it says of them, however they lie in shards.
+
+    The SHA-256 of each row, added up: a digest of a set (AdHASH, Bellare and Micciancio 1997), so that nothing has to
+    be sorted or kept.
+
+    Raises:
+        DataError: as for `iterate_rows`.
+    """
+    columns, total = ["id", "split", "label", "domain", "source", "pair"], 0
+    for row in iterate_rows(directory, columns):
+        line = json.dumps([row[column] for column in columns])
+        total += int.from_bytes(hashlib.sha256(line.encode()).digest())
+    return f"{total % 2**256:064x}"
+
+
+def statistics(directory: Path) -> Statistics:
+    """Counts and sizes of a dataset, without reading its images.
+
+    Raises:
+        DataError: as for `iterate_rows`.
+    """
+    images: Counter[tuple[str, str | None]] = Counter()
+    widths: set[int] = set()
+    heights: set[int] = set()
+    for row in iterate_rows(directory, ["split", "label", "width", "height"]):
+        images[row["split"], row["label"]] += 1
+        widths.add(row["width"])
+        heights.add(row["height"])
+    splits = sorted({split for split, _ in images})
+    labels = {split: [label for of, label in images if of == split and label is not None] for split in splits}
+    paths = shard_paths(directory)
+    return Statistics(
+        num_images=images.total(),
+        num_shards=len(paths),
+        num_bytes=sum(path.stat().st_size for path in paths),
+        splits={split: sum(number for (of, _), number in images.items() if of == split) for split in splits},
+        labels={split: {name: images[split, name] for name in natural_order(labels[split])} for split in splits},
+        min_width=min(widths),
+        max_width=max(widths),
+        min_height=min(heights),
+        max_height=max(heights),
+    )
+
+
+def natural_order(names: Iterable[str]) -> tuple[str, ...]:
+    """The different names, sorted with numbers in them by value: "2" before "10"."""
+
+    def key(name: str) -> tuple[list[str | int], str]:
+        parts = re.split(r"(\d+)", name)
+        return [int(part) if i % 2 else part for i, part in enumerate(parts)], name
+
+    return tuple(sorted(set(names), key=key))
+
+
+def read_shard(path: Path, columns: Sequence[str]) -> Any:  # noqa: ANN401
+    """Columns of a shard as a pyarrow table.
+
+    Raises:
+        DataError: the shard is damaged or lacks a column.
+    """
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            missing = [column for column in columns if column not in file.schema_arrow.names]
+            if missing:
+                raise DataError(f"{path} has no column {missing[0]!r}; it is not a shard of an image dataset")
+            return file.read(columns=list(columns))
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(
+            f"{path} is damaged ({' '.join(str(error).split())}); "
+            "delete it and fetch it again with `dvc pull`, or rebuild the dataset"
+        ) from error

@@ -1,1 +1,0 @@
-"""The networks that features can be measured in, one family a file."""

@@ -1,0 +1,1 @@
+"""The networks that features are measured in, and features that are kept."""

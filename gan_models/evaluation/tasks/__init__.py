@@ -1,0 +1,1 @@
+"""How a model of each task is judged, one evaluator a file."""

@@ -1,0 +1,174 @@
+"""The evaluation of a pix2pix model: what it makes of one side of each pair, beside two ways of doing nothing."""
+
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import torch
+from torch import Tensor
+
+from gan_models.bundles.bundle import Bundle
+from gan_models.config import EvaluateConfig, Pix2PixConfig, paired_domains
+from gan_models.evaluation.collector import Measurements, Progress, require
+from gan_models.evaluation.features.cache import FeatureCache
+from gan_models.evaluation.features.extractor import Extractor
+from gan_models.evaluation.figures.pictures import NamedPicture, Row
+from gan_models.evaluation.figures.translation_pictures import draw_translated
+from gan_models.evaluation.metrics.iou import mean_iou
+from gan_models.evaluation.metrics.psnr import psnr
+from gan_models.evaluation.metrics.ssim import ssim
+from gan_models.evaluation.stats.intervals import Array, mean_of
+from gan_models.evaluation.tasks.distances import Baseline, RealSide, add_distances, add_diversity
+from gan_models.evaluation.tasks.full_reference import BaselineImages, add_feature_distances, load_perception
+from gan_models.images.paired_inputs import NUM_SEGMENTS, condition, luminance, tones_of
+from gan_models.inference.translate import translate
+from gan_models.recipes.base import to_float, to_uint8
+
+INPUT = "the input itself"
+STEPS = ("reading the images", "translating", "measuring", "pictures")
+
+
+class Pairs(NamedTuple):
+    """What is evaluated on, uint8 [N, C, S, S].
+
+    known: all targets of the training split
+    names: of the inputs and the targets
+    usual: what the targets are called as a baseline
+    digest, known_digest: of the images that the pairs and `known` come from
+    """
+
+    inputs: Tensor
+    targets: Tensor
+    known: Tensor
+    names: tuple[str, str]
+    usual: str
+    digest: str
+    known_digest: str
+
+
+class Case(NamedTuple):
+    """Inputs, what they should become, what the model made of them, and the constant answer: uint8 [N, C, S, S]."""
+
+    inputs: Tensor
+    targets: Tensor
+    outputs: Tensor
+    mean: Tensor
+
+
+def evaluate_paired_translator(
+    bundle: Bundle,
+    data: Path,
+    config: EvaluateConfig,
+    extractor: Extractor,
+    cache: FeatureCache,
+    progress: Progress,
+) -> tuple[Measurements, list[NamedPicture]]:
+    """Translate one side of pairs of windows, at most `config.num_images`, of the evaluation split's pairs or images.
+
+    Raises:
+        InsufficientDataError, NonFiniteError, DataError: see each.
+    """
+    recipe = cast(Pix2PixConfig, bundle.recipe)
+    progress("reading the images")
+    domains = paired_domains(recipe)
+    if domains is None:
+        pairs = _made_pairs(bundle, data, config.num_images, cache)
+    else:
+        pairs = _pairs_of_data(bundle, data, domains, config.num_images, cache)
+    inputs, targets, known = pairs.inputs, pairs.targets, pairs.known
+
+    progress("translating")
+    outputs = translate(bundle, inputs, batch_size=config.batch_size)
+    progress("measuring")
+    source, target = pairs.names
+    measured = Measurements(
+        bundle,
+        config,
+        extractor,
+        split_digest=pairs.digest,
+        training_digest=pairs.known_digest,
+        degradation={"input": source, "target": target},
+    )
+    if recipe.target == "segmentation":
+        score = _add_overlaps(measured, Case(inputs, targets, outputs, _most_frequent(known).expand_as(targets)))
+        unit, below = "", "Below each: its mean intersection over union."
+    else:
+        mean = known.double().mean(dim=0, keepdim=True).round().to(torch.uint8)
+        score = _add_similarities(measured, Case(inputs, targets, outputs, mean.expand_as(targets)))
+        _add_distances(measured, pairs, outputs, cache, config.batch_size)
+        identity = BaselineImages(inputs, INPUT)
+        networks = load_perception(bundle.device)
+        add_feature_distances(measured, outputs, targets, identity, networks, config.batch_size)
+        unit, below = " dB", "Below each: its PSNR."
+    progress("pictures")
+    rows = [Row(inputs, source), Row(outputs, "output"), Row(targets, "target" if domains is None else target)]
+    return measured, draw_translated(f"{source}_to_{target}", rows, score, unit, below)
+
+
+def _made_pairs(bundle: Bundle, data: Path, num: int, cache: FeatureCache) -> Pairs:
+    """Pairs of which both sides are made from one image."""
+    recipe = cast(Pix2PixConfig, bundle.recipe)
+    evaluation = cache.images(data, ("evaluation",), bundle.image, num=num)
+    training = cache.images(data, ("train",), bundle.image)
+    require("windows of evaluation images", len(evaluation))
+    inputs, targets = (to_uint8(condition(to_float(evaluation.images), kind)) for kind in (recipe.input, recipe.target))
+    known = to_uint8(condition(to_float(training.images), recipe.target))
+    names, usual = (recipe.input, recipe.target), "original images"
+    return Pairs(inputs, targets, known, names, usual, evaluation.split_digest, training.split_digest)
+
+
+def _pairs_of_data(bundle: Bundle, data: Path, domains: tuple[str, str], num: int, cache: FeatureCache) -> Pairs:
+    """The pairs of a dataset, as they are."""
+    inputs, targets = cache.pairs(data, "evaluation", bundle.image, domains, num)
+    _, training = cache.pairs(data, "train", bundle.image, domains)
+    require("windows of evaluation pairs", len(inputs))
+    digest = f"{inputs.split_digest} {targets.split_digest}"
+    usual = f"real images of '{domains[1]}'"
+    return Pairs(inputs.images, targets.images, training.images, domains, usual, digest, training.split_digest)
+
+
+def _add_similarities(measured: Measurements, case: Case) -> Array:
+    """PSNR and SSIM against the input itself and against the mean training image. Returns the PSNR, dB [N]."""
+    arrays = [images.numpy() for images in case]
+    scores = {
+        "psnr": tuple(psnr(arrays[which], arrays[1]) for which in (2, 0, 3)),
+        "ssim": tuple(ssim(images, case.targets) for images in (case.outputs, case.inputs, case.mean)),
+    }
+    for name, (own, identity, mean) in scores.items():
+        _add_with_gains(measured, name, own, identity, mean, "the mean training image")
+    return scores["psnr"][0]
+
+
+def _add_overlaps(measured: Measurements, case: Case) -> Array:
+    """Mean IoU against fixed thresholds on the input's luminance, and against one segmentation for all. Returns it."""
+    targets = tones_of(to_float(case.targets)).numpy()
+    fixed = (luminance(to_float(case.inputs))[:, 0] * NUM_SEGMENTS).long().clamp(max=NUM_SEGMENTS - 1)
+    own, identity, mean = (
+        mean_iou(tones.numpy(), targets, NUM_SEGMENTS)
+        for tones in (tones_of(to_float(case.outputs)), fixed, tones_of(to_float(case.mean)))
+    )
+    _add_with_gains(measured, "iou", own, identity, mean, "the most frequent tone of each pixel")
+    return own
+
+
+def _add_with_gains(
+    measured: Measurements, name: str, own: Array, identity: Array, mean: Array, mean_name: str
+) -> None:
+    baseline = max((float(identity.mean()), INPUT), (float(mean.mean()), mean_name))  # the better one
+    measured.add(name, mean_of(own), baseline=baseline[0], baseline_name=baseline[1])
+    measured.add(f"{name}_gain_identity", mean_of(own - identity))
+    measured.add(f"{name}_gain_mean", mean_of(own - mean))
+
+
+def _add_distances(measured: Measurements, pairs: Pairs, outputs: Tensor, cache: FeatureCache, batch_size: int) -> None:
+    features = measured.extractor.features(outputs, batch_size)
+    target_features, input_features = (cache.features(images, batch_size) for images in (pairs.targets, pairs.inputs))
+    add_distances(measured, features, RealSide(target_features), Baseline(input_features, INPUT))
+    add_diversity(measured, features, Baseline(target_features, pairs.usual))
+
+
+def _most_frequent(known: Tensor) -> Tensor:
+    """The tone that most segmentations, uint8 [N, C, S, S], have at each pixel, as one of them, uint8 [1, C, S, S]."""
+    tones = tones_of(to_float(known))
+    counts: dict[str, Any] = {"dim": 0, "keepdim": True}
+    most = torch.stack([(tones == number).sum(**counts) for number in range(NUM_SEGMENTS)]).argmax(dim=0)
+    return to_uint8((most.float() - 1).unsqueeze(1)).expand(-1, known.shape[1], -1, -1)

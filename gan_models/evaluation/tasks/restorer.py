@@ -1,0 +1,211 @@
+"""The evaluation of a model that restores images: one slice per degradation."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gan_models.bundles.bundle import Bundle
+from gan_models.config import Degradation, EvaluateConfig
+from gan_models.evaluation.collector import Measurements, Progress, require
+from gan_models.evaluation.errors import EvaluationError
+from gan_models.evaluation.features.cache import FeatureCache
+from gan_models.evaluation.features.extractor import Extractor
+from gan_models.evaluation.figures.pictures import NamedPicture, draw_restored
+from gan_models.evaluation.metrics.psnr import psnr
+from gan_models.evaluation.metrics.ssim import WINDOW, ssim
+from gan_models.evaluation.stats.intervals import Array, mean_of
+from gan_models.evaluation.tasks.classical_baselines import (
+    Candidates,
+    best_by,
+    blind_candidates,
+    classical_candidates,
+    fill_with_mean_color,
+    fill_with_nearest,
+)
+from gan_models.evaluation.tasks.distances import Baseline, RealSide, add_distances, add_diversity
+from gan_models.evaluation.tasks.full_reference import (
+    BaselineImages,
+    add_feature_distances,
+    add_luma,
+    add_scales,
+    load_perception,
+)
+from gan_models.images.degradations import degrade_seeded, image_seeds
+from gan_models.images.randomness import random_for
+from gan_models.inference.restore import restore
+from gan_models.recipes.base import to_float, to_uint8
+
+DEGRADED = "degraded input"
+
+
+class Case(NamedTuple):
+    """What one degradation made of the originals, and the model of that.
+
+    originals, degraded, restored: uint8 [N, C, S, S]
+    holes: bool [N, 1, S, S], True where a pixel is missing
+    seeds: of each image's degradation
+    """
+
+    originals: Tensor
+    degraded: Tensor
+    holes: Tensor
+    restored: Tensor
+    seeds: list[int]
+
+
+def degradations_of(bundle: Bundle, config: EvaluateConfig) -> tuple[Degradation, ...]:
+    """Those of the evaluation's config, or else those the model was trained for.
+
+    Raises:
+        EvaluationError: two of the latter have one name.
+    """
+    chosen: tuple[Degradation, ...] = config.degradations or bundle.recipe.degradations  # type: ignore[union-attr]
+    names = [degradation.name for degradation in chosen]
+    if len(set(names)) < len(names):
+        raise EvaluationError(f"the model's degradations {names} share a name; list some in the section evaluate")
+    return chosen
+
+
+def steps(bundle: Bundle, config: EvaluateConfig) -> tuple[str, ...]:
+    """What an evaluation does, in its order."""
+    each = tuple(
+        f"{what} {d.name}" for d in degradations_of(bundle, config) for what in ("restoring", "measuring", "comparing")
+    )
+    return ("reading the images", "features of the originals", *each)
+
+
+def evaluate_restorer(
+    bundle: Bundle,
+    data: Path,
+    config: EvaluateConfig,
+    extractor: Extractor,
+    cache: FeatureCache,
+    progress: Progress,
+) -> tuple[Measurements, list[NamedPicture]]:
+    """Degrade windows of the evaluation images, at most `config.num_images`, have them restored, and compare.
+
+    Raises:
+        InsufficientDataError, NonFiniteError, DataError: see each.
+        EvaluationError: a degradation leaves images as they are.
+    """
+    progress("reading the images")
+    split = cache.images(data, ("evaluation",), bundle.image, num=config.num_images)
+    require("windows of evaluation images", len(split))
+    originals = split.images
+    progress("features of the originals")
+    original_features = cache.features(split, config.batch_size)
+
+    measured = Measurements(bundle, config, extractor, split_digest=split.split_digest)
+    networks = load_perception(bundle.device)
+    pictures: list[NamedPicture] = []
+    real = RealSide(original_features, cache.keep(split))
+    for degradation in degradations_of(bundle, config):
+        name = degradation.name
+        facts: dict[str, Any] = {"degradation": degradation.model_dump()}
+        progress(f"restoring {name}")
+        case = _restore(bundle, originals, degradation, config)
+        progress(f"measuring {name}")
+        gain = _add_pixel_metrics(measured, case, name, facts)
+        features = extractor.features(case.restored, config.batch_size)
+        degraded = cache.features(case.degraded, config.batch_size)
+        add_distances(measured, features, real, Baseline(degraded, DEGRADED), slice_name=name, **facts)
+        add_diversity(measured, features, Baseline(original_features, "original images"), slice_name=name, **facts)
+        untouched = BaselineImages(case.degraded, DEGRADED)
+        add_feature_distances(
+            measured,
+            case.restored,
+            originals,
+            untouched,
+            networks,
+            config.batch_size,
+            slice_name=name,
+            **facts,
+        )
+        progress(f"comparing {name}")
+        holes = case.holes.numpy()
+        candidates = classical_candidates(degradation, case.degraded.numpy(), holes, case.seeds)
+        _add_classical(measured, case, candidates, "classical", name, facts)
+        blind = blind_candidates(degradation, case.degraded.numpy())
+        if blind:
+            _add_classical(measured, case, blind, "classical_blind", name, facts)
+        pictures += draw_restored(name, case.degraded, case.restored, case.originals, gain)
+    return measured, pictures
+
+
+def _restore(bundle: Bundle, originals: Tensor, degradation: Degradation, config: EvaluateConfig) -> Case:
+    seeds = image_seeds(len(originals), random_for(config.seed, "evaluation", degradation.name))
+    degraded = degrade_seeded(to_float(originals), degradation, seeds)
+    inputs, holes = to_uint8(degraded.images), degraded.mask > 0.5
+    if torch.equal(inputs, originals):
+        raise EvaluationError(f"the degradation {degradation.name} leaves every image as it is; choose a stronger one")
+    restored = restore(bundle, inputs, holes, config.batch_size)
+    return Case(originals, inputs, holes, restored, seeds)
+
+
+def _add_pixel_metrics(measured: Measurements, case: Case, name: str, facts: dict[str, Any]) -> Array:
+    """PSNR and SSIM against the degraded input, and inside holes against plain fills. Returns the gain, dB [N]."""
+    originals, degraded, restored = case.originals.numpy(), case.degraded.numpy(), case.restored.numpy()
+
+    def add(metric: str, values: Array, baseline: Array | None = None, baseline_name: str | None = None) -> None:
+        score = None if baseline is None else float(baseline.mean())
+        measured.add(
+            metric,
+            mean_of(values),
+            slice_name=name,
+            baseline=score,
+            baseline_name=baseline_name,
+            **facts,
+        )
+
+    before, after = psnr(degraded, originals), psnr(restored, originals)
+    add("psnr", after, before, DEGRADED)
+    add("psnr_gain", after - before)
+    if min(case.originals.shape[2:]) >= WINDOW:
+        ssim_before, ssim_after = ssim(case.degraded, case.originals), ssim(case.restored, case.originals)
+        add("ssim", ssim_after, ssim_before, DEGRADED)
+        add("ssim_gain", ssim_after - ssim_before)
+    untouched = BaselineImages(case.degraded, DEGRADED)
+    add_luma(measured, case.restored, case.originals, untouched, slice_name=name, **facts)
+    add_scales(measured, case.restored, case.originals, untouched, slice_name=name, **facts)
+    holes = case.holes.numpy()
+    if not holes.any():
+        return after - before
+    if not holes.any(axis=(1, 2, 3)).all():
+        raise EvaluationError(f"some images of {name} have no hole and others have; raise share_min")
+    in_holes = psnr(restored, originals, holes)
+    nearest = psnr(fill_with_nearest(degraded, holes), originals, holes)
+    mean_color = psnr(fill_with_mean_color(degraded, holes), originals, holes)
+    add("psnr_hole", in_holes, nearest, "nearest known pixel")
+    add("psnr_hole_gain_nearest", in_holes - nearest)
+    add("psnr_hole_gain_mean_color", in_holes - mean_color)
+    return in_holes - nearest
+
+
+def _add_classical(
+    measured: Measurements, case: Case, candidates: Candidates, against: str, name: str, facts: dict[str, Any]
+) -> None:
+    """PSNR and SSIM less those of the best of the candidates, chosen for each of the two on these images."""
+
+    def psnr_of(images: NDArray[np.uint8]) -> Array:
+        return psnr(images, case.originals.numpy())
+
+    def ssim_of(images: NDArray[np.uint8]) -> Array:
+        return ssim(torch.from_numpy(images), case.originals)
+
+    scores = {"psnr": psnr_of}
+    if min(case.originals.shape[2:]) >= WINDOW:
+        scores["ssim"] = ssim_of
+    for metric, score in scores.items():
+        method, theirs = best_by(candidates, score)
+        measured.add(
+            f"{metric}_gain_{against}",
+            mean_of(score(case.restored.numpy()) - theirs),
+            slice_name=name,
+            baseline=0.0,
+            baseline_name=method,
+            **facts,
+        )

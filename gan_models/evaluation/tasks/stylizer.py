@@ -1,0 +1,250 @@
+"""The evaluation of a model that repaints photographs in several styles: one slice per style."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gan_models.bundles.bundle import Bundle
+from gan_models.config import EvaluateConfig, ImageConfig, StyleBankConfig
+from gan_models.data.image_set import windows
+from gan_models.evaluation.collector import Measurements, Progress, require
+from gan_models.evaluation.errors import EvaluationError
+from gan_models.evaluation.features.cache import FeatureCache
+from gan_models.evaluation.features.extractor import Extractor
+from gan_models.evaluation.figures.pictures import NamedPicture
+from gan_models.evaluation.figures.style_pictures import draw_alphas, draw_matrix, draw_styles, draw_unseen
+from gan_models.evaluation.metrics.content_distance import art_distance, content_distance
+from gan_models.evaluation.metrics.frechet_distance import frechet_distance
+from gan_models.evaluation.metrics.psnr import psnr
+from gan_models.evaluation.metrics.ssim import ssim
+from gan_models.evaluation.metrics.style_distance import Styles, style_statistics
+from gan_models.evaluation.stats.intervals import Array, Estimate, mean_of
+from gan_models.evaluation.tasks.distances import Baseline, RealSide, add_distances
+from gan_models.evaluation.tasks.full_reference import stage_facts
+from gan_models.images.paired_inputs import luminance
+from gan_models.inference.stylize import stylize
+from gan_models.ingest.decoding import UnreadableImageError, decode
+from gan_models.networks.feature_network import FeatureNetwork, load_feature_network
+from gan_models.recipes.base import to_float, to_uint8
+
+ALPHAS = (0.0, 0.25, 0.5, 0.75, 1.0)
+MIN_FOR_ART_DISTANCE = 64
+PHOTOGRAPHS = "the untouched photographs"
+
+
+class Paintings(NamedTuple):
+    """Windows of the paintings of both splits, uint8 [M, C, S, S], their styles int64 [M], and what they are.
+
+    A style is that of whole paintings: there is nothing in it to hold out.
+    """
+
+    windows: Tensor
+    labels: NDArray[np.int64]
+    names: tuple[str, ...]
+    digest: str
+
+
+class Painted(NamedTuple):
+    """Photographs in one style at each of `ALPHAS`: uint8 [N, C, S, S], and their distances to all styles [N, K]."""
+
+    images: list[Tensor]
+    distances: list[Array]
+
+
+def steps(bundle: Bundle, config: EvaluateConfig) -> tuple[str, ...]:
+    """What an evaluation does, in its order."""
+    each = tuple(f"painting {name}" for name in bundle.label_names or ("the style",))
+    return ("reading the images", *each, "measuring", *(("the unseen style",) if config.unseen_style else ()))
+
+
+def evaluate_stylizer(
+    bundle: Bundle,
+    data: Path,
+    config: EvaluateConfig,
+    extractor: Extractor,
+    cache: FeatureCache,
+    progress: Progress,
+) -> tuple[Measurements, list[NamedPicture]]:
+    """Repaint windows of the source domain's evaluation images in every style, and compare them with the paintings.
+
+    Raises:
+        InsufficientDataError, NonFiniteError, DataError: see each.
+        EvaluationError: the styles are not those of the data, or the unseen style cannot be read.
+    """
+    progress("reading the images")
+    recipe = cast(StyleBankConfig, bundle.recipe)
+    source = cache.images(data, ("evaluation",), bundle.image, recipe.source_domain, config.num_images)
+    require(f"windows of evaluation images of the domain '{recipe.source_domain}'", len(source))
+    photographs = source.images
+    paintings = _paintings(bundle, data, recipe.target_domain, cache)
+    network = load_feature_network("efficientnet_lite0").to(bundle.device)
+    styles = Styles(
+        style_statistics(paintings.windows, network, config.batch_size), paintings.labels, len(paintings.names)
+    )
+    before = styles.distances(style_statistics(photographs, network, config.batch_size))
+    measured = Measurements(bundle, config, extractor, split_digest=f"{source.split_digest}+{paintings.digest}")
+    painted = []
+    for index, name in enumerate(paintings.names):
+        progress(f"painting {name}")
+        images = [
+            stylize(bundle, photographs, style=index, alpha=alpha, batch_size=config.batch_size) for alpha in ALPHAS
+        ]
+        distances = [styles.distances(style_statistics(each, network, config.batch_size)) for each in images]
+        painted.append(Painted(images, distances))
+    progress("measuring")
+    _add_styles(measured, photographs, painted, before, paintings.names)
+    _add_alphas(measured, photographs, painted)
+    _add_quality(measured, photographs, painted, paintings, network, config, cache)
+
+    full = [each.images[-1] for each in painted]
+    matrix = np.stack([each.distances[-1].mean(axis=0) for each in painted])
+    pictures = [
+        draw_styles(photographs, full, _typical(paintings, styles, network, config.batch_size), paintings.names),
+        draw_matrix(matrix, before.mean(axis=0), paintings.names),
+        draw_alphas([each.images for each in painted], ALPHAS, paintings.names),
+    ]
+    if config.unseen_style:
+        progress("the unseen style")
+        pictures.append(_unseen(bundle, measured, photographs, styles, network, config))
+    return measured, pictures
+
+
+def _add_styles(
+    measured: Measurements, photographs: Tensor, painted: Sequence[Painted], before: Array, names: Sequence[str]
+) -> None:
+    """Each style's distance to its own paintings, and whether these are the nearest."""
+    nearest = np.stack([each.distances[-1].argmin(axis=1) == index for index, each in enumerate(painted)], axis=1)
+    means = np.stack([each.distances[-1].mean(axis=0) for each in painted])
+    chance = 1 / len(names)
+    facts: dict[str, Any] = {"baseline": chance, "baseline_name": PHOTOGRAPHS}
+    _add(measured, "style_matched", mean_of(nearest.mean(axis=1)), **facts)
+    matched = float((means.argmin(axis=1) == np.arange(len(names))).mean())
+    note = "Counted over styles; it has no interval."
+    _add(measured, "styles_matched", Estimate(matched, np.zeros(len(photographs))), note=note, **facts)
+    for index, name in enumerate(names):
+        own = painted[index]
+        row = ", ".join(f"{other} {means[index, k]:.2f}" for k, other in enumerate(names))
+        _add(
+            measured,
+            "style_distance",
+            mean_of(own.distances[-1][:, index]),
+            slice_name=f"style_{name}",
+            baseline=float(before[:, index].mean()),
+            baseline_name=PHOTOGRAPHS,
+            note=f"Photographs painted as {name} are at these mean distances from the paintings: {row}.",
+        )
+        untouched = {"baseline": float((before.argmin(axis=1) == index).mean()), "baseline_name": PHOTOGRAPHS}
+        _add(measured, "style_matched", mean_of(nearest[:, index] * 1.0), slice_name=f"style_{name}", **untouched)
+        measured.add("content_ssim", mean_of(_content_ssim(own.images[-1], photographs)), slice_name=f"style_{name}")
+
+
+def _add_alphas(measured: Measurements, photographs: Tensor, painted: Sequence[Painted]) -> None:
+    """What alpha does: nothing at 0, and more with every step."""
+    measured.add("alpha0_psnr", mean_of(psnr(painted[0].images[0].numpy(), photographs.numpy())))
+    originals = photographs.double()
+    monotonic, curves = [], []
+    for index, each in enumerate(painted):
+        away = np.stack([(x.double() - originals).abs().mean(dim=(1, 2, 3)).numpy() for x in each.images])
+        style = np.stack([distances[:, index] for distances in each.distances])
+        monotonic.append((np.diff(away, axis=0) > 0).all(axis=0) & (np.diff(style, axis=0) < 0).all(axis=0))
+        curves.append(bool((np.diff(away.mean(axis=1)) > 0).all() and (np.diff(style.mean(axis=1)) < 0).all()))
+    _add(measured, "alpha_monotonic", mean_of(np.mean(monotonic, axis=0)))
+    note = "Counted over styles; it has no interval."
+    _add(measured, "styles_monotonic", Estimate(float(np.mean(curves)), np.zeros(len(photographs))), note=note)
+
+
+def _add_quality(
+    measured: Measurements,
+    photographs: Tensor,
+    painted: Sequence[Painted],
+    paintings: Paintings,
+    network: FeatureNetwork,
+    config: EvaluateConfig,
+    cache: FeatureCache,
+) -> None:
+    """How near the paintings and how near the content a set is in which each photograph is painted in one style."""
+    mixed = torch.stack([painted[i % len(painted)].images[-1][i] for i in range(len(photographs))])
+    real = RealSide(cache.features(paintings.windows, config.batch_size))
+    features = measured.extractor.features(mixed, config.batch_size)
+    untouched = Baseline(cache.features(photographs, config.batch_size), PHOTOGRAPHS)
+    content = mean_of(content_distance(mixed, photographs, network, config.batch_size))
+    remark = "Each photograph in one style, in turn; the paintings are those of both splits."
+    frechet = add_distances(measured, features, real, untouched, remark=remark)
+    measured.add("content_ssim", mean_of(_content_ssim(mixed, photographs)))
+    _add(measured, "content_distance", content)
+    if len(photographs) >= MIN_FOR_ART_DISTANCE:
+        art = art_distance(content, frechet)
+        usual = 1 + frechet_distance(untouched.features, real.frechet).value
+        num_real = len(real.features)
+        measured.add_distance("art_distance", art, baseline=usual, baseline_name=PHOTOGRAPHS, num_real=num_real)
+
+
+def _unseen(
+    bundle: Bundle,
+    measured: Measurements,
+    photographs: Tensor,
+    styles: Styles,
+    network: FeatureNetwork,
+    config: EvaluateConfig,
+) -> NamedPicture:
+    """The slice `unseen`: photographs in the style of a picture that no training has seen."""
+    example, digest = _read(cast(Path, config.unseen_style), bundle.image)
+    painted = stylize(bundle, photographs, style_image=example, batch_size=config.batch_size)
+    parts = windows(example[None], bundle.image.size)
+    wanted = style_statistics(parts, network, config.batch_size)
+    after, before = (
+        styles.distances_to(style_statistics(x, network, config.batch_size), wanted) for x in (painted, photographs)
+    )
+    facts: dict[str, Any] = {"slice_name": "unseen", "training_digest": digest}
+    baseline = {"baseline": float(before.mean()), "baseline_name": PHOTOGRAPHS}
+    _add(measured, "style_distance", mean_of(after), **baseline, **facts)
+    measured.add("content_ssim", mean_of(_content_ssim(painted, photographs)), **facts)
+    return draw_unseen(photographs, painted, parts)
+
+
+def _add(measured: Measurements, name: str, estimate: Estimate, **facts: Any) -> None:  # noqa: ANN401
+    """A metric that is measured in stages of the network at the images' own size."""
+    measured.add(name, estimate, **{**stage_facts(), **facts})
+
+
+def _paintings(bundle: Bundle, data: Path, domain: str, cache: FeatureCache) -> Paintings:
+    paintings = cache.images(data, ("evaluation", "train"), bundle.image, domain)
+    names = paintings.label_names
+    if bundle.label_names != names:
+        raise EvaluationError(
+            f"the model paints the styles {', '.join(bundle.label_names) or '(one)'}, and the data has "
+            f"{', '.join(names) or 'none'}; evaluate it on the data it was trained for"
+        )
+    labels = np.zeros(len(paintings), np.int64) if paintings.labels is None else paintings.labels
+    return Paintings(paintings.images, labels, names or ("the style",), paintings.split_digest)
+
+
+def _typical(paintings: Paintings, styles: Styles, network: FeatureNetwork, batch_size: int) -> Tensor:
+    """Of each style the window that is nearest to its mean, uint8 [K, C, S, S]."""
+    distances = styles.distances(style_statistics(paintings.windows, network, batch_size))
+    own = np.where(paintings.labels[:, None] == np.arange(distances.shape[1]), distances, np.inf)
+    return paintings.windows[own.argmin(axis=0)]
+
+
+def _read(path: Path, image: ImageConfig) -> tuple[Tensor, str]:
+    """A picture as uint8 [C, H, W], and the SHA-256 of its file."""
+    try:
+        content = path.read_bytes()
+        picture = decode(content).convert("L" if image.channels == 1 else "RGB")
+    except (OSError, UnreadableImageError) as error:
+        raise EvaluationError(f"evaluate.unseen_style {path} cannot be read: {error}") from None
+    if min(picture.size) < image.size:
+        raise EvaluationError(f"evaluate.unseen_style {path} is smaller than a window of {image.size} pixels")
+    pixels = torch.from_numpy(np.array(picture).reshape(picture.height, picture.width, image.channels))
+    return pixels.permute(2, 0, 1).contiguous(), hashlib.sha256(content).hexdigest()
+
+
+def _content_ssim(images: Tensor, originals: Tensor) -> Array:
+    one, other = (to_uint8(2 * luminance(to_float(x)) - 1) for x in (images, originals))
+    return ssim(one, other)

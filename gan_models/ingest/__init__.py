@@ -1,0 +1,1 @@
+"""Files that may be images: decoded within limits, checked, described. No PyTorch."""

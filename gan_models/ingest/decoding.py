@@ -1,0 +1,179 @@
+"""From the bytes of a file to pixels: one stated policy for every kind of image.
+
+| the file                     | becomes                                                                             |
+| ---------------------------- | ----------------------------------------------------------------------------------- |
+| gray, bilevel                | mode L; it stays gray until a model asks for three channels                         |
+| RGB, YCbCr, HSV, CMYK        | mode RGB, by Pillow's conversion; color profiles are not applied                   |
+| palette                      | expanded to RGB                                                                     |
+| alpha, a transparent color  | composited on white                                                                 |
+| 16-bit, integer modes        | taken as 0-65535, of which the high byte stays; values outside are refused          |
+| float                        | taken as [0, 1] and scaled to 0-255; values outside, NaN and infinities are refused |
+| EXIF orientation             | applied; an EXIF block that cannot be read says nothing                             |
+| animated, several pages      | refused: which frame was meant cannot be known; of an MPO, the main photograph      |
+| a wrong file extension       | ignored: the content decides                                                        |
+
+Nothing here imports PyTorch.
+"""
+
+import hashlib
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+# Raster formats only; an MPO opens as a JPEG. Left out are those that start other programs or fetch files, such as EPS.
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF")
+
+_ORIENTATION = 0x0112
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+class UnreadableImageError(ValueError):
+    """A file that is not used as an image; the message is the reason, in one sentence."""
+
+
+@dataclass(frozen=True)
+class DecodingLimits:
+    """What is refused. Pillow's own limit, about 179 million pixels, holds as well.
+
+    max_pixels, min_side, max_bytes: of a file, refused before anything is decoded
+    max_seconds, max_memory: what decoding one file may take, in seconds and bytes; only decoding workers hold these
+    """
+
+    max_pixels: int = 100_000_000
+    min_side: int = 8
+    max_bytes: int = 128 << 20
+    max_seconds: float = 60.0
+    max_memory: int = 1 << 30
+
+
+def decode(
+    data: bytes, *, limits: DecodingLimits | None = None, before_loading: Callable[[int], None] | None = None
+) -> Image.Image:
+    """The pixels of an image file, upright, of mode L or RGB, without metadata.
+
+    Args:
+        data: the file.
+        limits: of size.
+        before_loading: is told the number of pixels when the header was read and found good.
+
+    Raises:
+        UnreadableImageError: the file is no image, is damaged, or is one that the limits or the policy refuse.
+    """
+    limits = limits or DecodingLimits()
+    if not data:
+        raise UnreadableImageError("the file is empty")
+    if len(data) > limits.max_bytes:
+        raise UnreadableImageError(f"the file has {len(data):,} bytes, more than the limit of {limits.max_bytes:,}")
+    image = _open(data)
+    _check_header(image, limits)
+    if before_loading:
+        before_loading(image.width * image.height)
+    try:
+        image.load()
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise UnreadableImageError(f"the {image.format} image is damaged or truncated: {_sentence(error)}") from error
+    pixels = _eight_bits(image)
+    rotation = _UPRIGHT.get(_orientation(image))
+    if rotation is not None:
+        pixels = pixels.transpose(rotation)
+    return _bare(pixels)
+
+
+def image_id(image: Image.Image) -> str:
+    """SHA-256 of an image's mode, size and pixels, as 64 hexadecimal digits."""
+    digest = hashlib.sha256(f"{image.mode} {image.width}x{image.height}\n".encode())
+    for top in range(0, image.height, 256):  # in strips: a copy of all of it could be large
+        digest.update(image.crop((0, top, image.width, min(top + 256, image.height))).tobytes())
+    return digest.hexdigest()
+
+
+def encode_png(image: Image.Image) -> bytes:
+    """An image of mode L or RGB as a PNG file: the same bytes for the same pixels."""
+    buffer = io.BytesIO()
+    (_bare(image) if image.info else image).save(buffer, "PNG", compress_level=6)
+    return buffer.getvalue()
+
+
+def _bare(image: Image.Image) -> Image.Image:
+    """A copy of the pixels that carries no metadata."""
+    copy = Image.new(image.mode, image.size)
+    copy.paste(image)
+    return copy
+
+
+def _open(data: bytes) -> Image.Image:
+    try:
+        return Image.open(io.BytesIO(data), formats=FORMATS)
+    except UnidentifiedImageError:
+        raise UnreadableImageError("the file is not an image in a format that can be read") from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise UnreadableImageError(f"the image has too many pixels: {_sentence(error)}") from None
+    except Exception as error:  # Pillow's parsers raise whatever a damaged header leads them to
+        raise UnreadableImageError(f"the image's header is damaged: {_sentence(error)}") from error
+
+
+def _check_header(image: Image.Image, limits: DecodingLimits) -> None:
+    size = f"{image.width}x{image.height}"
+    if image.width * image.height > limits.max_pixels:
+        raise UnreadableImageError(f"the image is {size}, more than the limit of {limits.max_pixels:,} pixels")
+    if min(image.size) < limits.min_side:
+        raise UnreadableImageError(f"the image is {size}, and its shorter side is less than {limits.min_side} pixels")
+    try:
+        several = image.format != "MPO" and bool(getattr(image, "is_animated", False))
+    except Exception as error:
+        raise UnreadableImageError(f"the {image.format} image is damaged: {_sentence(error)}") from error
+    if several:
+        raise UnreadableImageError("the file is animated or has several pages; save those that are meant on their own")
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """A loaded image as mode L or RGB."""
+    if image.mode.startswith("I"):
+        values = np.asarray(image)
+        low, high = int(values.min()), int(values.max())
+        if low < 0 or high > 65535:
+            raise UnreadableImageError(f"the image's integer values span {low} to {high}, outside 0 to 65535")
+        return Image.fromarray((values >> 8).astype(np.uint8))
+    if image.mode == "F":
+        values = np.asarray(image)
+        if not np.isfinite(values).all():
+            raise UnreadableImageError("the float image holds NaN or infinite values")
+        if values.min() < 0 or values.max() > 1:
+            span = f"{values.min():.6g} to {values.max():.6g}"
+            raise UnreadableImageError(f"the float image's values span {span}, outside 0 to 1")
+        return Image.fromarray(np.rint(values * 255).astype(np.uint8))
+    gray = image.mode in ("1", "L", "LA", "La")
+    try:
+        if image.has_transparency_data:
+            white = Image.new("RGBA", image.size, "white")
+            flat = Image.alpha_composite(white, image.convert("RGBA"))
+            return flat.getchannel("R") if gray else flat.convert("RGB")
+        mode = "L" if gray else "RGB"
+        return image if image.mode == mode else image.convert(mode)
+    except (ValueError, OSError) as error:
+        raise UnreadableImageError(f"an image of mode {image.mode} cannot be converted: {_sentence(error)}") from error
+
+
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation, 1 where there is none. Read after loading: a PNG may carry its EXIF behind the pixels."""
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # a damaged EXIF block is no reason to lose the photograph
+        return 1
+
+
+def _sentence(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

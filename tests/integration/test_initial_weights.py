@@ -1,0 +1,83 @@
+"""Where training begins: an alias that is not there yet, a version of a registry, a folder; and what is no bundle."""
+
+import shutil
+
+import pytest
+
+from flows.config.settings import Settings
+from flows.dataset import dataset
+from flows.tracking.context import StageError, enter
+from flows.tracking.registry import Registry
+from flows.tracking.runs import Tracking
+from flows.train import train, train_fingerprint
+from tests.support.project import Project
+
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
+
+def register(project: Project, training) -> str:
+    """Make a trained model the champion, as the promote stage would."""
+    registry = Registry(Tracking(Settings()))
+    tags = {"training_run": training.run_id, "bundle_digest": training.bundle_digest}
+    version = registry.register(
+        training.model_name, training.logged_model_id, run_id=training.run_id, description="", tags=tags
+    )
+    registry.point(training.model_name, "champion", version)
+    return version
+
+
+def test_a_model_that_follows_its_own_champion_begins_from_scratch_and_then_from_it(
+    project: Project, capsys: pytest.CaptureFixture[str]
+):
+    project.edit("train", steps=4, init_from="models:/tiny-digits@champion")
+    first = train(project.config, dataset(project.config))
+    assert "models:/tiny-digits@champion is not there yet, beginning from scratch" in capsys.readouterr().out
+    tracking = Tracking(Settings())
+    assert "initial_model" not in tracking.tags(first.run_id)
+
+    register(project, first)
+    assert train(project.config).skipped, "a promotion alone is nothing new to train on"
+
+    project.add_digits(30, 40)
+    second = train(project.config, dataset(project.config))
+    assert not second.skipped
+    assert tracking.tags(second.run_id)["initial_model"] == "models:/tiny-digits/1"
+    config = tracking.fetch(second.run_id, "config.yaml").read_text()
+    assert "init_from: " in config
+    assert second.bundle_digest != first.bundle_digest
+
+
+def test_another_model_to_begin_from_is_part_of_what_decides_the_result(project: Project):
+    project.edit("train", steps=2)
+    version = dataset(project.config)
+    trained = train(project.config, version)
+    place = enter(project.config)
+    from_scratch = train_fingerprint(place, version)
+    shutil.copytree(place.registry.fetch_bundle(trained.logged_model_id), project.root / "base")
+
+    project.edit("train", init_from="base")
+    from_folder = train_fingerprint(enter(project.config), version)
+    description = project.root / "base" / "bundle.json"
+    description.write_text(description.read_text() + "\n")
+    assert len({from_scratch, from_folder, train_fingerprint(enter(project.config), version)}) == 3
+
+    number = register(project, trained)
+    project.edit("train", init_from=f"models:/tiny-digits/{number}")
+    assert train_fingerprint(enter(project.config), version) not in (from_scratch, from_folder)
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ("models:/other@champion", "no model 'other' is registered; there are: none"),
+        ("models:/tiny-digits/3", "no model 'tiny-digits' is registered"),
+        ("models:/tiny-digits", "names no model; write models:/name/3 or models:/name@champion"),
+        ("models:/tiny-digits@", "names no model; write models:/name/3 or models:/name@champion"),
+        ("nowhere", "is not the folder of a bundle"),
+    ],
+)
+def test_what_cannot_be_begun_from_is_refused(project: Project, asked: str, says: str):
+    version = dataset(project.config)
+    project.edit("train", init_from=asked)
+    with pytest.raises(StageError, match=says):
+        train(project.config, version)

@@ -1,0 +1,200 @@
+"""The whole chain on real DVC, MLflow and Prefect: one project lives through several retrains, in order."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from prefect.settings import PREFECT_API_URL
+
+from flows.config.settings import Settings
+from flows.datasets.versions import tracked_md5
+from flows.promote import promote
+from flows.retrain import Retraining, retrain
+from flows.runtime.records import DatasetVersion, Evaluation
+from flows.tracking.registry import Registry
+from flows.tracking.runs import DATASETS_EXPERIMENT, Tracking
+from tests.support.project import Project, make_project, point_environment
+
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
+
+RULES = [{"metric": "noise/psnr_gain", "at_least": -1.0}, {"metric": "noise/psnr", "better_than": "champion"}]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory, empty_database: Path, prefect_server: str) -> Iterator[Project]:
+    """A project whose first model has been made and promoted."""
+    project = make_project(tmp_path_factory.mktemp("world") / "project", empty_database)
+    noise = {"kind": "denoise", "name": "noise", "sigma_min": 40, "sigma_max": 40}
+    recipe = {"name": "restore", "width": 8, "blocks": [1, 1], "degradations": [noise], "adversarial_from": 1.0}
+    project.edit("train", steps=40, batch_size=16, recipe=recipe)
+    project.edit("evaluate", degradations=[noise])
+    project.edit("promote", rules=RULES)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        point_environment(monkeypatch, project)
+        retrain(project.config)
+        yield project
+
+
+@pytest.fixture
+def registry(world: Project) -> Registry:
+    return Registry(Tracking(Settings()))
+
+
+def again(world: Project) -> Retraining:
+    return retrain(world.config)
+
+
+def test_the_first_model_needs_only_the_absolute_rules(world: Project, registry: Registry):
+    champion = registry.at("tiny-digits", "champion")
+    assert champion is not None
+    assert champion.version == "1"
+    assert champion.tags["decision"] == "promoted"
+    assert registry.at("tiny-digits", "challenger") is None
+
+
+def test_from_a_version_a_person_reaches_everything_it_was_made_of(world: Project, registry: Registry):
+    tags = registry.at("tiny-digits", "champion").tags
+    tracking = registry.tracking
+    assert tracking.tags(tags["training_run"])["dataset_version"] == tags["dataset_version"]
+    assert tags["dataset_version"] == tracked_md5(Settings(), "tiny")
+    assert world.git("cat-file", "-t", tags["git_commit"].removesuffix("-dirty")).strip() == "commit"
+    config = tracking.fetch(tags["training_run"], "config.yaml").read_text()
+    assert "tiny-digits" in config
+    assert tracking.tags(tags["promotion_run"])["stage"] == "promote"
+
+
+def test_a_reviewer_finds_the_dataset_curves_pictures_and_the_report_in_mlflow(world: Project, registry: Registry):
+    tags = registry.at("tiny-digits", "champion").tags
+    client = MlflowClient()
+    training = client.get_run(tags["training_run"])
+    assert training.info.run_name.startswith("train tiny-digits ")
+    assert [entry.dataset.digest for entry in training.inputs.dataset_inputs] == [tags["dataset_version"]]
+    curve = client.get_metric_history(tags["training_run"], "loss/reconstruction")
+    assert [point.step for point in curve] == list(range(2, 41, 2))
+    assert any("samples" in file.path for file in client.list_artifacts(tags["training_run"], "images"))
+    evaluation = {file.path for file in client.list_artifacts(tags["evaluation_run"])}
+    assert {"report.html", "slices.json", "rules.json", "protocol.json", "evaluation"} <= evaluation
+    logged = client.get_logged_model(tags["logged_model"])
+    assert "noise/psnr" in {metric.key for metric in logged.metrics}
+
+
+def test_a_retrain_with_nothing_new_skips_every_stage_and_makes_no_version(world: Project, registry: Registry):
+    assert [record.skipped for record in again(world)] == [True, True, True, True]
+    assert len(registry.versions("tiny-digits")) == 1
+
+
+def test_the_model_loads_in_a_clean_process_with_pickle_disabled(world: Project, tmp_path: Path):
+    program = (
+        "import mlflow, base64, sys\n"
+        "model = mlflow.pyfunc.load_model('models:/tiny-digits@champion')\n"
+        "image = base64.b64encode(open(sys.argv[1], 'rb').read()).decode()\n"
+        "print(base64.b64decode(model.predict([{'image': image}])[0])[1:4])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(world.images / "digit-7" / "000.png")],
+        cwd=tmp_path,
+        env={**os.environ, "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.stdout.strip() == "b'PNG'", done.stderr
+    stored = (world.root / ".atelier" / "mlartifacts").rglob("*")
+    assert [file.name for file in stored if file.suffix in {".pkl", ".pickle", ".pt", ".pth"}] == []
+
+
+def test_a_worse_challenger_is_registered_and_not_promoted(world: Project, registry: Registry):
+    world.edit("train", steps=1)
+    _, training, evaluation, promotion = again(world)
+    assert not training.skipped
+    assert evaluation.champion_version == "1"
+    assert promotion.decision == "kept champion"
+    assert "worse than the champion" in promotion.reason
+    assert registry.at("tiny-digits", "champion").version == "1"
+    assert registry.at("tiny-digits", "challenger").version == promotion.version
+
+
+def test_new_images_lead_to_a_new_version_and_to_the_champion_measured_again(world: Project, registry: Registry):
+    before = tracked_md5(Settings(), "tiny")
+    world.add_digits(30, 60)
+    version, _, evaluation, _ = again(world)
+    assert not version.skipped
+    assert version.dvc_md5 != before
+    assert version.num_train + version.num_evaluation == 180
+    shards = sorted((world.root / "data" / "tiny").glob("*.parquet"))
+    assert len(shards) == 4, "the shards of the first version are still there, the new images are in some of their own"
+    champion = registry.tracking.tags(evaluation.champion_run_id)
+    assert champion["training_run"] == registry.at("tiny-digits", "champion").tags["training_run"]
+    assert champion["dataset_version"] == version.dvc_md5
+
+
+def test_a_better_challenger_becomes_champion_and_the_old_one_previous(world: Project, registry: Registry):
+    world.edit("train", steps=80)
+    *_, promotion = again(world)
+    assert promotion.decision == "promoted", promotion.reason
+    assert promotion.replaced_version == "1"
+    assert registry.at("tiny-digits", "champion").version == promotion.version
+    assert registry.at("tiny-digits", "previous").version == "1"
+    assert [record.skipped for record in again(world)] == [True, True, True, True]
+
+
+def test_a_champion_that_fails_new_rules_keeps_serving_and_does_not_become_a_challenger(
+    world: Project, registry: Registry
+):
+    champion, challenger = (registry.at("tiny-digits", alias) for alias in ("champion", "challenger"))
+    world.edit("promote", rules=[{"metric": "noise/psnr_gain", "at_least": 100.0}])
+    *_, promotion = again(world)
+    world.edit("promote", rules=RULES)
+    assert promotion.decision == "kept champion"
+    assert promotion.version == champion.version
+    assert registry.at("tiny-digits", "champion").version == champion.version
+    assert registry.at("tiny-digits", "challenger").version == challenger.version
+
+
+def test_every_run_says_what_it_is_and_every_finished_one_carries_its_record(world: Project, registry: Registry):
+    client = MlflowClient()
+    experiment = client.get_experiment_by_name("tiny-digits")
+    runs = client.search_runs([experiment.experiment_id])
+    assert {run.data.tags["stage"] for run in runs} == {"train", "evaluate", "promote"}
+    assert all(run.info.status == "FINISHED" for run in runs)
+    assert all("fingerprint" in json.loads(run.data.tags["record"]) for run in runs)
+    versions = client.get_experiment_by_name(DATASETS_EXPERIMENT)
+    newest = client.search_runs([versions.experiment_id])[0]
+    assert DatasetVersion.model_validate_json(newest.data.tags["record"]).name == "tiny"
+
+
+def test_a_death_before_the_alias_moves_leaves_the_champion_and_is_made_good_by_the_next_run(
+    world: Project, registry: Registry
+):
+    first, second = registry.versions("tiny-digits")[-1], registry.versions("tiny-digits")[-2]
+    evaluation = registry.tracking.record(Evaluation, first.tags["evaluation_run"])
+    registry.point("tiny-digits", "champion", second.version)  # the champion changes after the evaluation was made
+    versions = len(registry.versions("tiny-digits"))
+    program = (
+        "import os, sys\n"
+        "from flows.promote import promote\n"
+        "from flows.runtime.records import Evaluation\n"
+        "from flows.tracking.registry import Registry\n"
+        "point = Registry.point\n"
+        "def die_at_the_champion(self, model, alias, version):\n"
+        "    os._exit(9) if alias == 'champion' else point(self, model, alias, version)\n"
+        "Registry.point = die_at_the_champion\n"
+        "promote(sys.argv[1], Evaluation.model_validate_json(sys.argv[2]))\n"
+    )
+    environment = {**os.environ, "PREFECT_API_URL": PREFECT_API_URL.value()}
+    command = [sys.executable, "-c", program, world.config, evaluation.model_dump_json()]
+    assert subprocess.run(command, env=environment, timeout=120).returncode == 9
+    assert registry.at("tiny-digits", "champion").version == second.version
+
+    promotion = promote(world.config, evaluation)
+
+    assert promotion.decision == "promoted"
+    assert promotion.replaced_version == second.version, "it was compared with the champion of now"
+    assert registry.at("tiny-digits", "champion").version == first.version
+    assert len(registry.versions("tiny-digits")) == versions

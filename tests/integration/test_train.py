@@ -1,0 +1,127 @@
+"""The train stage: what a killed, stopped or failing training leaves, and what the next start makes of it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from flows.dataset import dataset
+from flows.tracking.context import StageError
+from flows.train import dry_run, train
+from tests.support.project import Project, hear_ctrl_c
+
+pytestmark = pytest.mark.usefixtures("prefect_server")
+PATIENCE_SECONDS = 120
+
+
+def start_training(project: Project, server: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [str(Path(sys.executable).with_name("atelier")), "train", project.config],
+        cwd=project.root,
+        env={**os.environ, "PREFECT_API_URL": server},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=hear_ctrl_c,
+    )
+
+
+def trainer_of(project: Project) -> int:
+    """The process id of the trainer that works in the project, once it has written a checkpoint."""
+    for _ in range(PATIENCE_SECONDS * 20):
+        if list(project.root.glob(".atelier/runs/*/checkpoints/*.json")):
+            for folder in Path("/proc").glob("[0-9]*"):
+                try:
+                    command = (folder / "cmdline").read_bytes().decode().split("\0")
+                except OSError:
+                    continue
+                if "gan_models.training" in command and any(str(project.root) in part for part in command):
+                    return int(folder.name)
+        time.sleep(0.05)
+    raise AssertionError("no trainer wrote a checkpoint")
+
+
+def test_a_killed_training_is_resumed_and_ends_as_if_it_had_never_been_killed(project: Project, prefect_server: str):
+    project.edit("train", steps=150, checkpoint_every=10)
+    version = dataset(project.config)
+    command = start_training(project, prefect_server)
+    os.kill(trainer_of(project), signal.SIGKILL)
+    _, errors = command.communicate(timeout=PATIENCE_SECONDS)
+    assert command.returncode == 1
+    assert "killed by SIGKILL; run again to resume" in errors
+    assert "Traceback" not in errors
+
+    resumed = train(project.config, version)
+
+    runs = MlflowClient().search_runs([MlflowClient().get_experiment_by_name("tiny-digits").experiment_id])
+    assert [run.info.run_id for run in runs] == [resumed.run_id], "the resumed training went on in the same run"
+    history = MlflowClient().get_metric_history(resumed.run_id, "loss/generator")
+    assert [point.step for point in history] == list(range(2, 151, 2)), "every step was sent once"
+
+    out = project.root / ".atelier" / "runs" / resumed.fingerprint
+    uninterrupted = project.root / "uninterrupted"
+    data = next(project.root.glob(".atelier/datasets/*/tiny"))
+    arguments = ["--config", str(out / "config.yaml"), "--data", str(data), "--out", str(uninterrupted)]
+    subprocess.run([sys.executable, "-m", "gan_models.training", *arguments], check=True, timeout=PATIENCE_SECONDS)
+    for file in ("model.safetensors", "bundle.json"):
+        assert (out / "bundle" / file).read_bytes() == (uninterrupted / "bundle" / file).read_bytes()
+
+
+def test_stopping_the_command_stops_the_trainer_with_a_checkpoint(project: Project, prefect_server: str):
+    project.edit("train", steps=100_000, checkpoint_every=10)
+    dataset(project.config)
+    command = start_training(project, prefect_server)
+    trainer = trainer_of(project)
+    command.send_signal(signal.SIGINT)
+    _, errors = command.communicate(timeout=PATIENCE_SECONDS)
+    assert command.returncode != 0
+    assert "Traceback" not in errors
+    with pytest.raises(ProcessLookupError):
+        os.kill(trainer, 0)
+    assert list(project.root.glob(".atelier/runs/*/checkpoints/*.json"))
+    runs = MlflowClient().search_runs([MlflowClient().get_experiment_by_name("tiny-digits").experiment_id])
+    assert [run.info.status for run in runs] == ["FAILED"]
+
+
+def test_a_training_that_fails_says_why_in_one_sentence_and_logs_no_model(project: Project):
+    project.edit("train", recipe={"name": "dcgan", "width": 8, "latent_dim": 8, "learning_rate": 1e30})
+    version = dataset(project.config)
+    with pytest.raises(StageError, match="unhealthy"):
+        train(project.config, version)
+    client = MlflowClient()
+    experiment = client.get_experiment_by_name("tiny-digits").experiment_id
+    (run,) = client.search_runs([experiment])
+    assert run.info.status == "FAILED"
+    assert "unhealthy" in run.data.tags["reason"]
+    assert client.search_logged_models([experiment]) == []
+
+
+def test_one_setting_trains_with_several_processes(project: Project, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("ATELIER_TRAIN_PROCESSES", "2")
+    version = dataset(project.config)
+    trained = train(project.config, version)
+    assert MlflowClient().get_run(trained.run_id).info.status == "FINISHED"
+    assert len(MlflowClient().get_metric_history(trained.run_id, "loss/generator")) == 6
+
+
+def test_what_several_processes_say_of_a_failure_is_passed_on(project: Project, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("ATELIER_TRAIN_PROCESSES", "2")
+    project.edit("train", recipe={"name": "dcgan", "width": 8, "latent_dim": 8, "learning_rate": 1e30})
+    with pytest.raises(StageError, match="unhealthy"):
+        train(project.config, dataset(project.config))
+
+
+def test_a_dry_run_prints_what_would_be_trained_and_begins_nothing(project: Project, capfd: pytest.CaptureFixture[str]):
+    dataset(project.config)
+    capfd.readouterr()
+    assert dry_run(project.config) == 0
+    printed = capfd.readouterr().out
+    assert "steps: 12" in printed
+    assert "parameters" in printed
+    assert not (project.root / ".atelier" / "runs").exists()
+    assert MlflowClient().get_experiment_by_name("tiny-digits") is None

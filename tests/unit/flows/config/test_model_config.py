@@ -1,0 +1,209 @@
+"""The config file of a model: what is refused, and what a person is told to write instead."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from flows.config.model_config import ModelConfig, read_model_config
+from gan_models.config import ConfigError
+from gan_models.evaluation.metrics.catalog import METRICS
+from tests.support.project import ROOT, TINY
+
+SHIPPED = sorted((ROOT / "configs").rglob("*.yaml"))
+
+
+def changed(path: str, value: Any) -> dict[str, Any]:
+    """The tiny config with one key set, given as `section.key`."""
+    content = yaml.safe_load(yaml.safe_dump(TINY))
+    *sections, key = path.split(".")
+    section = content
+    for name in sections:
+        section = section[name]
+    section[key] = value
+    return content
+
+
+def read(folder: Path, content: object) -> ModelConfig:
+    file = folder / "tiny.yaml"
+    file.write_text(content if isinstance(content, str) else yaml.safe_dump(content))
+    return read_model_config(file)
+
+
+def refusal(folder: Path, content: object) -> str:
+    with pytest.raises(ConfigError) as refused:
+        read(folder, content)
+    return str(refused.value)
+
+
+def test_a_valid_config_is_read_whole(tmp_path: Path):
+    config = read(tmp_path, TINY)
+    assert config.model_dump(mode="json", include={"name", "description"}) == {
+        "name": "tiny-digits",
+        "description": "Three digits, for tests.",
+    }
+    assert config.train.steps == 12
+    assert str(config.promote.rules[0]) == "diversity at least 0"
+
+
+@pytest.mark.parametrize(
+    ("key", "nearest"),
+    [
+        ("train.stepps", "steps"),
+        ("dataset.sorces", "sources"),
+        ("train.image.chanels", "channels"),
+        ("train.recipe.latent_dims", "latent_dim"),
+        ("evaluate.num_image", "num_images"),
+        ("trains", "train"),
+    ],
+)
+def test_an_unknown_key_is_refused_with_the_nearest_one(tmp_path: Path, key: str, nearest: str):
+    message = refusal(tmp_path, changed(key, 1))
+    assert f"did you mean '{nearest}'?" in message
+    assert key.rsplit(".", 1)[-1] in message
+    assert str(tmp_path / "tiny.yaml") in message
+
+
+def test_an_unknown_key_of_a_rule_is_refused_with_the_nearest_one(tmp_path: Path):
+    rules = [{"metric": "diversity", "at_leest": 0.5}]
+    assert "did you mean 'at_least'?" in refusal(tmp_path, changed("promote.rules", rules))
+
+
+def test_every_problem_is_named_at_once(tmp_path: Path):
+    content = changed("train.stepps", 1)
+    content["evaluate"]["num_images"] = 0
+    message = refusal(tmp_path, content)
+    assert "'train.stepps'" in message
+    assert "'evaluate.num_images'" in message
+
+
+@pytest.mark.parametrize("key", ["name", "dataset.name"])
+@pytest.mark.parametrize("name", ["../escape", "Digits", "a b", "", "a\nb", "d\u0131gits", "x" * 65])
+def test_a_name_that_could_not_be_a_folder_everywhere_is_refused(tmp_path: Path, key: str, name: str):
+    message = refusal(tmp_path, changed(key, name))
+    assert f"'{key}'" in message
+    assert "lower-case letters" in message
+    assert message.isprintable()
+
+
+def test_a_refused_name_comes_with_one_that_would_do(tmp_path: Path):
+    assert "'my-digits' would do" in refusal(tmp_path, changed("name", "My Digits"))
+
+
+def test_an_unknown_recipe_is_refused_with_the_nearest_one(tmp_path: Path):
+    assert "did you mean 'dcgan'?" in refusal(tmp_path, changed("train.recipe.name", "dcgann"))
+
+
+def test_a_dataset_needs_a_source_and_a_promotion_needs_a_rule(tmp_path: Path):
+    assert "'dataset.sources'" in refusal(tmp_path, changed("dataset.sources", []))
+    assert "'promote.rules'" in refusal(tmp_path, changed("promote.rules", []))
+
+
+def test_a_missing_section_is_named(tmp_path: Path):
+    without_rules = {name: section for name, section in TINY.items() if name != "promote"}
+    assert "'promote'" in refusal(tmp_path, without_rules)
+
+
+def test_a_missing_file_is_refused_with_the_nearest_one_beside_it(tmp_path: Path):
+    (tmp_path / "digits-generator.yaml").touch()
+    (tmp_path / "photo-restorer.yaml").touch()
+    with pytest.raises(ConfigError) as refused:
+        read_model_config(tmp_path / "digit-generator.yaml")
+    assert str(refused.value) == (
+        f"there is no config {tmp_path / 'digit-generator.yaml'}; did you mean {tmp_path / 'digits-generator.yaml'}?"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"), [("- a\n- b\n", "list"), ("just words", "str"), ("", "NoneType")], ids=["list", "text", "empty"]
+)
+def test_yaml_that_is_not_a_mapping_is_refused(tmp_path: Path, text: str, kind: str):
+    message = refusal(tmp_path, text)
+    assert "should hold a mapping of sections" in message
+    assert message.endswith(f"it holds {kind}")
+
+
+def test_what_is_no_yaml_is_refused_in_one_line(tmp_path: Path):
+    message = refusal(tmp_path, "train: [1, 2\nname: }")
+    assert "cannot be read as YAML" in message
+    assert "\n" not in message
+
+
+def test_yaml_that_would_make_python_objects_is_refused_without_making_them(tmp_path: Path):
+    target = tmp_path / "made"
+    message = refusal(tmp_path, f"name: !!python/object/apply:pathlib.Path.touch [{target}]")
+    assert "cannot be read as YAML" in message
+    assert not target.exists()
+
+
+def test_a_folder_in_place_of_the_file_is_refused(tmp_path: Path):
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_model_config(tmp_path)
+
+
+def short(file: Path) -> str:
+    return str(file.relative_to(ROOT / "configs"))
+
+
+@pytest.mark.parametrize("file", SHIPPED, ids=short)
+def test_a_shipped_config_is_valid(file: Path):
+    config = read_model_config(file)
+    if file.parent.name == "configs":
+        assert config.name == file.stem
+
+
+def test_shipped_configs_do_not_share_the_name_of_a_model():
+    names = [read_model_config(file).name for file in SHIPPED]
+    assert sorted(names) == sorted(set(names))
+
+
+def test_shipped_configs_that_share_a_dataset_agree_on_what_is_in_it():
+    datasets: dict[str, Any] = {}
+    for file in SHIPPED:
+        dataset = read_model_config(file).dataset
+        assert datasets.setdefault(dataset.name, dataset) == dataset, short(file)
+
+
+@pytest.mark.parametrize("file", SHIPPED, ids=short)
+def test_the_rules_of_a_shipped_config_are_about_metrics_that_are_measured(file: Path):
+    config = read_model_config(file)
+    slices = {degradation.name for degradation in config.evaluate.degradations}
+    slices |= {"unseen"} if config.evaluate.unseen_style else set()
+    slices |= {"reverse"} if config.train.recipe.name == "cyclegan" else set()
+    for rule in config.promote.rules:
+        *of_slice, name = rule.metric.split("/")
+        assert name in METRICS, rule
+        assert set(of_slice) <= slices, rule
+        if rule.against_champion:
+            assert METRICS[name].higher_is_better is not None, f"{rule}: the metric has no better direction"
+
+
+def test_a_source_is_a_path_or_a_mapping_that_says_more(tmp_path: Path):
+    said = {"path": "builtin:digits", "domain": "photo", "labels": "file", "split_by": "tile"}
+    content = changed("dataset.sources", ["inbox", said])
+    content["dataset"]["tile"] = 8
+    plain, described = read(tmp_path, content).dataset.sources
+    assert (plain.path, plain.domain, plain.labels, plain.split_by) == ("inbox", None, "folder", "image")
+    assert described.domain == "photo"
+    assert [source.model_dump() for source in (plain, described)] == ["inbox", said]
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ({"path": "inbox", "domian": "photo"}, "did you mean 'domain'?"),
+        ({"path": "inbox", "labels": "files"}, "'dataset.sources.0.labels': Input should be 'folder' or 'file'"),
+        ({"path": "inbox", "domain": "Van Gogh"}, "'van-gogh' would do"),
+        ({"path": "inbox", "split_by": "tile"}, "the dataset has no 'tile'"),
+        ({"domain": "photo"}, "'dataset.sources.0.path': Field required"),
+        (7, "'dataset.sources.0'"),
+    ],
+)
+def test_a_source_that_cannot_be_used_is_refused(tmp_path: Path, source: Any, says: str):
+    assert says in refusal(tmp_path, changed("dataset.sources", [source]))
+
+
+def test_a_source_named_twice_is_refused(tmp_path: Path):
+    sources = [{"path": "inbox", "domain": "photo"}, {"path": "inbox", "domain": "painting"}]
+    assert "'inbox' is named twice" in refusal(tmp_path, changed("dataset.sources", sources))

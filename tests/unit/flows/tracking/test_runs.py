@@ -1,0 +1,259 @@
+"""MLflow's tracking side: work is found when it is done, taken up when it is not, and written once."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import mlflow
+import pytest
+
+from flows.config.settings import Settings
+from flows.runtime.records import DatasetVersion
+from flows.tracking.client import TrackingError
+from flows.tracking.registry import Registry
+from flows.tracking.runs import Tracking
+from tests.support.mlflow_helpers import (
+    EXPERIMENT,
+    PATIENCE_SECONDS,
+    empty_project,
+    find,
+    finished_run,
+    logged_model,
+    num_runs,
+    open_run,
+    register,
+    version,
+)
+
+# Finding what is done
+
+
+def test_finished_work_is_found_by_its_fingerprint(tracking: Tracking):
+    record = finished_run(tracking)
+    finished_run(tracking, "f2")
+    assert find(tracking) == record
+    assert find(tracking, dataset="digits") == record
+
+
+def test_what_was_never_made_is_not_found(tracking: Tracking):
+    assert find(tracking) is None, "there is not even an experiment"
+    finished_run(tracking)
+    assert find(tracking, "f2") is None
+    assert find(tracking, dataset="photos") is None
+    assert tracking.find_finished(DatasetVersion, EXPERIMENT, "train", fingerprint="f1") is None
+
+
+def test_a_run_that_is_still_going_is_not_finished(tracking: Tracking):
+    run_id = open_run(tracking)
+    tracking.client.set_tag(run_id, "record", version(run_id).model_dump_json())
+    assert find(tracking) is None
+
+
+def test_a_run_that_failed_is_not_finished_whatever_it_carries(tracking: Tracking):
+    run_id = open_run(tracking)
+    tracking.client.set_tag(run_id, "record", version(run_id).model_dump_json())
+    tracking.fail(run_id, "the disk is full")
+    assert find(tracking) is None
+    assert tracking.tags(run_id)["reason"] == "the disk is full"
+
+
+def test_a_run_that_someone_closed_without_a_record_is_not_finished(tracking: Tracking):
+    tracking.client.set_terminated(open_run(tracking), "FINISHED")
+    assert find(tracking) is None
+
+
+def test_a_run_that_a_person_deleted_is_not_found_and_its_work_is_done_again(tracking: Tracking):
+    first = finished_run(tracking)
+    tracking.client.delete_run(first.run_id)
+    assert find(tracking) is None
+    assert finished_run(tracking).run_id != first.run_id
+
+
+def test_a_record_is_read_back_from_its_run_and_none_from_a_run_that_is_gone(tracking: Tracking):
+    record = finished_run(tracking)
+    assert tracking.record(DatasetVersion, record.run_id) == record
+    assert tracking.record(DatasetVersion, "0" * 32) is None
+    assert tracking.record(DatasetVersion, open_run(tracking, "f2")) is None
+
+
+# Runs
+
+
+def test_an_unfinished_run_is_taken_up_again_rather_than_made_twice(tracking: Tracking):
+    killed = open_run(tracking)
+    assert open_run(tracking) == killed
+    assert num_runs(tracking) == 1
+
+
+def test_a_failed_run_is_taken_up_again_and_shows_as_running(tracking: Tracking):
+    failed = open_run(tracking)
+    tracking.fail(failed, "the disk is full")
+    assert open_run(tracking) == failed
+    assert tracking.client.get_run(failed).info.status == "RUNNING"
+
+
+def test_a_run_that_ended_well_after_a_failure_no_longer_gives_a_reason_for_failing(tracking: Tracking):
+    failed = open_run(tracking)
+    tracking.fail(failed, "the disk is full")
+    assert finished_run(tracking).run_id == failed
+    assert "reason" not in tracking.tags(failed)
+
+
+def test_finished_work_is_never_written_to_again(tracking: Tracking):
+    done = finished_run(tracking)
+    assert open_run(tracking) != done.run_id
+
+
+def test_parameters_may_be_logged_again_when_a_run_is_taken_up(tracking: Tracking):
+    run_id = open_run(tracking)
+    for _ in range(2):
+        tracking.log_params(run_id, {"recipe": {"name": "dcgan", "width": 8}, "steps": 12})
+    assert tracking.client.get_run(run_id).data.params == {"recipe.name": "dcgan", "recipe.width": "8", "steps": "12"}
+
+
+def test_a_table_is_not_doubled_when_a_run_is_taken_up(tracking: Tracking):
+    run_id = open_run(tracking)
+    for _ in range(2):
+        tracking.log_table(run_id, [{"path": "bad.png", "reason": "empty"}], "quarantined.json")
+    table = json.loads(tracking.fetch(run_id, "quarantined.json").read_text())
+    assert table == {"columns": ["path", "reason"], "data": [["bad.png", "empty"]]}
+
+
+def test_artifacts_are_kept_with_the_project_wherever_the_command_was_started(
+    tracking: Tracking, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    file = tmp_path / "note.txt"
+    file.write_text("kept")
+    run_id = open_run(tracking)
+    tracking.log_files(run_id, [file])
+    assert [kept.read_text() for kept in tracking.settings.artifact_root.rglob("note.txt")] == ["kept"]
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_a_deleted_experiment_gives_one_clear_error(tracking: Tracking):
+    open_run(tracking)
+    tracking.client.delete_experiment(tracking.client.get_experiment_by_name(EXPERIMENT).experiment_id)
+    assert find(tracking) is None
+    with pytest.raises(TrackingError, match="experiment 'digits' was deleted; restore it or delete it for good"):
+        open_run(tracking)
+
+
+# A server
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Iterator[tuple[Tracking, Tracking]]:
+    """One MLflow with a finished and a failed run and a champion: as SQLite, and as a real server on the same file."""
+    folder = empty_project(tmp_path_factory.mktemp("served"))
+    database = f"sqlite:///{folder / 'mlflow.db'}"
+    shutil.copy(empty_database, folder / "mlflow.db")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    before = mlflow.get_tracking_uri()
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", database)
+        direct = Tracking(Settings(project=folder))
+        record = finished_run(direct)
+        direct.fail(open_run(direct, "failed"), "the disk is full")
+        registry = Registry(direct)
+        register(registry, logged_model(direct, record.run_id), record.run_id)
+        registry.point("digits", "champion", "1")
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
+        over_http = Tracking(Settings(project=folder))
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    with (folder / "server.log").open("wb") as log:
+        server = subprocess.Popen(
+            [*command, "--backend-store-uri", database, "--no-serve-artifacts"],
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+        )
+    try:
+        wait_until_it_answers(over_http, server)
+        yield direct, over_http
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGTERM)
+        server.wait(PATIENCE_SECONDS)
+        mlflow.set_tracking_uri(before)
+
+
+def wait_until_it_answers(tracking: Tracking, server: subprocess.Popen[bytes]) -> None:
+    for _ in range(PATIENCE_SECONDS * 5):
+        assert server.poll() is None, "the server ended"
+        try:
+            return tracking.check()
+        except TrackingError:
+            time.sleep(0.2)
+    raise AssertionError("the server did not start")
+
+
+def test_a_server_gives_the_same_records_as_its_database(served: tuple[Tracking, Tracking]):
+    direct, over_http = served
+    assert over_http.is_server
+    assert not direct.is_server
+    assert find(over_http) == find(direct) is not None
+    assert find(over_http, dataset="digits") == find(direct)
+
+
+def test_a_server_finds_nothing_where_there_is_nothing(served: tuple[Tracking, Tracking]):
+    _, over_http = served
+    assert find(over_http, "failed") is None
+    assert find(over_http, "never made") is None
+    assert find(over_http, experiment="never-made") is None
+    assert find(over_http, dataset="photos") is None
+
+
+def test_a_server_gives_the_same_alias_as_its_database(served: tuple[Tracking, Tracking]):
+    direct, over_http = (Registry(tracking) for tracking in served)
+    assert over_http.at("digits", "champion") == direct.at("digits", "champion") is not None
+    assert over_http.at("digits", "previous") is direct.at("digits", "previous") is None
+    assert over_http.at("photos", "champion") is direct.at("photos", "champion") is None
+
+
+def test_what_is_written_through_the_server_is_found_without_it(served: tuple[Tracking, Tracking]):
+    direct, over_http = served
+    record = finished_run(over_http, "through the server")
+    assert find(direct, "through the server") == record
+
+
+def test_what_a_server_refuses_is_an_error_and_not_an_absence(served: tuple[Tracking, Tracking]):
+    _, over_http = served
+    with pytest.raises(TrackingError, match=rf"{over_http.uri} refused runs/search: 400"):
+        over_http.ask("POST", "runs/search", {"experiment_ids": ["1"], "filter": "nonsense"})
+
+
+def test_a_server_that_does_not_answer_is_named_with_what_to_do(
+    tracking: Tracking, dead_address: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", dead_address)
+    unreachable = Tracking(tracking.settings)
+    with pytest.raises(TrackingError) as refused:
+        unreachable.check()
+    assert f"the MLflow server at {dead_address} does not answer" in str(refused.value)
+    assert "atelier up" in str(refused.value)
+    assert "unset MLFLOW_TRACKING_URI" in str(refused.value)
+
+
+def test_a_server_that_stops_answering_is_an_error_and_not_an_absence(
+    tracking: Tracking, dead_address: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", dead_address)
+    unreachable = Tracking(tracking.settings)
+    with pytest.raises(TrackingError, match=dead_address):
+        find(unreachable)
+    with pytest.raises(TrackingError, match=dead_address):
+        Registry(unreachable).at("digits", "champion")
