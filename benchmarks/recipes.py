@@ -21,7 +21,7 @@ from benchmarks.support.measured import Measured, MeasurementError, Workshop
 from benchmarks.support.sheet import draw_sheet
 from flows.config.settings import Settings
 from flows.datasets.builder import DatasetRefusedError
-from flows.runtime.progress import say
+from flows.runtime.progress import echo
 from flows.sources.base import SourceError
 from gan_models.config import ConfigError
 from gan_models.evaluation.metrics.catalog import METRICS
@@ -57,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
                 last = workshop.finished(file)
             else:
                 last = workshop.measure(file)
-                say(f"{name}: trained in {last.seconds:.0f} s")
+                echo(f"{name}: trained in {last.seconds:.0f} s")
         except (ConfigError, SourceError, DatasetRefusedError, MeasurementError) as error:
             failed.append(name)
             print(f"error: {error}", file=sys.stderr)
@@ -65,7 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
         if last:
             rows[name] = last
     write_document(groups, rows, options.out)
-    say(f"written: {options.out / 'recipes.md'}, {len(rows)} of {len(files)} rows measured")
+    echo(f"written: {options.out / 'recipes.md'}, {len(rows)} of {len(files)} rows measured")
     return 1 if failed else 0
 
 

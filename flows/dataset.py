@@ -15,12 +15,13 @@ from flows.datasets import versions
 from flows.datasets.dvc_remote import check_reachable, default_remote
 from flows.datasets.removal import commit_if_allowed
 from flows.datasets.withdrawals import apply_withdrawals, withdrawals
-from flows.runtime.fingerprint import IMAGE_SOURCES, fingerprint, source_digest
-from flows.runtime.progress import progress, say, with_rate
+from flows.lookup import dataset as lookup
+from flows.runtime.locks import locked
+from flows.runtime.prefect_runs import name_flow_run
+from flows.runtime.progress import echo, progress, with_rate
 from flows.runtime.records import DatasetVersion
 from flows.sources.base import Source
-from flows.sources.open import open_source
-from flows.tracking.context import Workplace, enter, name_flow_run, publish, skip, stage_run
+from flows.tracking.context import StageContext, publish, skip, stage_run
 from flows.tracking.runs import DATASETS_EXPERIMENT
 
 if TYPE_CHECKING:
@@ -38,64 +39,25 @@ def dataset(config: str) -> DatasetVersion:
     Args:
         config: the model's config file, relative to the project.
     """
-    place = enter(config)
-    name = place.model.dataset.name
-    sources = open_sources(place.settings, place.model.dataset)
-    mark = _fingerprint(place.settings, place.model.dataset, sources)
-    name_flow_run(f"dataset {name} {mark[:7]}")
-    with versions.locked(place.settings, f"build-{name}"):
-        done = find_dataset(place, mark)
+    ctx = StageContext.open(config)
+    name = ctx.model.dataset.name
+    sources = lookup.open_sources(ctx.settings, ctx.model.dataset)
+    fingerprint = lookup.fingerprint(ctx, sources)
+    name_flow_run(f"dataset {name} {fingerprint[:7]}")
+    with locked(ctx.settings, f"build-{name}"):
+        done = lookup.find(ctx, fingerprint)
         if done:
-            return skip(place, done, "dataset", name, f"version {done.dvc_md5[:7]} has {_counts(done)}")
-        return _build(place, mark, sources)
+            return skip(ctx, done, "dataset", name, f"version {done.dvc_md5[:7]} has {_counts(done)}")
+        return _build(ctx, fingerprint, sources)
 
 
-def dataset_fingerprint(settings: Settings, config: DatasetConfig) -> str:
-    """Of the config, of what the sources hold now, and of the code that decodes images.
-
-    Raises:
-        SourceError: a source is not there.
-    """
-    return _fingerprint(settings, config, open_sources(settings, config))
-
-
-def _fingerprint(settings: Settings, config: DatasetConfig, sources: list[Source]) -> str:
-    withdrawn = sorted(withdrawals(settings, config.name))
-    return fingerprint(
-        config=config,
-        sources=[source.fingerprint() for source in sources],
-        code=source_digest(*IMAGE_SOURCES),
-        **({"withdrawn": withdrawn} if withdrawn else {}),
-    )
-
-
-def open_sources(settings: Settings, config: DatasetConfig) -> list[Source]:
-    """The sources of a dataset, in the order of the config.
-
-    Raises:
-        SourceError: a source is not there.
-    """
-    arriving = _arriving(settings, config)
-    return [open_source(source, settings.root, settings.download_folder, arriving) for source in config.sources]
-
-
-def find_dataset(place: Workplace, mark: str) -> DatasetVersion | None:
-    """The finished version with this fingerprint."""
-    return place.tracking.find_finished(DatasetVersion, DATASETS_EXPERIMENT, "dataset", fingerprint=mark)
-
-
-def _arriving(settings: Settings, config: DatasetConfig) -> Path:
-    """Where files wait that are on their way into a version; what an interrupted run left is used by the next one."""
-    return settings.state / "arriving" / config.name
-
-
-def _build(place: Workplace, mark: str, sources: list[Source]) -> DatasetVersion:
+def _build(ctx: StageContext, fingerprint: str, sources: list[Source]) -> DatasetVersion:
     from flows.datasets.builder import build_dataset, examine_here
 
-    settings, config, tracking = place.settings, place.model.dataset, place.tracking
+    settings, config, tracking = ctx.settings, ctx.model.dataset, ctx.tracking
     folder = settings.root / "data" / config.name
     tags = {"dataset": config.name, "git_commit": versions.git_commit(settings)}
-    with stage_run(place, DATASETS_EXPERIMENT, "dataset", mark, subject=config.name, tags=tags) as run_id:
+    with stage_run(ctx, DATASETS_EXPERIMENT, "dataset", fingerprint, name=config.name, tags=tags) as run_id:
         check_reachable(settings)  # before hours of decoding, not after them
         _bring_back(settings, config.name)
         apply_withdrawals(settings, config.name, folder)
@@ -125,11 +87,11 @@ def _build(place: Workplace, mark: str, sources: list[Source]) -> DatasetVersion
             shutil.rmtree(folder, ignore_errors=True)
             folder.parent.mkdir(exist_ok=True)
             shutil.move(building, folder)
-        say(f"dataset   {config.name}: versioning with DVC")
+        echo(f"dataset   {config.name}: versioning with DVC")
         md5 = versions.add_and_push(settings, config.name)
         commit_if_allowed(settings, config.name)
         version = DatasetVersion(
-            fingerprint=mark,
+            fingerprint=fingerprint,
             run_id=run_id,
             name=config.name,
             content_digest=report.content_digest,
@@ -138,9 +100,9 @@ def _build(place: Workplace, mark: str, sources: list[Source]) -> DatasetVersion
             num_train=report.splits["train"],
             num_evaluation=report.splits["evaluation"],
             num_quarantined=len(report.quarantined),
-            seconds=place.seconds,
+            seconds=ctx.seconds,
         )
-        shutil.rmtree(_arriving(settings, config), ignore_errors=True)
+        shutil.rmtree(lookup.arriving_folder(settings, config.name), ignore_errors=True)
         named = ", ".join(source.path for source in config.sources)
         tracking.log_params(run_id, {"sources": named, **config.model_dump(exclude={"sources"})})
         now = [("num_train", version.num_train), ("num_evaluation", version.num_evaluation)]
@@ -149,10 +111,10 @@ def _build(place: Workplace, mark: str, sources: list[Source]) -> DatasetVersion
         tracking.log_metrics(run_id, [(name, value, 0, 0.0) for name, value in report.figures().items()])
         tracking.log_table(run_id, [asdict(file) for file in report.quarantined], "quarantined.json")
         tracking.log_table(run_id, [asdict(pair) for pair in report.near_duplicates], "near_duplicates.json")
-        say(f"dataset   {config.name}: {report.in_words()}")
+        echo(f"dataset   {config.name}: {report.in_words()}")
         tracking.describe(run_id, f"Version `{md5}` of **{config.name}**: {_counts(version)}.")
         tracking.finish(version)
-    publish(place, "dataset", config.name, run_id, f"Version `{md5}` of **{config.name}**: {_counts(version)}.")
+    publish(ctx, "dataset", config.name, run_id, f"Version `{md5}` of **{config.name}**: {_counts(version)}.")
     emit_event(
         "atelier.dataset.versioned",
         resource={"prefect.resource.id": f"atelier.dataset.{config.name}", "prefect.resource.name": config.name},
@@ -179,7 +141,7 @@ def _bring_back(settings: Settings, name: str) -> None:
         if default_remote(settings).is_s3:
             raise
         version, remote = (versions.tracked_md5(settings, name) or "")[:7], default_remote(settings).url
-        say(f"dataset   {name}: version {version} is not here or in {remote} yet, so it is built from its sources")
+        echo(f"dataset   {name}: version {version} is not here or in {remote} yet, so it is built from its sources")
 
 
 def _layout(config: DatasetConfig, written: dict[str, Any]) -> str:

@@ -2,14 +2,17 @@
 
 from prefect import flow
 
-from flows.config.model_config import ModelConfig
-from flows.datasets import versions
-from flows.evaluate import current_evaluation, find_opponent, judge
+from flows.evaluate import judge
 from flows.evaluations.model_card import write_card
-from flows.runtime.fingerprint import fingerprint
-from flows.runtime.progress import say
+from flows.lookup import evaluation as evaluation_lookup
+from flows.lookup import promotion as lookup
+from flows.lookup.evaluation_target import trained_now
+from flows.runtime.errors import StageError
+from flows.runtime.locks import locked
+from flows.runtime.prefect_runs import name_flow_run
+from flows.runtime.progress import echo
 from flows.runtime.records import Evaluation, Promotion, TrainingRun, Verdict
-from flows.tracking.context import StageError, Workplace, enter, name_flow_run, publish, skip, stage_run
+from flows.tracking.context import StageContext, publish, skip, stage_run
 from flows.tracking.registry import ModelVersion
 
 
@@ -21,50 +24,38 @@ def promote(config: str, evaluation: Evaluation | None = None) -> Promotion:
         config: the model's config file, relative to the project.
         evaluation: the evaluation to decide on; without it that of what the config makes now.
     """
-    place = enter(config)
-    model = place.model
-    judged = evaluation or current_evaluation(place)
+    ctx = StageContext.open(config)
+    model = ctx.model
+    judged = evaluation or evaluation_lookup.current(ctx, trained_now(ctx))
     if judged.training is None:
-        raise StageError(f"{judged.subject} was not trained here, so there is nothing to register; train it first")
-    with versions.locked(place.settings, f"promote-{model.name}"):
-        opponent = find_opponent(place, judged.training)
-        mark = promotion_fingerprint(model, judged, opponent)
-        name_flow_run(f"promote {model.name} {mark[:7]}")
-        done = find_promotion(place, mark)
+        raise StageError(f"{judged.target} was not trained here, so there is nothing to register; train it first")
+    with locked(ctx.settings, f"promote-{model.name}"):
+        opponent = lookup.find_opponent(ctx, judged.training)
+        fingerprint = lookup.fingerprint(model, judged, opponent)
+        name_flow_run(f"promote {model.name} {fingerprint[:7]}")
+        done = lookup.find(ctx, fingerprint)
         if done:
-            return skip(place, done, "promote", model.name, f"version {done.version}: {done.decision}")
-        return _decide(place, judged, judged.training, opponent, mark)
-
-
-def promotion_fingerprint(model: ModelConfig, judged: Evaluation, opponent: ModelVersion | None) -> str:
-    """Of the evaluation, the rules, and the champion that was to be beaten."""
-    return fingerprint(
-        evaluation=judged.fingerprint, rules=model.promote, opponent=opponent.logged_model_id if opponent else None
-    )
-
-
-def find_promotion(place: Workplace, mark: str) -> Promotion | None:
-    """The finished decision with this fingerprint."""
-    return place.tracking.find_finished(Promotion, place.model.name, "promote", fingerprint=mark)
+            return skip(ctx, done, "promote", model.name, f"version {done.version}: {done.decision}")
+        return _decide(ctx, judged, judged.training, opponent, fingerprint)
 
 
 def _decide(
-    place: Workplace, judged: Evaluation, training: TrainingRun, opponent: ModelVersion | None, mark: str
+    ctx: StageContext, judged: Evaluation, training: TrainingRun, opponent: ModelVersion | None, fingerprint: str
 ) -> Promotion:
-    model, registry = place.model, place.registry
+    model, registry = ctx.model, ctx.registry
     tags = {"model": model.name, "training_run": training.run_id, "evaluation_run": judged.run_id}
-    with stage_run(place, model.name, "promote", mark, subject=model.name, tags=tags) as run_id:
-        verdicts = judge(place, judged, opponent).verdicts
+    with stage_run(ctx, model.name, "promote", fingerprint, name=model.name, tags=tags) as run_id:
+        verdicts = judge(ctx, judged, opponent).verdicts
         passed = all(verdict.passed for verdict in verdicts)
         version = registry.register(
             model.name,
             training.logged_model_id,
             run_id=training.run_id,
             description=model.description,
-            tags=_lineage(judged, training, place.tracking.tags(training.run_id)),
+            tags=_lineage(judged, training, ctx.tracking.tags(training.run_id)),
         )
         decision = Promotion(
-            fingerprint=mark,
+            fingerprint=fingerprint,
             run_id=run_id,
             model_name=model.name,
             version=version,
@@ -72,27 +63,27 @@ def _decide(
             reason=_reason(verdicts),
             verdicts=verdicts,
             replaced_version=opponent.version if passed and opponent else None,
-            seconds=place.seconds,
+            seconds=ctx.seconds,
         )
-        _move_aliases(place, decision)
+        _move_aliases(ctx, decision)
         registry.annotate(
             model.name,
             version,
-            description=write_card(place, judged, training, decision),
+            description=write_card(ctx, judged, training, decision),
             tags={"decision": decision.decision, "promotion_run": run_id},
         )
-        place.tracking.log_params(run_id, {"version": version, "decision": decision.decision})
-        place.tracking.log_table(run_id, [verdict.model_dump() for verdict in verdicts], "rules.json")
-        place.tracking.describe(run_id, _markdown(decision, verdicts))
-        place.tracking.finish(decision)
-    say(f"promote   {model.name}: version {version} {decision.decision}, {decision.reason}")
-    publish(place, "promote", model.name, run_id, _markdown(decision, verdicts))
+        ctx.tracking.log_params(run_id, {"version": version, "decision": decision.decision})
+        ctx.tracking.log_table(run_id, [verdict.model_dump() for verdict in verdicts], "rules.json")
+        ctx.tracking.describe(run_id, _markdown(decision, verdicts))
+        ctx.tracking.finish(decision)
+    echo(f"promote   {model.name}: version {version} {decision.decision}, {decision.reason}")
+    publish(ctx, "promote", model.name, run_id, _markdown(decision, verdicts))
     return decision
 
 
-def _move_aliases(place: Workplace, decision: Promotion) -> None:
+def _move_aliases(ctx: StageContext, decision: Promotion) -> None:
     """`previous` first: whenever this is interrupted, `champion` points to a version that was evaluated."""
-    model, registry = place.model.name, place.registry
+    model, registry = ctx.model.name, ctx.registry
     if decision.decision != "promoted":
         champion = registry.at(model, "champion")
         if champion is None or champion.version != decision.version:  # a champion judged again is no challenger

@@ -1,13 +1,22 @@
 """The parent: dataset, train, evaluate, promote, one after the other."""
 
+from typing import Any
+
 from prefect import flow
 
-from flows.dataset import dataset, dataset_fingerprint, find_dataset
-from flows.evaluate import evaluate, evaluation_fingerprint, find_evaluation, find_opponent
-from flows.promote import find_promotion, promote, promotion_fingerprint
+from flows.dataset import dataset
+from flows.evaluate import evaluate
+from flows.lookup import dataset as dataset_lookup
+from flows.lookup import evaluation as evaluation_lookup
+from flows.lookup import promotion as promotion_lookup
+from flows.lookup import training as training_lookup
+from flows.lookup.evaluation_target import trained
+from flows.lookup.promotion import find_opponent
+from flows.promote import promote
+from flows.runtime.prefect_runs import call_deployment, name_flow_run
 from flows.runtime.records import DatasetVersion, Evaluation, Promotion, TrainingRun
-from flows.tracking.context import call_deployment, enter, name_flow_run
-from flows.train import find_training, train, train_fingerprint
+from flows.tracking.context import StageContext
+from flows.train import train
 
 Retraining = tuple[DatasetVersion, TrainingRun, Evaluation, Promotion]
 
@@ -20,8 +29,8 @@ def retrain(config: str, remote: bool = False) -> Retraining:
         config: the model's config file, relative to the project.
         remote: run every stage as a flow run of its own deployment, on the workers, in place of in this process.
     """
-    place = enter(config)
-    name_flow_run(f"retrain {place.model.name}")
+    ctx = StageContext.open(config)
+    name_flow_run(f"retrain {ctx.model.name}")
     if remote:
         return _retrain_remotely(config)
     version = dataset(config)
@@ -31,25 +40,26 @@ def retrain(config: str, remote: bool = False) -> Retraining:
 
 
 def _retrain_remotely(config: str) -> Retraining:
-    place = enter(config)
-    model, timeout = place.model, place.settings.stage_timeout_minutes * 60
+    ctx = StageContext.open(config)
+    model, timeout = ctx.model, ctx.settings.stage_timeout_minutes * 60
 
-    mark = dataset_fingerprint(place.settings, model.dataset)
-    version = call_deployment("dataset", mark, {"config": config}, timeout, lambda: find_dataset(place, mark))
+    wanted = dataset_lookup.fingerprint(ctx)
+    parameters: dict[str, Any] = {"config": config}
+    version = call_deployment("dataset", wanted, parameters, timeout, lambda: dataset_lookup.find(ctx, wanted))
 
-    mark = train_fingerprint(place, version)
+    to_train = training_lookup.fingerprint(ctx, version)
     parameters = {"config": config, "dataset": version.model_dump(mode="json")}
-    training = call_deployment("train", mark, parameters, timeout, lambda: find_training(place, mark))
+    training = call_deployment("train", to_train, parameters, timeout, lambda: training_lookup.find(ctx, to_train))
 
-    mark = evaluation_fingerprint(model, training)
+    to_measure = evaluation_lookup.fingerprint(ctx, trained(ctx, training))
     parameters = {"config": config, "training": training.model_dump(mode="json")}
-    evaluation = call_deployment("evaluate", mark, parameters, timeout, lambda: find_evaluation(place, mark))
-
-    mark = promotion_fingerprint(model, evaluation, find_opponent(place, training))
-    parameters = {"config": config, "evaluation": evaluation.model_dump(mode="json")}
-    return (
-        version,
-        training,
-        evaluation,
-        call_deployment("promote", mark, parameters, timeout, lambda: find_promotion(place, mark)),
+    evaluation = call_deployment(
+        "evaluate", to_measure, parameters, timeout, lambda: evaluation_lookup.find(ctx, to_measure)
     )
+
+    to_decide = promotion_lookup.fingerprint(model, evaluation, find_opponent(ctx, training))
+    parameters = {"config": config, "evaluation": evaluation.model_dump(mode="json")}
+    promotion = call_deployment(
+        "promote", to_decide, parameters, timeout, lambda: promotion_lookup.find(ctx, to_decide)
+    )
+    return version, training, evaluation, promotion

@@ -16,13 +16,16 @@ import yaml
 from prefect import flow
 
 from flows.config.settings import Settings
-from flows.dataset import dataset_fingerprint, find_dataset
 from flows.datasets import versions
-from flows.lookup.initial_weights import find_initial_weights, follows_itself, pin
-from flows.runtime.fingerprint import TRAINING_SOURCES, fingerprint, source_digest, torch_version
-from flows.runtime.progress import progress, say
+from flows.lookup import dataset as dataset_lookup
+from flows.lookup import training as lookup
+from flows.lookup.initial_weights import find_initial_weights, pin
+from flows.runtime.errors import StageError
+from flows.runtime.locks import locked
+from flows.runtime.prefect_runs import name_flow_run
+from flows.runtime.progress import echo, progress
 from flows.runtime.records import DatasetVersion, TrainingRun
-from flows.tracking.context import StageError, Workplace, enter, name_flow_run, publish, skip, stage_run
+from flows.tracking.context import StageContext, publish, skip, stage_run
 from flows.tracking.metrics_forwarder import RunMirror
 
 EXIT_CAUSES = {2: "", 3: "training became unhealthy: ", 75: "training was asked to stop and wrote a checkpoint: "}
@@ -38,54 +41,16 @@ def train(config: str, dataset: DatasetVersion | None = None) -> TrainingRun:
         config: the model's config file, relative to the project.
         dataset: the version to train on; without it the one that the config's sources hold now.
     """
-    place = enter(config)
-    model = place.model
-    version = dataset or current_dataset(place)
-    mark = train_fingerprint(place, version)
-    name_flow_run(f"train {model.name} {mark[:7]}")
-    with versions.locked(place.settings, f"train-{mark}") as lock:
-        done = find_training(place, mark)
+    ctx = StageContext.open(config)
+    model = ctx.model
+    version = dataset or dataset_lookup.current(ctx)
+    fingerprint = lookup.fingerprint(ctx, version)
+    name_flow_run(f"train {model.name} {fingerprint[:7]}")
+    with locked(ctx.settings, f"train-{fingerprint}") as lock:
+        done = lookup.find(ctx, fingerprint)
         if done:
-            return skip(place, done, "train", model.name, f"trained in run {done.run_id[:7]}")
-        return _train(place, version, mark, lock)
-
-
-def train_fingerprint(place: Workplace, dataset: DatasetVersion) -> str:
-    """Of the train section, the images, the code of the models, PyTorch, and another model's weights to begin from.
-
-    Raises:
-        StageError: the model to begin from does not exist.
-    """
-    model = place.model
-    initial = None if follows_itself(model) else find_initial_weights(place)
-    return fingerprint(
-        model=model.name,
-        config=model.train,
-        data=dataset.content_digest,
-        code=source_digest(*TRAINING_SOURCES),
-        torch=torch_version(),
-        **({"initial": initial.digest} if initial else {}),
-    )
-
-
-def find_training(place: Workplace, mark: str) -> TrainingRun | None:
-    """The finished training run with this fingerprint."""
-    return place.tracking.find_finished(TrainingRun, place.model.name, "train", fingerprint=mark)
-
-
-def current_dataset(place: Workplace) -> DatasetVersion:
-    """The version of what the config's sources hold now.
-
-    Raises:
-        StageError: it has not been built yet.
-    """
-    done = find_dataset(place, dataset_fingerprint(place.settings, place.model.dataset))
-    if done is None:
-        raise StageError(
-            f"dataset '{place.model.dataset.name}' has no version of what its sources hold now; "
-            "run `atelier dataset` with this config first"
-        )
-    return done
+            return skip(ctx, done, "train", model.name, f"trained in run {done.run_id[:7]}")
+        return _train(ctx, version, fingerprint, lock)
 
 
 def dry_run(config: str) -> int:
@@ -97,51 +62,51 @@ def dry_run(config: str) -> int:
     Raises:
         StageError: the dataset has no version of what its sources hold now.
     """
-    place = enter(config)
-    version = current_dataset(place)
-    data = versions.materialize(place.settings, version.name, version.dvc_md5)
-    with tempfile.TemporaryDirectory(dir=place.settings.state) as folder:
-        _begin(place, Path(folder))
+    ctx = StageContext.open(config)
+    version = dataset_lookup.current(ctx)
+    data = versions.materialize(ctx.settings, version.name, version.dvc_md5)
+    with tempfile.TemporaryDirectory(dir=ctx.settings.state) as folder:
+        _begin(ctx, Path(folder))
         command = [sys.executable, "-m", "gan_models.training", "--config", str(Path(folder) / "config.yaml")]
         command += ["--data", str(data), "--out", str(Path(folder) / "run"), "--dry-run"]
-        environment = {**os.environ, "WORLD_SIZE": str(place.settings.train_processes)}  # as torchrun says it
+        environment = {**os.environ, "WORLD_SIZE": str(ctx.settings.train_processes)}  # as torchrun says it
         return subprocess.run(command, env=environment, check=False).returncode
 
 
-def _train(place: Workplace, version: DatasetVersion, mark: str, lock: int) -> TrainingRun:
-    settings, model, tracking = place.settings, place.model, place.tracking
+def _train(ctx: StageContext, version: DatasetVersion, fingerprint: str, lock: int) -> TrainingRun:
+    settings, model, tracking = ctx.settings, ctx.model, ctx.tracking
     data = versions.materialize(settings, version.name, version.dvc_md5)
-    out = settings.state / "runs" / mark
+    out = settings.state / "runs" / fingerprint
     out.mkdir(parents=True, exist_ok=True)
     tags = {
-        "initial_model": _begin(place, out),
+        "initial_model": _begin(ctx, out),
         "model": model.name,
         "dataset": version.name,
         "dataset_version": version.dvc_md5,
         "git_commit": versions.git_commit(settings),
     }
-    with stage_run(place, model.name, "train", mark, subject=model.name, tags=tags) as run_id:
+    with stage_run(ctx, model.name, "train", fingerprint, name=model.name, tags=tags) as run_id:
         tracking.log_params(run_id, model.train.model_dump(mode="json", exclude_none=True))
         tracking.log_dataset(run_id, version, "training")
         tracking.log_files(run_id, [out / "config.yaml"])
         mirror = RunMirror(tracking, run_id, out)
-        _run_trainer(place, data, out, lock, mirror)
+        _run_trainer(ctx, data, out, lock, mirror)
         mirror.flush()
         tracking.log_files(run_id, [out / "metrics.jsonl"])
-        say(f"train     {model.name}: logging the model")
+        echo(f"train     {model.name}: logging the model")
         digest = hashlib.sha256((out / "bundle" / "bundle.json").read_bytes()).hexdigest()
-        logged_model_id = place.registry.log_model(
+        logged_model_id = ctx.registry.log_model(
             run_id, out / "bundle", name=model.name, params={"recipe": model.train.recipe.name, "bundle_digest": digest}
         )
         record = TrainingRun(
-            fingerprint=mark,
+            fingerprint=fingerprint,
             run_id=run_id,
             model_name=model.name,
             logged_model_id=logged_model_id,
             recipe=model.train.recipe.name,
             bundle_digest=digest,
             dataset=version,
-            seconds=place.seconds,
+            seconds=ctx.seconds,
         )
         tracking.describe(
             run_id,
@@ -150,13 +115,11 @@ def _train(place: Workplace, version: DatasetVersion, mark: str, lock: int) -> T
         tracking.finish(record)
     for folder in ("checkpoints", "initial"):
         shutil.rmtree(out / folder, ignore_errors=True)
-    publish(
-        place, "train", model.name, run_id, f"Trained **{model.name}** on `{version.name}` `{version.dvc_md5[:7]}`."
-    )
+    publish(ctx, "train", model.name, run_id, f"Trained **{model.name}** on `{version.name}` `{version.dvc_md5[:7]}`.")
     return record
 
 
-def _begin(place: Workplace, out: Path) -> str | None:
+def _begin(ctx: StageContext, out: Path) -> str | None:
     """Write the config that the trainer reads, with a folder in place of the name of the initial weights.
 
     An attempt that goes on from a checkpoint has to begin where the first one began.
@@ -164,26 +127,26 @@ def _begin(place: Workplace, out: Path) -> str | None:
     Returns:
         The name of the model whose weights were taken, None where there is none.
     """
-    config = place.model.model_dump(mode="json", exclude_none=True)
+    config = ctx.model.model_dump(mode="json", exclude_none=True)
     file, pinned = out / "config.yaml", out / "initial"
-    initial = None if file.exists() else find_initial_weights(place)
+    initial = None if file.exists() else find_initial_weights(ctx)
     if initial:
-        say(f"train     {place.model.name}: beginning from {initial.name}")
+        echo(f"train     {ctx.model.name}: beginning from {initial.name}")
         pin(initial, pinned)
     elif not pinned.exists() and config["train"].pop("init_from", None):
-        say(f"train     {place.model.name}: {place.model.train.init_from} is not there yet, beginning from scratch")
+        echo(f"train     {ctx.model.name}: {ctx.model.train.init_from} is not there yet, beginning from scratch")
     if pinned.exists():
         config["train"]["init_from"] = str(pinned)
     file.write_text(yaml.safe_dump(config, sort_keys=False))
     return initial.name if initial else None
 
 
-def _run_trainer(place: Workplace, data: Path, out: Path, lock: int, mirror: RunMirror) -> None:
+def _run_trainer(ctx: StageContext, data: Path, out: Path, lock: int, mirror: RunMirror) -> None:
     """Run `python -m gan_models.training` to its end, mirroring what it writes to MLflow.
 
     The trainer inherits the lock: should this process die, the next attempt waits until the orphan has ended.
     """
-    command = _trainer_command(place.settings, out / "config.yaml", data, out)
+    command = _trainer_command(ctx.settings, out / "config.yaml", data, out)
     with (out / "training.log").open("ab") as log:
         trainer = subprocess.Popen(
             command,
@@ -195,7 +158,7 @@ def _run_trainer(place: Workplace, data: Path, out: Path, lock: int, mirror: Run
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )
     try:
-        with progress(f"train {place.model.name}") as update:
+        with progress(f"train {ctx.model.name}") as update:
             while trainer.poll() is None:
                 row = mirror.send_new()
                 if row:

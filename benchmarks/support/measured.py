@@ -22,26 +22,27 @@ from flows.runtime.fingerprint import (
     EVALUATION_SOURCES,
     IMAGE_SOURCES,
     TRAINING_SOURCES,
-    fingerprint,
+    digest_of,
     source_digest,
     torch_version,
 )
 from flows.runtime.progress import Update, progress
 from flows.sources.open import open_source
 from gan_models.data.shards import content_digest
+from gan_models.errors import AtelierError
 from gan_models.evaluation.result import RESULT, EvaluationResult, Metric
 
 POLL_SECONDS = 0.5
 
 
-class MeasurementError(RuntimeError):
+class MeasurementError(AtelierError):
     """A config that could not be trained or evaluated; the message is the last line of what it said."""
 
 
 class Finished(BaseModel):
-    """What is kept of a finished training or evaluation: the mark of all that decided it, and how long it took."""
+    """What is kept of a finished training or evaluation: the digest of all that decided it, and how long it took."""
 
-    mark: str
+    fingerprint: str
     seconds: float
 
 
@@ -82,10 +83,10 @@ class Workshop:
         digest = content_digest(data)
         arguments = ["--config", str(home / "config.yaml"), "--data", str(data)]
 
-        mark = fingerprint(
+        fingerprint = digest_of(
             config=config.train, data=digest, code=source_digest(*TRAINING_SOURCES), torch=torch_version()
         )
-        run = _renewed(home / "run", mark)
+        run = _renewed(home / "run", fingerprint)
         if not (run / "bundle").exists():
             shutil.rmtree(home / "evaluation", ignore_errors=True)  # of another bundle
             command = ["gan_models.training", *arguments, "--out", str(run)]
@@ -93,13 +94,13 @@ class Workshop:
             self._run(file.stem, "train", command, run, lambda update: _steps_of(run, update))
 
         bundle = run / "bundle"
-        mark = fingerprint(
+        fingerprint = digest_of(
             config=config.evaluate,
             bundle=(bundle / "bundle.json").read_text(),
             data=digest,
             code=source_digest(*EVALUATION_SOURCES),
         )
-        judged = _renewed(home / "evaluation", mark)
+        judged = _renewed(home / "evaluation", fingerprint)
         if not (judged / RESULT).exists():
             command = ["gan_models.evaluation", *arguments, "--bundle", str(bundle), "--out", str(judged)]
             command += ["--cache", str(self.folder / "features")]
@@ -125,12 +126,12 @@ class Workshop:
 
     def _dataset(self, config: DatasetConfig) -> Path:
         sources = [open_source(source, self.root) for source in config.sources]
-        mark = fingerprint(
+        fingerprint = digest_of(
             config=config,
             sources=[source.fingerprint() for source in sources],
             code=source_digest(*IMAGE_SOURCES),
         )
-        folder = self.folder / "data" / f"{config.name}-{mark[:12]}"
+        folder = self.folder / "data" / f"{config.name}-{fingerprint[:12]}"
         if not folder.exists():
             building = folder.with_name(f"{folder.name}.partial")
             shutil.rmtree(building, ignore_errors=True)
@@ -161,18 +162,20 @@ class Workshop:
                 if child.poll() is None:
                     child.terminate()  # a trainer then writes a checkpoint, from which the next run goes on
                     child.wait()
-                _write_state(out, Finished(mark=before.mark, seconds=before.seconds + time.monotonic() - began))
+                _write_state(
+                    out, Finished(fingerprint=before.fingerprint, seconds=before.seconds + time.monotonic() - began)
+                )
         if child.returncode:
             lines = log.read_text(errors="replace").strip().splitlines() or ["it left no message"]
             raise MeasurementError(f"{stage} of {name}: {lines[-1].removeprefix('error: ')} (all of it in {log})")
 
 
-def _renewed(folder: Path, mark: str) -> Path:
-    """The folder, emptied where what is in it was made with another mark."""
-    if not _state_file(folder).exists() or _state(folder).mark != mark:
+def _renewed(folder: Path, fingerprint: str) -> Path:
+    """The folder, emptied where what is in it was made with another fingerprint."""
+    if not _state_file(folder).exists() or _state(folder).fingerprint != fingerprint:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        _write_state(folder, Finished(mark=mark, seconds=0.0))
+        _write_state(folder, Finished(fingerprint=fingerprint, seconds=0.0))
     return folder
 
 

@@ -14,11 +14,12 @@ from flows.datasets import versions
 from flows.datasets.dvc_remote import check_remote
 from flows.runtime.progress import console
 from flows.tracking.runs import Tracking
+from gan_models.errors import AtelierError
 
 MIN_FREE_GIB = 5
 
 
-class TroubleError(Exception):
+class TroubleError(AtelierError):
     """A check that failed; the message says what to do."""
 
 

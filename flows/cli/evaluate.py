@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from flows.evaluate import evaluate, find_opponent, judge, measured
+from flows.evaluate import ensure_evaluated, evaluate, judge
 from flows.evaluations.comparison import compare_evaluations
 from flows.evaluations.mlflow_report import log_comparison
 from flows.lookup.evaluation_target import named
+from flows.lookup.promotion import find_opponent
 from flows.runtime.records import Evaluation, Verdict
-from flows.tracking.context import enter
+from flows.tracking.context import StageContext
 
 if TYPE_CHECKING:
     from gan_models.evaluation.comparison import Difference
@@ -38,14 +39,14 @@ class Assessment:
         record = self.record
         metrics = {metric.key: _plain(metric, exclude={"name", "slice"}) for metric in self.result.metrics}
         against = self.against and {
-            "subject": self.against.subject,
+            "target": self.against.target,
             "bundle_digest": self.against.bundle_digest,
             "run_id": self.against.run_id,
             "differences": {d.key: _plain(d, exclude={"key", "name", "slice"}) for d in self.differences},
         }
         return {
             "model": record.model_name,
-            "subject": record.subject,
+            "target": record.target,
             "bundle_digest": record.bundle_digest,
             "run_id": record.run_id,
             "dataset": {"name": record.dataset.name, "version": record.dataset.dvc_md5},
@@ -77,17 +78,17 @@ def assess(config: str, model: str | None, against: str | None) -> Assessment:
     """
     from gan_models.evaluation.comparison import load_evaluation
 
-    place = enter(config)
-    other = named(place, against) if against else None  # a typing error is found before anything is measured
+    ctx = StageContext.open(config)
+    other = named(ctx, against) if against else None  # a typing error is found before anything is measured
     record = evaluate(config, model=model)
-    opponent = find_opponent(place, record.training)
-    verdicts = judge(place, record, opponent).verdicts
+    opponent = find_opponent(ctx, record.training)
+    verdicts = judge(ctx, record, opponent).verdicts
     theirs: Evaluation | None = None
     differences: tuple[Difference, ...] = ()
     if other:
-        theirs = measured(place, other)
-        differences = compare_evaluations(place, record, theirs)
+        theirs = ensure_evaluated(ctx, other)
+        differences = compare_evaluations(ctx, record, theirs)
         name = re.sub(r"[^A-Za-z0-9_-]+", "_", other.name).strip("_")
-        log_comparison(place, record, differences, f"comparison_{name}.json")
-    result, _ = load_evaluation(place.tracking.fetch(record.run_id, "evaluation"))
+        log_comparison(ctx, record, differences, f"comparison_{name}.json")
+    result, _ = load_evaluation(ctx.tracking.fetch(record.run_id, "evaluation"))
     return Assessment(record, result, verdicts, opponent.version if opponent else None, theirs, differences)

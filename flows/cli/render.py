@@ -53,7 +53,7 @@ def assessment_summary(assessment: Assessment) -> RenderableType:
     record = assessment.record
     state = "measured before" if record.skipped else f"measured in {record.seconds:.1f} s"
     head = Text.assemble(
-        (record.subject, "bold"),
+        (record.target, "bold"),
         f", {state}, on {record.dataset.name} {record.dataset.dvc_md5[:7]}\n",
         (f"MLflow run {record.run_id}, protocol {record.protocol_id}\n", "dim"),
     )
@@ -94,7 +94,7 @@ def _measured(assessment: Assessment) -> Table:
 def _differences(assessment: Assessment) -> Table:
     assert assessment.against is not None
     table = Table("metric", box=None, padding=(0, 2, 0, 0))
-    for heading in ("value", "95% interval", "baseline", assessment.against.subject, "difference", "95% interval"):
+    for heading in ("value", "95% interval", "baseline", assessment.against.target, "difference", "95% interval"):
         table.add_column(heading, justify="right")
     table.add_column("")
     differences = {difference.key: difference for difference in assessment.differences}

@@ -18,29 +18,29 @@ def set_to(
 ) -> None:
     """Send versions to S3 from now on, or to a folder. Credentials come from AWS_* or a profile; none is written."""
     from flows.datasets.dvc_remote import send_tracked, set_remote
-    from flows.runtime.progress import say
+    from flows.runtime.progress import echo
 
     settings = Settings()
     settings.apply()
     remote = set_remote(settings, url, endpoint_url)
-    say(f"remote    {remote.name}, {remote.url}, in .dvc/config; commit that file for the others")
-    say(f"remote    versions in use: {send_tracked(settings)}")
+    echo(f"remote    {remote.name}, {remote.url}, in .dvc/config; commit that file for the others")
+    echo(f"remote    versions in use: {send_tracked(settings)}")
 
 
 @app.command()
 def show() -> None:
     """Say what the remote is, whether it works, and whether it has the versions in use."""
     from flows.datasets.dvc_remote import check_remote, credentials_from, default_remote, not_in_remote
-    from flows.runtime.progress import say
+    from flows.runtime.progress import echo
 
     settings = Settings()
     settings.apply()
     remote = default_remote(settings)
-    say(f"remote       {remote.name}, {remote.url}" + (f" at {remote.endpoint}" if remote.endpoint else ""))
+    echo(f"remote       {remote.name}, {remote.url}" + (f" at {remote.endpoint}" if remote.endpoint else ""))
     if remote.is_s3:
-        say(f"credentials  from {credentials_from()}")
-    say(f"works        {check_remote(settings)}")
+        echo(f"credentials  from {credentials_from()}")
+    echo(f"works        {check_remote(settings)}")
     lacking = not_in_remote(settings)
-    say(
+    echo(
         "versions     those in use are there" if not lacking else f"versions     {len(lacking)} files differ: {lacking}"
     )

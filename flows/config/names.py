@@ -3,10 +3,12 @@
 import re
 import unicodedata
 
+from gan_models.errors import AtelierError
+
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 
 
-class InvalidNameError(ValueError):
+class InvalidNameError(AtelierError, ValueError):
     """A name that cannot be used; the message says what a name looks like and offers a valid one near it."""
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.config.settings import Settings
+from gan_models.errors import AtelierError
 
 COMMAND_TIMEOUT_SECONDS = 3600
 # Files sent or fetched at a time. DVC holds each of them in memory; its default is four for each processor.
@@ -17,7 +18,7 @@ _SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID")
 _CHATTER = ("Having any troubles?", "WARNING: Some of the cache files do not exist", "Troubleshooting:")
 
 
-class VersioningError(RuntimeError):
+class VersioningError(AtelierError):
     """DVC or git could not do what was asked; the message says what and what to do."""
 
 

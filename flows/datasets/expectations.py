@@ -2,10 +2,11 @@
 
 from flows.config.model_config import DriftLimits, Expectations
 from flows.datasets.ingest_session import Gathering, domains_of
+from gan_models.errors import AtelierError
 from gan_models.ingest.drift import Drift
 
 
-class DatasetRefusedError(ValueError):
+class DatasetRefusedError(AtelierError):
     """A dataset that is not built; nothing of it was written, and the message says why and what to do."""
 
 

@@ -10,8 +10,9 @@ from flows.datasets import versions
 from flows.datasets.dvc import VersioningError
 from flows.datasets.dvc_remote import check_reachable
 from flows.datasets.withdrawals import RemovalError, apply_withdrawals, find_images, record_withdrawals, withdrawals
-from flows.runtime.fingerprint import fingerprint
-from flows.runtime.progress import say
+from flows.runtime.fingerprint import digest_of
+from flows.runtime.locks import locked
+from flows.runtime.progress import echo
 from flows.runtime.records import DatasetVersion
 from flows.tracking.runs import DATASETS_EXPERIMENT, Tracking
 from gan_models.data.shards import content_digest, shard_paths, statistics
@@ -40,7 +41,7 @@ def remove_from_dataset(
     """
     started = time.monotonic()
     name = config.name
-    with versions.locked(settings, f"build-{name}"):
+    with locked(settings, f"build-{name}"):
         check_reachable(settings)
         versions.restore(settings, name)
         folder = settings.root / "data" / name
@@ -52,20 +53,20 @@ def remove_from_dataset(
         listed = withdrawals(settings, name)
         entries = [listed[key] for key in images]
         change = f"{len(entries):,} withdrawn by {entries[0].who}: {entries[0].reason}"
-        mark = fingerprint(dataset=name, content=content_digest(folder), withdrawn=sorted(listed))
-        done = tracking.find_finished(DatasetVersion, DATASETS_EXPERIMENT, "dataset", fingerprint=mark)
+        fingerprint = digest_of(dataset=name, content=content_digest(folder), withdrawn=sorted(listed))
+        done = tracking.find_finished(DatasetVersion, DATASETS_EXPERIMENT, "dataset", fingerprint=fingerprint)
         if done and done.dvc_md5 == versions.tracked_md5(settings, name):
-            say(f"dataset   {name}: withdrawn before, at {entries[0].when} by {entries[0].who}; nothing to do")
+            echo(f"dataset   {name}: withdrawn before, at {entries[0].when} by {entries[0].who}; nothing to do")
             return done.model_copy(update={"skipped": True})
         tags = {"dataset": name, "change": change}
-        run_id = tracking.open_run(DATASETS_EXPERIMENT, "dataset", mark, subject=name, tags=tags)
+        run_id = tracking.open_run(DATASETS_EXPERIMENT, "dataset", fingerprint, name=name, tags=tags)
         try:
-            say(f"dataset   {name}: versioning with DVC")
+            echo(f"dataset   {name}: versioning with DVC")
             md5 = versions.add_and_push(settings, name)
             committed = commit_if_allowed(settings, name, f"data: {name} without {len(entries):,} withdrawn images")
             splits = statistics(folder).splits
             version = DatasetVersion(
-                fingerprint=mark,
+                fingerprint=fingerprint,
                 run_id=run_id,
                 name=name,
                 content_digest=content_digest(folder),
@@ -82,9 +83,9 @@ def remove_from_dataset(
         except BaseException as error:
             tracking.fail(run_id, str(error) or type(error).__name__)
             raise
-    say(f"dataset   {name}: {change}; version {md5[:7]} has {version.num_train + version.num_evaluation:,} images")
+    echo(f"dataset   {name}: {change}; version {md5[:7]} has {version.num_train + version.num_evaluation:,} images")
     if not committed:
-        say(f"dataset   keep the record: git add data/{name}.dvc data/{name}.withdrawn.csv, and commit")
+        echo(f"dataset   keep the record: git add data/{name}.dvc data/{name}.withdrawn.csv, and commit")
     return version
 
 
@@ -100,6 +101,6 @@ def commit_if_allowed(settings: Settings, name: str, message: str | None = None)
     try:
         versions.commit_version(settings, name, message)
     except VersioningError as error:
-        say(f"dataset   {name}: the version is whole in DVC and MLflow, but not committed: {error}")
+        echo(f"dataset   {name}: the version is whole in DVC and MLflow, but not committed: {error}")
         return False
     return True

@@ -5,14 +5,10 @@ the others alone. Writing goes through DVC's command line, under a lock of the p
 """
 
 import configparser
-import fcntl
 import hashlib
 import json
-import os
 import shutil
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
@@ -20,6 +16,7 @@ import yaml
 from flows.config.settings import Settings
 from flows.datasets.dvc import JOBS, VersioningError, dvc, dvc_config
 from flows.datasets.dvc_remote import check_reachable
+from flows.runtime.locks import locked
 
 # Only for commits where nobody told git who they are.
 _IDENTITY = ["-c", "user.name=Atelier", "-c", "user.email=atelier@localhost"]
@@ -180,23 +177,6 @@ def git(arguments: list[str], settings: Settings) -> str:
     if done.returncode:
         raise VersioningError(f"`git {' '.join(arguments)}` failed: {' '.join(done.stderr.split())}")
     return done.stdout.strip()
-
-
-@contextmanager
-def locked(settings: Settings, name: str) -> Iterator[int]:
-    """Hold a lock of this project by name, waiting for it; the kernel frees it if the process dies.
-
-    Yields:
-        The lock's file descriptor; a child process that inherits it holds the lock as well.
-    """
-    folder = settings.state / "locks"
-    folder.mkdir(exist_ok=True)
-    descriptor = os.open(folder / name, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield descriptor
-    finally:
-        os.close(descriptor)
 
 
 def _knows_who(settings: Settings) -> bool:

@@ -17,12 +17,13 @@ from flows.datasets.dvc import VersioningError
 from flows.datasets.versions import git
 from gan_models.data.shard_writer import remove_images
 from gan_models.data.shards import iterate_rows, shard_paths
+from gan_models.errors import AtelierError
 from gan_models.files import write_durably
 
 MIN_PREFIX = 8  # characters of an id that a person may give in place of all 64
 
 
-class RemovalError(ValueError):
+class RemovalError(AtelierError):
     """A removal that was not begun; the message says what to name instead."""
 
 

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flows.evaluations.rules import Judgment, apply_rules
-from flows.runtime.progress import say
+from flows.runtime.errors import StageError
+from flows.runtime.progress import echo
 from flows.runtime.records import Evaluation
-from flows.tracking.context import StageError, Workplace
+from flows.tracking.context import StageContext
 
 if TYPE_CHECKING:
     from gan_models.evaluation.comparison import Difference
@@ -21,27 +22,27 @@ class Opponent:
     why_not: str = ""
 
 
-def judge_against(place: Workplace, judged: Evaluation, opponent: Opponent | None) -> Judgment:
+def judge_against(ctx: StageContext, judged: Evaluation, opponent: Opponent | None) -> Judgment:
     """Apply the config's rules; an opponent that cannot be compared with fails every rule about it."""
-    rules = place.model.promote.rules
+    rules = ctx.model.promote.rules
     if opponent is None:
         return Judgment(apply_rules(rules, judged.metrics, None))
     why_not = opponent.why_not
     if opponent.evaluation:
         try:
-            differences = compare_evaluations(place, judged, opponent.evaluation)
+            differences = compare_evaluations(ctx, judged, opponent.evaluation)
         except StageError as error:
             why_not = str(error)
         else:
             by_key = {difference.key: difference for difference in differences}
             verdicts = apply_rules(rules, judged.metrics, by_key)
             return Judgment(verdicts, opponent.evaluation, differences, opponent.version)
-    say(f"champion version {opponent.version} cannot be compared with: {why_not}")
+    echo(f"champion version {opponent.version} cannot be compared with: {why_not}")
     reason = f"champion version {opponent.version} cannot be compared with ({why_not}); it keeps serving"
     return Judgment(apply_rules(rules, judged.metrics, reason), opponent_version=opponent.version)
 
 
-def compare_evaluations(place: Workplace, a: Evaluation, b: Evaluation) -> tuple["Difference", ...]:
+def compare_evaluations(ctx: StageContext, a: Evaluation, b: Evaluation) -> tuple["Difference", ...]:
     """Every metric of a against that of b.
 
     Raises:
@@ -51,7 +52,7 @@ def compare_evaluations(place: Workplace, a: Evaluation, b: Evaluation) -> tuple
     from gan_models.evaluation.errors import EvaluationError
 
     try:
-        ours, theirs = (load_evaluation(place.tracking.fetch(record.run_id, "evaluation")) for record in (a, b))
+        ours, theirs = (load_evaluation(ctx.tracking.fetch(record.run_id, "evaluation")) for record in (a, b))
         return compare(*ours, *theirs)
     except (EvaluationError, OSError) as error:
         raise StageError(str(error)) from None

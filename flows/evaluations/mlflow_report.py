@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from flows.evaluations.rules import Judgment
 from flows.runtime.records import Evaluation
-from flows.tracking.context import Workplace
+from flows.tracking.context import StageContext
 
 if TYPE_CHECKING:
     from gan_models.evaluation.result import EvaluationResult, Metric
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 SHOWN_IN_TEXT = 40  # rows of a table in the run's description
 
 
-def log_numbers(place: Workplace, record: Evaluation, result: "EvaluationResult", folder: Path, step: int) -> None:
+def log_numbers(ctx: StageContext, record: Evaluation, result: "EvaluationResult", folder: Path, step: int) -> None:
     """Numbers as metrics of the run and of the logged model, as tables, and pictures as MLflow images.
 
     Args:
@@ -36,13 +36,13 @@ def log_numbers(place: Workplace, record: Evaluation, result: "EvaluationResult"
     # What MLflow takes as a name.
     rows = [(re.sub(r"[^\w .:/-]", "_", key), number, step, now) for key, number in numbers.items()]
     model_id = record.training.logged_model_id if record.training else None
-    place.tracking.log_metrics(record.run_id, rows, model_id, record.dataset)
+    ctx.tracking.log_metrics(record.run_id, rows, model_id, record.dataset)
     whole = [_table_row(metric) for metric in result.metrics if metric.slice is None]
-    place.tracking.log_table(record.run_id, whole, "metrics.json")
+    ctx.tracking.log_table(record.run_id, whole, "metrics.json")
     sliced = [{"slice": name, **_table_row(metric)} for name, own in by_slice(result.metrics).items() for metric in own]
-    place.tracking.log_table(record.run_id, sliced, "slices.json")
+    ctx.tracking.log_table(record.run_id, sliced, "slices.json")
     for picture in sorted((folder / "pictures").glob("*.png")):
-        place.tracking.log_picture(record.run_id, picture, picture.stem, step)
+        ctx.tracking.log_picture(record.run_id, picture, picture.stem, step)
 
 
 def _table_row(metric: "Metric") -> dict[str, Any]:
@@ -61,12 +61,12 @@ def _table_row(metric: "Metric") -> dict[str, Any]:
     }
 
 
-def log_protocol(place: Workplace, record: Evaluation, result: "EvaluationResult") -> None:
+def log_protocol(ctx: StageContext, record: Evaluation, result: "EvaluationResult") -> None:
     """The whole protocol as `protocol.json`, and what a person filters runs by as tags."""
     parts = [metric.protocol for metric in result.metrics]
     protocols = {metric.key: metric.protocol.model_dump(exclude_none=True) for metric in result.metrics}
     content = {"protocol_id": result.protocol_id, "task": result.task, "metrics": protocols}
-    place.tracking.log_json(record.run_id, content, "protocol.json")
+    ctx.tracking.log_json(record.run_id, content, "protocol.json")
     tags = {
         "protocol_id": result.protocol_id,
         "task": result.task,
@@ -74,24 +74,24 @@ def log_protocol(place: Workplace, record: Evaluation, result: "EvaluationResult
         "num_images": str(max(p.num_images for p in parts)),
         "split_digest": _all(p.split_digest for p in parts),
     }
-    place.tracking.set_tags(record.run_id, tags)
+    ctx.tracking.set_tags(record.run_id, tags)
 
 
 def _all(values: Any) -> str:  # noqa: ANN401
     return ", ".join(sorted(set(values)))
 
 
-def log_judgment(place: Workplace, record: Evaluation, judgment: Judgment) -> None:
+def log_judgment(ctx: StageContext, record: Evaluation, judgment: Judgment) -> None:
     """Verdicts and comparison as tables of the run; how many rules hold as a metric that its table can be sorted by."""
     if not judgment.verdicts:
         return
-    place.tracking.log_table(record.run_id, [verdict.model_dump() for verdict in judgment.verdicts], "rules.json")
+    ctx.tracking.log_table(record.run_id, [verdict.model_dump() for verdict in judgment.verdicts], "rules.json")
     holding = sum(verdict.passed for verdict in judgment.verdicts) / len(judgment.verdicts)
-    place.tracking.log_metrics(record.run_id, [("rules_that_hold", holding, 0, time.time())])
-    log_comparison(place, record, judgment.differences, "comparison.json")
+    ctx.tracking.log_metrics(record.run_id, [("rules_that_hold", holding, 0, time.time())])
+    log_comparison(ctx, record, judgment.differences, "comparison.json")
 
 
-def log_comparison(place: Workplace, record: Evaluation, differences: Any, name: str) -> None:  # noqa: ANN401
+def log_comparison(ctx: StageContext, record: Evaluation, differences: Any, name: str) -> None:  # noqa: ANN401
     """Every difference to another model with its interval, as a table of the run."""
     rows = [
         {
@@ -105,20 +105,20 @@ def log_comparison(place: Workplace, record: Evaluation, differences: Any, name:
         }
         for difference in differences
     ]
-    place.tracking.log_table(record.run_id, rows, name)
+    ctx.tracking.log_table(record.run_id, rows, name)
 
 
-def report(place: Workplace, record: Evaluation, judgment: Judgment, folder: Path) -> None:
+def report(ctx: StageContext, record: Evaluation, judgment: Judgment, folder: Path) -> None:
     """Log the HTML report: numbers, pictures, the rules' verdicts, curves and lineage, beside the champion's."""
     from gan_models.evaluation.comparison import Difference, load_evaluation
     from gan_models.evaluation.report import ReportContext, render_report
 
     champion_folder = (
-        place.tracking.fetch(judgment.champion.run_id, "evaluation") if judgment.champion is not None else None
+        ctx.tracking.fetch(judgment.champion.run_id, "evaluation") if judgment.champion is not None else None
     )
     context = ReportContext(
-        title=place.model.name,
-        subtitle=place.model.description,
+        title=ctx.model.name,
+        subtitle=ctx.model.description,
         result=load_evaluation(folder)[0],
         directory=folder,
         decision=_outlook(record),
@@ -128,29 +128,29 @@ def report(place: Workplace, record: Evaluation, judgment: Judgment, folder: Pat
         champion_directory=champion_folder,
         differences=[d for d in judgment.differences if isinstance(d, Difference)],
         verdicts=judgment.verdicts,
-        lineage=_lineage(place, record),
-        metrics_rows=_training_metrics(place, record),
+        lineage=_lineage(ctx, record),
+        metrics_rows=_training_metrics(ctx, record),
     )
     page = folder.parent / "report.html"
     render_report(context, page)
-    place.tracking.log_files(record.run_id, [page])
-    place.tracking.describe(record.run_id, review_text(record) + "\n\nThe whole report: artifact `report.html`.")
+    ctx.tracking.log_files(record.run_id, [page])
+    ctx.tracking.describe(record.run_id, review_text(record) + "\n\nThe whole report: artifact `report.html`.")
 
 
-def _training_metrics(place: Workplace, record: Evaluation) -> tuple[dict[str, Any], ...]:
+def _training_metrics(ctx: StageContext, record: Evaluation) -> tuple[dict[str, Any], ...]:
     if record.training is None:
         return ()
-    curves = place.tracking.fetch(record.training.run_id, "metrics.jsonl").read_text()
+    curves = ctx.tracking.fetch(record.training.run_id, "metrics.jsonl").read_text()
     return tuple(json.loads(line) for line in curves.splitlines())
 
 
-def _lineage(place: Workplace, record: Evaluation) -> dict[str, str]:
+def _lineage(ctx: StageContext, record: Evaluation) -> dict[str, str]:
     """From the images' sources to what was measured, in the order in which one came of the other."""
     dataset, trained = record.dataset, record.training
-    versions = place.registry.versions(place.model.name) if trained else []
+    versions = ctx.registry.versions(ctx.model.name) if trained else []
     version = next((v.version for v in versions if trained and v.logged_model_id == trained.logged_model_id), None)
     lineage = {
-        "image sources": ", ".join(source.path for source in place.model.dataset.sources),
+        "image sources": ", ".join(source.path for source in ctx.model.dataset.sources),
         "dataset": f"{dataset.name}, {dataset.num_train:,} training and {dataset.num_evaluation:,} evaluation images",
         "dataset version": dataset.dvc_md5,
         "git commit": dataset.git_commit or "none",
@@ -162,10 +162,10 @@ def _lineage(place: Workplace, record: Evaluation) -> dict[str, str]:
     return {
         **lineage,
         "weights": record.bundle_digest,
-        "measured": record.subject,
+        "measured": record.target,
         "evaluation run": record.run_id,
-        "model version": f"models:/{place.model.name}/{version}" if version else "not registered yet",
-        "champion": f"models:/{place.model.name}/{record.champion_version}" if record.champion_version else "none yet",
+        "model version": f"models:/{ctx.model.name}/{version}" if version else "not registered yet",
+        "champion": f"models:/{ctx.model.name}/{record.champion_version}" if record.champion_version else "none yet",
     }
 
 
@@ -178,7 +178,7 @@ def _outlook(record: Evaluation) -> str:
 
 def review_text(record: Evaluation) -> str:
     """The evaluation in Markdown, for the MLflow run's description and the Prefect artifact."""
-    head = f"**{record.model_name}**, {record.subject}, against " + (
+    head = f"**{record.model_name}**, {record.target}, against " + (
         f"champion version {record.champion_version}" if record.champion_version else "no champion yet"
     )
     table = ["| metric | value | 95% interval | baseline |", "| --- | --- | --- | --- |"]

@@ -8,7 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from flows.config.model_config import ModelConfig
 from flows.lookup.evaluation_target import bundle_facts
 from flows.runtime.records import Evaluation, Promotion, TrainingRun
-from flows.tracking.context import Workplace
+from flows.tracking.context import StageContext
 
 if TYPE_CHECKING:
     from gan_models.evaluation.result import EvaluationResult, Metric
@@ -24,7 +24,7 @@ REQUESTS = {
 }
 
 
-def write_card(place: Workplace, judged: Evaluation, training: TrainingRun, decision: Promotion) -> str:
+def write_card(ctx: StageContext, judged: Evaluation, training: TrainingRun, decision: Promotion) -> str:
     """Put the card on the promotion's run and on the logged model.
 
     Returns:
@@ -32,15 +32,15 @@ def write_card(place: Workplace, judged: Evaluation, training: TrainingRun, deci
     """
     from gan_models.evaluation.comparison import load_evaluation
 
-    result, _ = load_evaluation(place.tracking.fetch(judged.run_id, "evaluation"))
-    facts = bundle_facts(place.registry.fetch_bundle(training.logged_model_id))
-    text = render_card(place.model, judged, training, decision, result, facts)
-    folder = place.settings.state / "runs" / judged.fingerprint
+    result, _ = load_evaluation(ctx.tracking.fetch(judged.run_id, "evaluation"))
+    facts = bundle_facts(ctx.registry.fetch_bundle(training.logged_model_id))
+    text = render_card(ctx.model, judged, training, decision, result, facts)
+    folder = ctx.settings.state / "runs" / judged.fingerprint
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / FILE
     file.write_text(text, encoding="utf-8")
-    place.tracking.log_files(decision.run_id, [file])
-    place.registry.log_file(training.logged_model_id, file)
+    ctx.tracking.log_files(decision.run_id, [file])
+    ctx.registry.log_file(training.logged_model_id, file)
     return shortened(text)
 
 

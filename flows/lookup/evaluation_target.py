@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flows.lookup import dataset, training
+from flows.runtime.errors import StageError
 from flows.runtime.records import DatasetVersion, TrainingRun
-from flows.tracking.context import StageError, Workplace
+from flows.tracking.context import StageContext
 from flows.tracking.registry import ModelVersion, UnknownModelError
-from flows.train import current_dataset, find_training, train_fingerprint
 
 
 @dataclass(frozen=True)
-class Subject:
+class EvaluationTarget:
     """A model, and the dataset version on whose evaluation images it is measured.
 
     name: for people, such as `models:/digits-generator/3` or the folder of a bundle
@@ -30,63 +31,60 @@ class Subject:
     fetch: Callable[[], Path]
 
 
-def trained(place: Workplace, training: TrainingRun) -> Subject:
-    """The model of a training run, on the data it was trained on."""
-    return Subject(
-        name=f"training run {training.run_id[:7]}",
-        bundle_digest=training.bundle_digest,
-        dataset=training.dataset,
-        training=training,
-        fetch=lambda: place.registry.fetch_bundle(training.logged_model_id),
+def trained(ctx: StageContext, run: TrainingRun) -> EvaluationTarget:
+    """Return the model of a training run as a target, on the data it was trained on."""
+    return EvaluationTarget(
+        name=f"training run {run.run_id[:7]}",
+        bundle_digest=run.bundle_digest,
+        dataset=run.dataset,
+        training=run,
+        fetch=lambda: ctx.registry.fetch_bundle(run.logged_model_id),
     )
 
 
-def trained_now(place: Workplace) -> Subject:
-    """The model of what the config makes now.
+def trained_now(ctx: StageContext) -> EvaluationTarget:
+    """Return the model of what the config makes now.
 
     Raises:
         StageError: it has not been made yet.
     """
-    done = find_training(place, train_fingerprint(place, current_dataset(place)))
-    if done is None:
-        raise StageError(f"'{place.model.name}' is not trained on its present data; run `atelier train` first")
-    return trained(place, done)
+    return trained(ctx, training.current(ctx, dataset.current(ctx)))
 
 
-def registered(place: Workplace, version: ModelVersion, dataset: DatasetVersion) -> Subject:
-    """A registered version, on the evaluation images of `dataset`.
+def registered(ctx: StageContext, version: ModelVersion, images: DatasetVersion) -> EvaluationTarget:
+    """Return a registered version as a target, on the evaluation images of `images`.
 
     Raises:
         StageError: its training run is no longer in MLflow.
     """
-    training = place.tracking.record(TrainingRun, version.tags.get("training_run", ""))
-    if training is None:
+    run = ctx.tracking.record(TrainingRun, version.tags.get("training_run", ""))
+    if run is None:
         raise StageError("its training run is no longer in MLflow")
-    return Subject(
+    return EvaluationTarget(
         name=f"models:/{version.model}/{version.version}",
-        bundle_digest=training.bundle_digest,
-        dataset=dataset,
-        training=training,
-        fetch=lambda: place.registry.fetch_bundle(training.logged_model_id),
+        bundle_digest=run.bundle_digest,
+        dataset=images,
+        training=run,
+        fetch=lambda: ctx.registry.fetch_bundle(run.logged_model_id),
     )
 
 
-def on_disk(place: Workplace, folder: str, dataset: DatasetVersion) -> Subject:
-    """The bundle in a folder, absolute or relative to where the command was typed or to the project.
+def on_disk(ctx: StageContext, folder: str, images: DatasetVersion) -> EvaluationTarget:
+    """Return the bundle in a folder as a target, absolute or relative to where the command was typed or to the project.
 
     Raises:
         StageError: the folder holds none.
     """
-    places = [Path(folder).absolute(), place.settings.root / folder]
+    places = [Path(folder).absolute(), ctx.settings.root / folder]
     found = next((path for path in places if (path / "bundle.json").is_file()), None)
     if found is None:
         raise StageError(f"{places[0]} is not the folder of a bundle: there is no bundle.json in it")
     digest = hashlib.sha256((found / "bundle.json").read_bytes()).hexdigest()
-    return Subject(f"bundle {folder}", digest, dataset, training=None, fetch=lambda: found)
+    return EvaluationTarget(f"bundle {folder}", digest, images, training=None, fetch=lambda: found)
 
 
-def named(place: Workplace, reference: str) -> Subject:
-    """What a person names on the command line, on the config's present evaluation images.
+def named(ctx: StageContext, reference: str) -> EvaluationTarget:
+    """Return what a person names on the command line, on the evaluation images of the dataset version in use.
 
     Args:
         reference: `models:/name/3`, `models:/name@alias`, a version of the config's model as a number, or the folder
@@ -95,17 +93,17 @@ def named(place: Workplace, reference: str) -> Subject:
     Raises:
         StageError: there is no such model, version, alias or bundle; the nearest name is offered.
     """
-    dataset = current_dataset(place)
+    images = dataset.in_use(ctx)
     if re.fullmatch("[0-9]+", reference):
-        reference = f"models:/{place.model.name}/{reference}"
+        reference = f"models:/{ctx.model.name}/{reference}"
     if not reference.startswith("models:"):
-        return on_disk(place, reference, dataset)
+        return on_disk(ctx, reference, images)
     try:
-        version = place.registry.resolve(reference)
+        version = ctx.registry.resolve(reference)
     except UnknownModelError as error:
         raise StageError(str(error)) from None
     try:
-        return registered(place, version, dataset)
+        return registered(ctx, version, images)
     except StageError as error:
         raise StageError(f"{reference} cannot be measured: {error}") from None
 

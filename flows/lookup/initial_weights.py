@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flows.config.model_config import ModelConfig
-from flows.tracking.context import StageError, Workplace
+from flows.runtime.errors import StageError
+from flows.tracking.context import StageContext
 from flows.tracking.registry import REFERENCE, UnknownModelError
 
 
@@ -33,27 +34,27 @@ def follows_itself(model: ModelConfig) -> bool:
     return parts is not None and parts["name"] == model.name and parts["alias"] is not None
 
 
-def find_initial_weights(place: Workplace) -> InitialWeights | None:
+def find_initial_weights(ctx: StageContext) -> InitialWeights | None:
     """What the config asks to begin from; None where it asks for nothing, or for a champion that is yet to come.
 
     Raises:
         StageError: there is no such model, version or folder.
     """
-    asked = place.model.train.init_from
+    asked = ctx.model.train.init_from
     if asked is None:
         return None
     if not asked.startswith("models:"):
-        return _in_folder(place, asked)
+        return _in_folder(ctx, asked)
     try:
-        version = place.registry.resolve(asked)
+        version = ctx.registry.resolve(asked)
     except UnknownModelError as error:
-        if follows_itself(place.model):
+        if follows_itself(ctx.model):
             return None
         raise StageError(f"train.init_from cannot be begun from: {error}") from None
     return InitialWeights(
         name=f"models:/{version.model}/{version.version}",
         digest=version.tags.get("bundle_digest", version.logged_model_id),
-        fetch=lambda: place.registry.fetch_bundle(version.logged_model_id),
+        fetch=lambda: ctx.registry.fetch_bundle(version.logged_model_id),
     )
 
 
@@ -66,8 +67,8 @@ def pin(initial: InitialWeights, folder: Path) -> None:
     arriving.rename(folder)
 
 
-def _in_folder(place: Workplace, asked: str) -> InitialWeights:
-    folder = place.settings.root / asked
+def _in_folder(ctx: StageContext, asked: str) -> InitialWeights:
+    folder = ctx.settings.root / asked
     description = folder / "bundle.json"
     if not description.is_file():
         raise StageError(f"train.init_from is '{asked}', and {folder} is not the folder of a bundle (no bundle.json)")

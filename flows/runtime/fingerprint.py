@@ -24,7 +24,7 @@ EXAMINING_SOURCES = tuple(f"ingest/{name}.py" for name in ("decoding", "image_st
 IMAGE_SOURCES = (*EXAMINING_SOURCES, "data/shards.py")
 
 
-def fingerprint(**parts: Any) -> str:  # noqa: ANN401
+def digest_of(**parts: Any) -> str:  # noqa: ANN401
     """SHA-256 of named parts: config sections, digests, numbers; 64 hexadecimal characters."""
     plain = {
         name: part.model_dump(mode="json") if isinstance(part, BaseModel) else part for name, part in parts.items()

@@ -48,7 +48,7 @@ def progress(title: str) -> Iterator[Update]:
         nonlocal said
         if time.monotonic() - said >= SECONDS_BETWEEN_LINES:
             said = time.monotonic()
-            say(f"{title}  {done}/{total or '?'}  {text}")
+            echo(f"{title}  {done}/{total or '?'}  {text}")
 
     yield say_now_and_then
 
@@ -65,7 +65,7 @@ def with_rate(update: Update, what: str) -> Callable[[int, int | None], None]:
     return show
 
 
-def say(line: str) -> None:
+def echo(line: str) -> None:
     """Tell a person one thing: on the console, and in the flow run's own log."""
     console.print(line, highlight=False, markup=False, soft_wrap=True)
     try:

@@ -68,12 +68,12 @@ class Verdict(BaseModel):
 class Evaluation(Record):
     """A finished evaluation. `champion_run_id` is the champion's evaluation it was compared with, if there is one.
 
-    subject: the name of what was measured, such as `models:/digits-generator/3`, on the images of `dataset`
+    target: the name of what was measured, such as `models:/digits-generator/3`, on the images of `dataset`
     training: the run that made it; None for a bundle on disk, which cannot be promoted
     """
 
     model_name: str
-    subject: str
+    target: str
     bundle_digest: str
     dataset: DatasetVersion
     training: TrainingRun | None

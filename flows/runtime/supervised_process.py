@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 
 from flows.config.settings import Settings
+from gan_models.errors import AtelierError
 
 POLL_SECONDS = 0.1
 GIB = 2**30
@@ -23,7 +24,7 @@ SHARE_OF_MEMORY = 0.9  # what an evaluation may take of the machine's, or of its
 CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
-class ChildFailedError(RuntimeError):
+class ChildFailedError(AtelierError):
     """The process did not end well; the message is the end of a sentence that begins with what it was."""
 
 

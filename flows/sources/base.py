@@ -4,8 +4,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from gan_models.errors import AtelierError
 
-class SourceError(ValueError):
+
+class SourceError(AtelierError):
     """A source that cannot be opened; the message says why and what to write instead."""
 
 

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
 
+from gan_models.errors import AtelierError
+
 SCHEME = "s3://"
 CONNECT_SECONDS, READ_SECONDS, ATTEMPTS = 10, 60, 5
 _BLOCK = 1 << 20
@@ -32,7 +34,7 @@ _REMEDIES = {
 _REMEDIES |= {"403": _REMEDIES["AccessDenied"], "Forbidden": _REMEDIES["AccessDenied"], "503": _REMEDIES["SlowDown"]}
 
 
-class StorageError(RuntimeError):
+class StorageError(AtelierError):
     """S3 did not do what was asked; the message says why and what to do."""
 
 

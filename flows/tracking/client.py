@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import httpx
 
 from flows.config.settings import Settings
+from gan_models.errors import AtelierError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 
-class TrackingError(RuntimeError):
+class TrackingError(AtelierError):
     """MLflow cannot be reached or does not have what was asked for; the message says what to do."""
 
 

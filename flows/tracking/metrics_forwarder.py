@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from flows.runtime.progress import say
+from flows.runtime.progress import echo
 from flows.tracking.client import TrackingError
 from flows.tracking.runs import Tracking
 
@@ -47,7 +47,7 @@ class RunMirror:
                 self._send(rows)
             except Exception as error:  # whatever MLflow's client raises, training is not to stop for it
                 self.next_batch = time.monotonic() + SECONDS_AFTER_A_FAILURE
-                say(f"MLflow takes no metrics now, they are kept and sent later ({str(error)[:120]})")
+                echo(f"MLflow takes no metrics now, they are kept and sent later ({str(error)[:120]})")
         return rows[-1] if rows else None
 
     def flush(self) -> None:

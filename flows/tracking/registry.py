@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import gan_models
 from flows.tracking.runs import Tracking
+from gan_models.errors import AtelierError
 
 Alias = Literal["challenger", "champion", "previous"]
 SERVING_PACKAGES = ("mlflow", "torch", "safetensors", "numpy", "pillow", "pydantic", "pyyaml")
@@ -23,7 +24,7 @@ SERVING_PACKAGES = ("mlflow", "torch", "safetensors", "numpy", "pillow", "pydant
 REFERENCE = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>[0-9]+))")
 
 
-class UnknownModelError(LookupError):
+class UnknownModelError(AtelierError):
     """No such model, version or alias; the message offers what there is."""
 
 

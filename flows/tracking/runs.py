@@ -118,7 +118,7 @@ class Tracking(MlflowConnection):
     # Runs
 
     def open_run(
-        self, experiment: str, stage: Stage, fingerprint: str, *, subject: str, tags: Mapping[str, str | None]
+        self, experiment: str, stage: Stage, fingerprint: str, *, name: str, tags: Mapping[str, str | None]
     ) -> str:
         """The id of the unfinished run with this fingerprint, taken up again, or of a new one. It shows as running."""
         from mlflow.utils.mlflow_tags import MLFLOW_USER
@@ -138,7 +138,7 @@ class Tracking(MlflowConnection):
         all_tags = {"stage": stage, "fingerprint": fingerprint, MLFLOW_USER: "atelier", **tags}
         run = self.client.create_run(
             experiment_id,
-            run_name=f"{stage} {subject} {fingerprint[:7]}",
+            run_name=f"{stage} {name} {fingerprint[:7]}",
             tags={name: value for name, value in all_tags.items() if value is not None},
         )
         return str(run.info.run_id)

@@ -18,6 +18,7 @@ from pydantic import ValidationError, field_validator
 from torch import nn
 
 from gan_models.config import ImageConfig, RecipeConfig, Section
+from gan_models.errors import AtelierError
 from gan_models.files import TEMPORARY_SUFFIX, sync, write_durably
 from gan_models.recipes import Task, build_generator, task_of
 
@@ -25,7 +26,7 @@ WEIGHTS = "model.safetensors"
 DESCRIPTION = "bundle.json"
 
 
-class BundleError(ValueError):
+class BundleError(AtelierError):
     """A directory that is no usable bundle; the message says why."""
 
 

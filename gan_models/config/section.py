@@ -8,8 +8,10 @@ from typing import Any, TypeVar, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from gan_models.errors import AtelierError
 
-class ConfigError(ValueError):
+
+class ConfigError(AtelierError, ValueError):
     """A config that cannot be used; the message says where, why and what to write instead."""
 
 

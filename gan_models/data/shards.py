@@ -16,6 +16,8 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from gan_models.errors import AtelierError
+
 Split = Literal["train", "evaluation"]
 
 COLUMNS = {
@@ -42,7 +44,7 @@ SCHEMA = pa.schema(
 _SPLIT_SALT = "atelier-split-304"  # part of every split ever made: changing it moves images between splits
 
 
-class DataError(ValueError):
+class DataError(AtelierError):
     """A dataset that cannot be used; the message says what is wrong with it and what to do."""
 
 

@@ -1,7 +1,9 @@
 """What can go wrong in an evaluation, said in one line to the person who started it."""
 
+from gan_models.errors import AtelierError
 
-class EvaluationError(ValueError):
+
+class EvaluationError(AtelierError):
     """An evaluation that cannot be made; the message says why and what to do."""
 
 

@@ -23,6 +23,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from gan_models.errors import AtelierError
+
 # Raster formats only; an MPO opens as a JPEG. Left out are those that start other programs or fetch files, such as EPS.
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF")
 
@@ -38,7 +40,7 @@ _UPRIGHT = {
 }
 
 
-class UnreadableImageError(ValueError):
+class UnreadableImageError(AtelierError):
     """A file that is not used as an image; the message is the reason, in one sentence."""
 
 

@@ -7,8 +7,10 @@ from typing import Any
 
 import torch
 
+from gan_models.errors import AtelierError
 
-class MissingWeightsError(RuntimeError):
+
+class MissingWeightsError(AtelierError):
     """The weights of a pretrained network are not on this machine, or are not its own; the message says what to do."""
 
 

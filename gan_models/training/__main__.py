@@ -23,6 +23,7 @@ import torch
 from gan_models.bundles.bundle import BundleError, read_description
 from gan_models.config import ConfigError, TrainConfig, read_train_config, validate
 from gan_models.data.shards import DataError
+from gan_models.errors import AtelierError
 from gan_models.training.checkpoints import CheckpointError
 from gan_models.training.devices import device_for
 from gan_models.training.distributed import is_first_process, join, num_processes
@@ -36,7 +37,7 @@ from gan_models.training.progress import ProgressBars
 USER_ERROR, UNHEALTHY = 2, 3
 
 
-class StoppedError(Exception):
+class StoppedError(AtelierError):
     """The run was asked to stop before its first step."""
 
 

@@ -15,12 +15,13 @@ from typing import Any
 
 import torch
 
+from gan_models.errors import AtelierError
 from gan_models.files import TEMPORARY_SUFFIX, sync, write_durably
 
 logger = logging.getLogger(__name__)
 
 
-class CheckpointError(Exception):
+class CheckpointError(AtelierError):
     """Checkpoints that cannot be written or used; the message says which, why, and what to do."""
 
 

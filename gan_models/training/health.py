@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from gan_models.config import HealthConfig
 from gan_models.data.image_set import ImageSet
+from gan_models.errors import AtelierError
 from gan_models.recipes import Recipe
 from gan_models.training.distributed import ALONE, Processes
 
@@ -17,7 +18,7 @@ IMAGES_PER_LABEL = 16  # that the training images' own diversity is measured on
 MOST_LABELS = 10
 
 
-class UnhealthyError(RuntimeError):
+class UnhealthyError(AtelierError):
     """Numbers that are not finite, or a collapse; the message says which, and at which step."""
 
 

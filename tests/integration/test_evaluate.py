@@ -17,8 +17,9 @@ from flows.cli.evaluate import Assessment, assess
 from flows.evaluate import evaluate
 from flows.promote import promote
 from flows.retrain import Retraining, retrain
+from flows.runtime.errors import StageError
 from flows.runtime.records import TrainingRun
-from flows.tracking.context import StageError, enter
+from flows.tracking.context import StageContext
 from flows.tracking.registry import Registry
 from gan_models.bundles.bundle import load_bundle, save_bundle
 from gan_models.config import ImageConfig, RestoreConfig
@@ -53,8 +54,8 @@ def champion(world: Project) -> Retraining:
 @pytest.fixture(scope="module")
 def bundle(champion: Retraining, world: Project) -> Path:
     """The champion's bundle."""
-    place = enter(world.config)
-    return place.registry.fetch_bundle(champion[1].logged_model_id)
+    ctx = StageContext.open(world.config)
+    return ctx.registry.fetch_bundle(champion[1].logged_model_id)
 
 
 def spoilt(bundle: Path, folder: Path, value: float, *, everywhere: bool = False) -> Path:
@@ -97,10 +98,10 @@ def test_a_registered_version_is_measured_once_by_whatever_name(world: Project, 
 def test_a_bundle_on_disk_is_measured_and_its_run_says_which(world: Project, bundle: Path, tmp_path: Path):
     copy = Path(shutil.copytree(bundle, tmp_path / "copy"))
     found = ask(world, str(copy), against="models:/tiny-digits@champion")
-    assert found.record.subject == f"bundle {copy}"
+    assert found.record.target == f"bundle {copy}"
     assert {d.verdict for d in found.differences if d.name == "diversity"} == {"tie"}, "it is the champion's own"
     tags = MlflowClient().get_run(found.record.run_id).data.tags
-    assert tags["subject"] == f"bundle {copy}"
+    assert tags["target"] == f"bundle {copy}"
     assert "training_run" not in tags
     with pytest.raises(StageError, match="was not trained here, so there is nothing to register"):
         promote(world.config, found.record)
@@ -210,7 +211,9 @@ def test_a_bundle_of_another_task_is_refused(world: Project, champion: Retrainin
 
 
 def test_a_bundle_whose_images_the_data_cannot_give_is_refused(world: Project, champion: Retraining, tmp_path: Path):
-    big = for_other_images(tmp_path / "bundle", enter(world.config).registry.fetch_bundle(champion[1].logged_model_id))
+    big = for_other_images(
+        tmp_path / "bundle", StageContext.open(world.config).registry.fetch_bundle(champion[1].logged_model_id)
+    )
     with pytest.raises(StageError, match=r"takes 64x64x1 images \(crop\), and this data cannot give them: .*8x8"):
         ask(world, str(big))
 
@@ -240,14 +243,14 @@ def test_a_collapsed_generator_fails_the_rule_on_diversity(world: Project, bundl
 
 
 def test_a_collapsed_generator_is_never_promoted(world: Project, champion: Retraining, bundle: Path, tmp_path: Path):
-    place = enter(world.config)
+    ctx = StageContext.open(world.config)
     constant = spoilt(bundle, tmp_path / "bundle", 0.0, everywhere=True)
     training = champion[1]
-    logged = place.registry.log_model(training.run_id, constant, name="tiny-digits", params={})
+    logged = ctx.registry.log_model(training.run_id, constant, name="tiny-digits", params={})
     collapsed = TrainingRun.model_validate({**training.model_dump(), "logged_model_id": logged, "bundle_digest": "c0"})
     promotion = promote(world.config, evaluate(world.config, collapsed))
     assert promotion.decision == "kept champion"
-    assert Registry(place.tracking).at("tiny-digits", "champion").version == "1"
+    assert Registry(ctx.tracking).at("tiny-digits", "champion").version == "1"
     card = MlflowClient().get_model_version("tiny-digits", promotion.version).description
     assert "Fails the rule diversity at least 0.5 x baseline" in card
 

@@ -6,10 +6,12 @@ import pytest
 
 from flows.config.settings import Settings
 from flows.dataset import dataset
-from flows.tracking.context import StageError, enter
+from flows.lookup import training as lookup
+from flows.runtime.errors import StageError
+from flows.tracking.context import StageContext
 from flows.tracking.registry import Registry
 from flows.tracking.runs import Tracking
-from flows.train import train, train_fingerprint
+from flows.train import train
 from tests.support.project import Project
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -51,19 +53,19 @@ def test_another_model_to_begin_from_is_part_of_what_decides_the_result(project:
     project.edit("train", steps=2)
     version = dataset(project.config)
     trained = train(project.config, version)
-    place = enter(project.config)
-    from_scratch = train_fingerprint(place, version)
-    shutil.copytree(place.registry.fetch_bundle(trained.logged_model_id), project.root / "base")
+    ctx = StageContext.open(project.config)
+    from_scratch = lookup.fingerprint(ctx, version)
+    shutil.copytree(ctx.registry.fetch_bundle(trained.logged_model_id), project.root / "base")
 
     project.edit("train", init_from="base")
-    from_folder = train_fingerprint(enter(project.config), version)
+    from_folder = lookup.fingerprint(StageContext.open(project.config), version)
     description = project.root / "base" / "bundle.json"
     description.write_text(description.read_text() + "\n")
-    assert len({from_scratch, from_folder, train_fingerprint(enter(project.config), version)}) == 3
+    assert len({from_scratch, from_folder, lookup.fingerprint(StageContext.open(project.config), version)}) == 3
 
     number = register(project, trained)
     project.edit("train", init_from=f"models:/tiny-digits/{number}")
-    assert train_fingerprint(enter(project.config), version) not in (from_scratch, from_folder)
+    assert lookup.fingerprint(StageContext.open(project.config), version) not in (from_scratch, from_folder)
 
 
 @pytest.mark.parametrize(

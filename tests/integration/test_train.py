@@ -11,7 +11,7 @@ import pytest
 from mlflow import MlflowClient
 
 from flows.dataset import dataset
-from flows.tracking.context import StageError
+from flows.runtime.errors import StageError
 from flows.train import dry_run, train
 from tests.support.project import Project, hear_ctrl_c
 

@@ -24,7 +24,7 @@ def version(run_id: str, fingerprint: str = "f1") -> DatasetVersion:
 
 
 def open_run(tracking: Tracking, fingerprint: str = "f1") -> str:
-    return tracking.open_run(EXPERIMENT, "dataset", fingerprint, subject="digits", tags={"dataset": "digits"})
+    return tracking.open_run(EXPERIMENT, "dataset", fingerprint, name="digits", tags={"dataset": "digits"})
 
 
 def finished_run(tracking: Tracking, fingerprint: str = "f1") -> DatasetVersion:

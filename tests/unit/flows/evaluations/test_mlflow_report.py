@@ -11,7 +11,7 @@ from flows.config.model_config import read_model_config
 from flows.evaluations.mlflow_report import log_judgment, log_numbers, log_protocol, review_text
 from flows.evaluations.rules import Judgment
 from flows.runtime.records import Evaluation, MetricValue, TrainingRun, Verdict
-from flows.tracking.context import Workplace
+from flows.tracking.context import StageContext
 from flows.tracking.registry import Registry
 from flows.tracking.runs import Tracking
 from gan_models.evaluation.comparison import Difference
@@ -47,20 +47,20 @@ RESULT = EvaluationResult(
 
 
 @pytest.fixture
-def place(tracking: Tracking, tmp_path: Path) -> Workplace:
+def place(tracking: Tracking, tmp_path: Path) -> StageContext:
     shutil.copy(ROOT / "configs" / "digits-generator.yaml", tmp_path / "configs")
     config = read_model_config(tmp_path / "configs" / "digits-generator.yaml")
-    return Workplace(tracking.settings, config, tracking, Registry(tracking))
+    return StageContext(tracking.settings, config, tracking, Registry(tracking))
 
 
 @pytest.fixture
-def record(place: Workplace) -> Evaluation:
-    run_id = open_run(place.tracking)
+def record(ctx: StageContext) -> Evaluation:
+    run_id = open_run(ctx.tracking)
     training = TrainingRun(
         fingerprint="t0",
         run_id=run_id,
         model_name="digits",
-        logged_model_id=logged_model(place.tracking, run_id),
+        logged_model_id=logged_model(ctx.tracking, run_id),
         recipe="dcgan",
         bundle_digest="b0",
         dataset=version(run_id),
@@ -69,7 +69,7 @@ def record(place: Workplace) -> Evaluation:
         fingerprint="e0",
         run_id=run_id,
         model_name="digits",
-        subject="models:/digits/3",
+        target="models:/digits/3",
         bundle_digest="b0",
         dataset=version(run_id),
         training=training,
@@ -78,19 +78,19 @@ def record(place: Workplace) -> Evaluation:
     )
 
 
-def table(place: Workplace, record: Evaluation, name: str) -> dict:
-    shutil.rmtree(place.settings.state / "cache", ignore_errors=True)
-    return json.loads(place.tracking.fetch(record.run_id, name).read_text())
+def table(ctx: StageContext, record: Evaluation, name: str) -> dict:
+    shutil.rmtree(ctx.settings.state / "cache", ignore_errors=True)
+    return json.loads(ctx.tracking.fetch(record.run_id, name).read_text())
 
 
 def test_numbers_are_on_the_run_and_the_model_with_step_and_dataset(
-    place: Workplace, record: Evaluation, tmp_path: Path
+    ctx: StageContext, record: Evaluation, tmp_path: Path
 ):
     (tmp_path / "pictures").mkdir()
     Image.new("L", (8, 8)).save(tmp_path / "pictures" / "samples.png")
     (tmp_path / "throughput.json").write_text('{"images_per_second": 812.0}')
-    log_numbers(place, record, RESULT, tmp_path, step=1200)
-    client = place.tracking.client
+    log_numbers(ctx, record, RESULT, tmp_path, step=1200)
+    client = ctx.tracking.client
     metrics = client.get_run(record.run_id).data.metrics
     assert metrics["diversity_low"] == pytest.approx(16.9)
     assert metrics["images_per_second"] == 812.0
@@ -103,25 +103,25 @@ def test_numbers_are_on_the_run_and_the_model_with_step_and_dataset(
     assert any(file.path.startswith("images/samples") for file in client.list_artifacts(record.run_id, "images"))
 
 
-def test_the_table_of_slices_has_the_worst_first(place: Workplace, record: Evaluation, tmp_path: Path):
-    log_numbers(place, record, RESULT, tmp_path, step=1)
-    slices = table(place, record, "slices.json")
+def test_the_table_of_slices_has_the_worst_first(ctx: StageContext, record: Evaluation, tmp_path: Path):
+    log_numbers(ctx, record, RESULT, tmp_path, step=1)
+    slices = table(ctx, record, "slices.json")
     assert [row[slices["columns"].index("slice")] for row in slices["data"]] == ["label_7", "label_1"]
-    whole = table(place, record, "metrics.json")
+    whole = table(ctx, record, "metrics.json")
     assert [row[0] for row in whole["data"]] == ["diversity"]
     assert {"low", "high", "baseline", "protocol"} <= set(whole["columns"])
 
 
-def test_the_protocol_is_a_file_and_what_runs_are_filtered_by_are_tags(place: Workplace, record: Evaluation):
-    log_protocol(place, record, RESULT)
-    tags = place.tracking.tags(record.run_id)
+def test_the_protocol_is_a_file_and_what_runs_are_filtered_by_are_tags(ctx: StageContext, record: Evaluation):
+    log_protocol(ctx, record, RESULT)
+    tags = ctx.tracking.tags(record.run_id)
     assert tags["protocol_id"] == "p0"
     assert tags["extractor"] == f"net {'e' * 12}"
     assert (tags["num_images"], tags["split_digest"], tags["task"]) == ("20", "s0", "generate")
-    assert table(place, record, "protocol.json")["metrics"]["diversity"]["image"] == "8x8x1 resize"
+    assert table(ctx, record, "protocol.json")["metrics"]["diversity"]["image"] == "8x8x1 resize"
 
 
-def test_a_judgment_made_again_replaces_its_tables(place: Workplace, record: Evaluation):
+def test_a_judgment_made_again_replaces_its_tables(ctx: StageContext, record: Evaluation):
     difference = Difference(
         key="diversity", name="diversity", slice=None, value=1.0, low=0.5, high=1.5, a=17.0, b=16.0, num_images=20,
         verdict="better",
@@ -131,12 +131,12 @@ def test_a_judgment_made_again_replaces_its_tables(place: Workplace, record: Eva
             Verdict(rule="diversity at least 9", passed=True, reason="17"),
             Verdict(rule="diversity better than the champion", passed=passed, reason="1"),
         )
-        log_judgment(place, record, Judgment(verdicts, None, (difference,), "1"))
-    rules = table(place, record, "rules.json")
+        log_judgment(ctx, record, Judgment(verdicts, None, (difference,), "1"))
+    rules = table(ctx, record, "rules.json")
     assert [row[rules["columns"].index("passed")] for row in rules["data"]] == [True, True]
-    comparison = table(place, record, "comparison.json")
+    comparison = table(ctx, record, "comparison.json")
     assert comparison["data"] == [["diversity", 17.0, 16.0, 1.0, 0.5, 1.5, "better"]]
-    assert place.tracking.client.get_run(record.run_id).data.metrics["rules_that_hold"] == 1.0
+    assert ctx.tracking.client.get_run(record.run_id).data.metrics["rules_that_hold"] == 1.0
 
 
 def test_the_text_for_both_uis_is_short_however_many_metrics_there_are(record: Evaluation):
@@ -153,9 +153,9 @@ def test_a_number_without_an_interval_survives_being_written_down():
     assert again.high == float("inf")
 
 
-def test_an_evaluation_of_very_many_labels_is_found_again(place: Workplace, record: Evaluation):
+def test_an_evaluation_of_very_many_labels_is_found_again(ctx: StageContext, record: Evaluation):
     many = {f"label_{n}/label_accuracy": MetricValue(value=1 / 3, low=0.1, high=0.9, baseline=1.0) for n in range(500)}
     long = record.model_copy(update={"metrics": many})
-    place.tracking.finish(long)
-    assert place.tracking.record(Evaluation, record.run_id) == long
-    assert place.tracking.find_finished(Evaluation, "digits", "dataset", dataset="digits") == long
+    ctx.tracking.finish(long)
+    assert ctx.tracking.record(Evaluation, record.run_id) == long
+    assert ctx.tracking.find_finished(Evaluation, "digits", "dataset", dataset="digits") == long

@@ -1,0 +1,57 @@
+"""Is this model evaluated already?"""
+
+import hashlib
+
+from flows.lookup.evaluation_target import EvaluationTarget
+from flows.runtime.errors import StageError
+from flows.runtime.fingerprint import EVALUATION_SOURCES, digest_of, source_digest
+from flows.runtime.records import Evaluation
+from flows.tracking.context import StageContext
+
+
+def fingerprint(ctx: StageContext, target: EvaluationTarget) -> str:
+    """Return the fingerprint of the evaluate section, the files it names, the weights, the images, the code.
+
+    Raises:
+        StageError: a file cannot be read.
+    """
+    return digest_of(
+        model=ctx.model.name,
+        config=ctx.model.evaluate,
+        bundle=target.bundle_digest,
+        data=target.dataset.content_digest,
+        code=source_digest(*EVALUATION_SOURCES),
+        **_digests_of_named_files(ctx),
+        # A bundle that was also trained here is measured once as each: only the latter's record leads to promotion.
+        **({"on_disk": True} if target.training is None else {}),
+    )
+
+
+def find(ctx: StageContext, fingerprint: str) -> Evaluation | None:
+    """Return the finished evaluation with this fingerprint."""
+    return ctx.tracking.find_finished(Evaluation, ctx.model.name, "evaluate", fingerprint=fingerprint)
+
+
+def current(ctx: StageContext, target: EvaluationTarget) -> Evaluation:
+    """Return the evaluation of a target.
+
+    Raises:
+        StageError: it has not been made yet.
+    """
+    done = find(ctx, fingerprint(ctx, target))
+    if done is None:
+        raise StageError(f"the present model of '{ctx.model.name}' is not evaluated; run `atelier evaluate` first")
+    return done
+
+
+def _digests_of_named_files(ctx: StageContext) -> dict[str, str]:
+    """Return the SHA-256 of each file that the evaluate section names, by its key."""
+    section = ctx.model.evaluate
+    digests = {}
+    for key, path in {"unseen_style": section.unseen_style, "extractor.weights": section.extractor.weights}.items():
+        if path is not None:
+            try:
+                digests[key] = hashlib.sha256((ctx.settings.root / path).read_bytes()).hexdigest()
+            except OSError as error:
+                raise StageError(f"evaluate.{key} is {path}, which cannot be read: {error.strerror}") from None
+    return digests
