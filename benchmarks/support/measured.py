@@ -18,12 +18,10 @@ from safetensors import safe_open
 
 from flows.config.model_config import DatasetConfig, ModelConfig, as_written, read_model_config
 from flows.datasets.builder import build_dataset
+from flows.lookup import dataset, evaluation, training
+from flows.runtime.code_digest import code_digest
 from flows.runtime.fingerprint import (
-    EVALUATION_SOURCES,
-    IMAGE_SOURCES,
-    TRAINING_SOURCES,
     digest_of,
-    source_digest,
     torch_version,
 )
 from flows.runtime.progress import Update, progress
@@ -84,7 +82,7 @@ class Workshop:
         arguments = ["--config", str(home / "config.yaml"), "--data", str(data)]
 
         fingerprint = digest_of(
-            config=config.train, data=digest, code=source_digest(*TRAINING_SOURCES), torch=torch_version()
+            config=config.train, data=digest, code=code_digest(*training.ENTRY_POINTS), torch=torch_version()
         )
         run = _renewed(home / "run", fingerprint)
         if not (run / "bundle").exists():
@@ -98,7 +96,7 @@ class Workshop:
             config=config.evaluate,
             bundle=(bundle / "bundle.json").read_text(),
             data=digest,
-            code=source_digest(*EVALUATION_SOURCES),
+            code=code_digest(*evaluation.ENTRY_POINTS),
         )
         judged = _renewed(home / "evaluation", fingerprint)
         if not (judged / RESULT).exists():
@@ -129,7 +127,7 @@ class Workshop:
         fingerprint = digest_of(
             config=config,
             sources=[source.fingerprint() for source in sources],
-            code=source_digest(*IMAGE_SOURCES),
+            code=code_digest(*dataset.ENTRY_POINTS),
         )
         folder = self.folder / "data" / f"{config.name}-{fingerprint[:12]}"
         if not folder.exists():

@@ -16,7 +16,7 @@ from flows.datasets.file_cache import Ledger
 from flows.datasets.image_index import HELD_COLUMNS
 from flows.datasets.ingest_session import Gathering
 from flows.datasets.quarantine import Quarantine, QuarantinedFile
-from flows.runtime.fingerprint import EXAMINING_SOURCES, source_digest
+from flows.runtime.code_digest import code_digest
 from flows.sources.base import Source, SourceItem
 from gan_models.data.shard_writer import write_shards
 from gan_models.data.shards import (
@@ -153,7 +153,7 @@ def build_dataset(
     expected, allowed = Expectations.model_validate(expect or {}), DriftLimits.model_validate(max_drift or {})
     demands = Demands(DecodingLimits(min_side=max(min_side, tile or 0)), tile, max_tiles_per_image)
     aside = Quarantine(quarantine)
-    memory = Ledger(ledger, demands, source_digest(*EXAMINING_SOURCES), quarantine)
+    memory = Ledger(ledger, demands, code_digest("gan_models.ingest.decode_worker"), quarantine)
     gathering = Gathering(evaluation_share, tile is not None, expected, aside, memory, withdrawn or {})
     total = sum(source.num_items for source in sources)
     drifted: Drift | None = None

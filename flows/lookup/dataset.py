@@ -6,13 +6,17 @@ from flows.config.model_config import DatasetConfig
 from flows.config.settings import Settings
 from flows.datasets.versions import tracked_md5
 from flows.datasets.withdrawals import withdrawals
+from flows.runtime.code_digest import code_digest
 from flows.runtime.errors import StageError
-from flows.runtime.fingerprint import IMAGE_SOURCES, digest_of, source_digest
+from flows.runtime.fingerprint import digest_of
 from flows.runtime.records import DatasetVersion
 from flows.sources.base import Source
 from flows.sources.open import open_source
 from flows.tracking.context import StageContext
 from flows.tracking.runs import DATASETS_EXPERIMENT
+
+# What reads the sources, and what decides labels, splits, duplicates and drift.
+ENTRY_POINTS = ("flows.sources.open", "flows.datasets.builder", "gan_models.ingest.decode_worker")
 
 
 def open_sources(settings: Settings, config: DatasetConfig) -> list[Source]:
@@ -44,7 +48,7 @@ def fingerprint(ctx: StageContext, sources: list[Source] | None = None) -> str:
     return digest_of(
         config=config,
         sources=[source.fingerprint() for source in sources or open_sources(ctx.settings, config)],
-        code=source_digest(*IMAGE_SOURCES),
+        code=code_digest(*ENTRY_POINTS),
         **({"withdrawn": withdrawn} if withdrawn else {}),
     )
 

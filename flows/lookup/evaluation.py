@@ -3,10 +3,13 @@
 import hashlib
 
 from flows.lookup.evaluation_target import EvaluationTarget
+from flows.runtime.code_digest import code_digest
 from flows.runtime.errors import StageError
-from flows.runtime.fingerprint import EVALUATION_SOURCES, digest_of, source_digest
+from flows.runtime.fingerprint import digest_of
 from flows.runtime.records import Evaluation
 from flows.tracking.context import StageContext
+
+ENTRY_POINTS = ("gan_models.evaluation.__main__",)
 
 
 def fingerprint(ctx: StageContext, target: EvaluationTarget) -> str:
@@ -20,7 +23,7 @@ def fingerprint(ctx: StageContext, target: EvaluationTarget) -> str:
         config=ctx.model.evaluate,
         bundle=target.bundle_digest,
         data=target.dataset.content_digest,
-        code=source_digest(*EVALUATION_SOURCES),
+        code=code_digest(*ENTRY_POINTS),
         **_digests_of_named_files(ctx),
         # A bundle that was also trained here is measured once as each: only the latter's record leads to promotion.
         **({"on_disk": True} if target.training is None else {}),

@@ -1,10 +1,13 @@
 """Is this model trained already?"""
 
 from flows.lookup.initial_weights import find_initial_weights, follows_itself
+from flows.runtime.code_digest import code_digest
 from flows.runtime.errors import StageError
-from flows.runtime.fingerprint import TRAINING_SOURCES, digest_of, source_digest, torch_version
+from flows.runtime.fingerprint import digest_of, torch_version
 from flows.runtime.records import DatasetVersion, TrainingRun
 from flows.tracking.context import StageContext
+
+ENTRY_POINTS = ("gan_models.training.__main__",)
 
 
 def fingerprint(ctx: StageContext, dataset: DatasetVersion) -> str:
@@ -18,7 +21,7 @@ def fingerprint(ctx: StageContext, dataset: DatasetVersion) -> str:
         model=ctx.model.name,
         config=ctx.model.train,
         data=dataset.content_digest,
-        code=source_digest(*TRAINING_SOURCES),
+        code=code_digest(*ENTRY_POINTS),
         torch=torch_version(),
         **({"initial": initial.digest} if initial else {}),
     )

@@ -1,0 +1,132 @@
+"""What code means, as a digest: of the modules that a stage's entry points import, without docstrings and comments.
+
+A stage is done again when this changes, so it holds what can change a result and nothing else. Names are followed
+through packages that only pass them on: who imports `TrainConfig` from `gan_models.config` depends on the module that
+defines it, and not on every module that the package mentions.
+"""
+
+import ast
+import functools
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+PACKAGES = Path(__file__).parents[2]  # the folder that holds `flows` and `gan_models`
+
+# Raised by hand when results change for a reason that no module tells, such as another rule for files on the disk.
+FORMAT = 1
+
+# These only show what happens. No number, no weight and no image depends on them.
+DISPLAY = (
+    "flows.runtime.progress",
+    "gan_models.training.progress",
+    "gan_models.training.dry_run",
+    "gan_models.evaluation.report",
+    "gan_models.evaluation.figures",
+)
+
+_WITH_DOCSTRING = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+
+
+@functools.cache
+def code_digest(*entry_points: str, packages: Path = PACKAGES) -> str:
+    """Return the SHA-256, 64 hexadecimal digits, of all code of ours that some modules run.
+
+    Args:
+        entry_points: names of modules, such as "gan_models.training.__main__".
+        packages: the folder that holds `flows` and `gan_models`.
+
+    Raises:
+        ModuleNotFoundError: an entry point does not exist.
+    """
+    digest = hashlib.sha256(f"{FORMAT}\0".encode())
+    for module in import_closure(*entry_points, packages=packages):
+        digest.update(f"{module}\0{ast.dump(_tree(module, packages))}\0".encode())
+    return digest.hexdigest()
+
+
+def import_closure(*entry_points: str, packages: Path = PACKAGES) -> list[str]:
+    """Return the names of the modules of ours that some modules import, themselves included, sorted.
+
+    Imports within functions count; imports for type checking alone and modules that only display do not.
+
+    Raises:
+        ModuleNotFoundError: an entry point does not exist.
+    """
+    for module in entry_points:
+        if _file_of(module, packages) is None:
+            raise ModuleNotFoundError(f"there is no module {module} in {packages}")
+    found: set[str] = set()
+    waiting = list(entry_points)
+    while waiting:
+        module = waiting.pop()
+        if module not in found and not _only_displays(module):
+            found.add(module)
+            waiting.extend(_imports(module, packages))
+    return sorted(found)
+
+
+def _imports(module: str, packages: Path) -> Iterator[str]:
+    for node in _running_code(_tree(module, packages)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if _file_of(alias.name, packages))
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            for alias in node.names:
+                yield from _defining_module(node.module, alias.name, packages)
+
+
+def _defining_module(module: str, name: str, packages: Path) -> Iterator[str]:
+    """Yield the module of ours that `from module import name` leads to, through packages that pass the name on."""
+    if _file_of(f"{module}.{name}", packages):
+        yield f"{module}.{name}"
+        return
+    if _file_of(module, packages) is None:
+        return
+    for node in _tree(module, packages).body:
+        if isinstance(node, ast.ImportFrom) and node.module:
+            for alias in node.names:
+                if (alias.asname or alias.name) == name:
+                    yield from _defining_module(node.module, alias.name, packages)
+                    return
+    yield module
+
+
+def _running_code(tree: ast.AST) -> Iterator[ast.AST]:
+    """Yield every node but those that only a type checker reads."""
+    if isinstance(tree, ast.If) and ast.unparse(tree.test) == "TYPE_CHECKING":
+        return
+    yield tree
+    for child in ast.iter_child_nodes(tree):
+        yield from _running_code(child)
+
+
+@functools.cache
+def _tree(module: str, packages: Path) -> ast.Module:
+    """Return the syntax tree of a module of ours without its docstrings; comments and layout are in no tree."""
+    file = _file_of(module, packages)
+    assert file is not None, f"{module} was found before"
+    tree = ast.parse(file.read_bytes())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and _has_docstring(
+            node
+        ):
+            node.body = node.body[1:] or [ast.Pass()]
+    return tree
+
+
+def _has_docstring(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    first = node.body[0] if node.body else None
+    return isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
+
+
+@functools.cache
+def _file_of(module: str, packages: Path) -> Path | None:
+    """Return the file of a module of ours, None for any other."""
+    if not module.startswith(("flows", "gan_models")):
+        return None
+    path = packages.joinpath(*module.split("."))
+    return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
+
+
+def _only_displays(module: str) -> bool:
+    return any(module == name or module.startswith(f"{name}.") for name in DISPLAY)
