@@ -47,7 +47,7 @@ RESULT = EvaluationResult(
 
 
 @pytest.fixture
-def place(tracking: Tracking, tmp_path: Path) -> StageContext:
+def ctx(tracking: Tracking, tmp_path: Path) -> StageContext:
     shutil.copy(ROOT / "configs" / "digits-generator.yaml", tmp_path / "configs")
     config = read_model_config(tmp_path / "configs" / "digits-generator.yaml")
     return StageContext(tracking.settings, config, tracking, Registry(tracking))
