@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,7 @@ from flows.retrain import Retraining, retrain
 from flows.runtime.records import DatasetVersion, Evaluation
 from flows.tracking.registry import Registry
 from flows.tracking.runs import DATASETS_EXPERIMENT, Tracking
-from tests.support.project import Project, make_project, point_environment
+from tests.support.project import Project, Snapshot, make_project, point_environment
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -27,7 +26,7 @@ RULES = [{"metric": "noise/psnr_gain", "at_least": -1.0}, {"metric": "noise/psnr
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory, empty_database: Path, prefect_server: str) -> Iterator[Project]:
+def promoted(tmp_path_factory: pytest.TempPathFactory, empty_database: Path, prefect_server: str) -> Snapshot:
     """A project whose first model has been made and promoted."""
     project = make_project(tmp_path_factory.mktemp("world") / "project", empty_database)
     noise = {"kind": "denoise", "name": "noise", "sigma_min": 40, "sigma_max": 40}
@@ -38,11 +37,35 @@ def world(tmp_path_factory: pytest.TempPathFactory, empty_database: Path, prefec
     with pytest.MonkeyPatch.context() as monkeypatch:
         point_environment(monkeypatch, project)
         retrain(project.config)
-        yield project
+    return Snapshot(project, tmp_path_factory.mktemp("promoted"))
+
+
+@pytest.fixture(scope="module")
+def challenged(promoted: Snapshot, tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
+    """The same after a challenger that is worse and a better one: version 3 is champion, 1 was, 2 is challenger."""
+    project = promoted.restore()
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        point_environment(monkeypatch, project)
+        for steps in (1, 80):
+            project.edit("train", steps=steps)
+            retrain(project.config)
+    return Snapshot(project, tmp_path_factory.mktemp("challenged"))
 
 
 @pytest.fixture
-def registry(world: Project) -> Registry:
+def world(promoted: Snapshot, monkeypatch: pytest.MonkeyPatch) -> Project:
+    point_environment(monkeypatch, promoted.project)
+    return promoted.restore()
+
+
+@pytest.fixture
+def later(challenged: Snapshot, monkeypatch: pytest.MonkeyPatch) -> Project:
+    point_environment(monkeypatch, challenged.project)
+    return challenged.restore()
+
+
+@pytest.fixture
+def registry() -> Registry:
     return Registry(Tracking(Settings()))
 
 
@@ -134,30 +157,33 @@ def test_new_images_lead_to_a_new_version_and_to_the_champion_measured_again(wor
     assert champion["dataset_version"] == version.dvc_md5
 
 
-def test_a_better_challenger_becomes_champion_and_the_old_one_previous(world: Project, registry: Registry):
-    world.edit("train", steps=80)
-    *_, promotion = again(world)
-    assert promotion.decision == "promoted", promotion.reason
+def test_a_better_challenger_becomes_champion_and_the_old_one_previous(later: Project, registry: Registry):
+    assert [version.tags["decision"] for version in registry.versions("tiny-digits")] == [
+        "promoted",
+        "kept champion",
+        "promoted",
+    ]
+    aliases = {alias: registry.at("tiny-digits", alias).version for alias in ("champion", "previous", "challenger")}
+    assert aliases == {"champion": "3", "previous": "1", "challenger": "2"}
+    *_, promotion = again(later)
     assert promotion.replaced_version == "1"
-    assert registry.at("tiny-digits", "champion").version == promotion.version
-    assert registry.at("tiny-digits", "previous").version == "1"
-    assert [record.skipped for record in again(world)] == [True, True, True, True]
+    assert [record.skipped for record in again(later)] == [True, True, True, True]
 
 
 def test_a_champion_that_fails_new_rules_keeps_serving_and_does_not_become_a_challenger(
-    world: Project, registry: Registry
+    later: Project, registry: Registry
 ):
     champion, challenger = (registry.at("tiny-digits", alias) for alias in ("champion", "challenger"))
-    world.edit("promote", rules=[{"metric": "noise/psnr_gain", "at_least": 100.0}])
-    *_, promotion = again(world)
-    world.edit("promote", rules=RULES)
+    later.edit("promote", rules=[{"metric": "noise/psnr_gain", "at_least": 100.0}])
+    *_, promotion = again(later)
+    later.edit("promote", rules=RULES)
     assert promotion.decision == "kept champion"
     assert promotion.version == champion.version
     assert registry.at("tiny-digits", "champion").version == champion.version
     assert registry.at("tiny-digits", "challenger").version == challenger.version
 
 
-def test_every_run_says_what_it_is_and_every_finished_one_carries_its_record(world: Project, registry: Registry):
+def test_every_run_says_what_it_is_and_every_finished_one_carries_its_record(later: Project, registry: Registry):
     client = MlflowClient()
     experiment = client.get_experiment_by_name("tiny-digits")
     runs = client.search_runs([experiment.experiment_id])
@@ -170,7 +196,7 @@ def test_every_run_says_what_it_is_and_every_finished_one_carries_its_record(wor
 
 
 def test_a_death_before_the_alias_moves_leaves_the_champion_and_is_made_good_by_the_next_run(
-    world: Project, registry: Registry
+    later: Project, registry: Registry
 ):
     first, second = registry.versions("tiny-digits")[-1], registry.versions("tiny-digits")[-2]
     evaluation = registry.tracking.record(Evaluation, first.tags["evaluation_run"])
@@ -188,11 +214,11 @@ def test_a_death_before_the_alias_moves_leaves_the_champion_and_is_made_good_by_
         "promote(sys.argv[1], Evaluation.model_validate_json(sys.argv[2]))\n"
     )
     environment = {**os.environ, "PREFECT_API_URL": PREFECT_API_URL.value()}
-    command = [sys.executable, "-c", program, world.config, evaluation.model_dump_json()]
+    command = [sys.executable, "-c", program, later.config, evaluation.model_dump_json()]
     assert subprocess.run(command, env=environment, timeout=120).returncode == 9
     assert registry.at("tiny-digits", "champion").version == second.version
 
-    promotion = promote(world.config, evaluation)
+    promotion = promote(later.config, evaluation)
 
     assert promotion.decision == "promoted"
     assert promotion.replaced_version == second.version, "it was compared with the champion of now"

@@ -4,9 +4,11 @@ import os
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -112,6 +114,46 @@ def make_project(root: Path, database: Path) -> Project:
     project.git("add", ".")
     project.git("commit", "--quiet", "-m", "A project")
     return project
+
+
+class Snapshot:
+    """A project as it was at one moment, so that tests can share what took long to make and still come in any order."""
+
+    def __init__(self, project: Project, folder: Path) -> None:
+        self.project = project
+        self._copy = folder / "snapshot"
+        shutil.copytree(project.root, self._copy, symlinks=True)
+
+    def restore(self) -> Project:
+        """Bring the project back, at its own path: MLflow names artifacts by their whole paths."""
+        for entry in self.project.root.iterdir():
+            if entry.name != ".atelier":
+                _remove(entry)
+        state, database = self.project.root / ".atelier", self.project.root / ".atelier" / "mlflow.db"
+        for entry in state.iterdir():
+            if entry != database:
+                _remove(entry)
+        shutil.copytree(
+            self._copy,
+            self.project.root,
+            symlinks=True,
+            dirs_exist_ok=True,
+            ignore=shutil.ignore_patterns(f"{database.name}*"),
+        )
+        # Through SQLite: MLflow's client holds the file open.
+        with (
+            closing(sqlite3.connect(self._copy / ".atelier" / database.name)) as then,
+            closing(sqlite3.connect(database, timeout=60)) as now,
+        ):
+            then.backup(now)
+        return self.project
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
 def hear_ctrl_c() -> None:
