@@ -4,9 +4,9 @@ import torch
 from torch import Tensor
 
 from gan_models.bundles.bundle import Bundle
+from gan_models.images.pixels import to_float, to_uint8
 from gan_models.images.randomness import generator_for
 from gan_models.networks.vae import Vae
-from gan_models.recipes.base import to_float, to_uint8
 
 
 @torch.inference_mode()

@@ -5,8 +5,8 @@ from torch import Tensor
 
 from gan_models.bundles.bundle import Bundle
 from gan_models.images.degradations.resolution import enlarged
+from gan_models.images.pixels import to_float, to_uint8
 from gan_models.inference.padding import padded
-from gan_models.recipes.base import to_float, to_uint8
 
 
 @torch.inference_mode()

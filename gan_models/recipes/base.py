@@ -2,15 +2,17 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 
 from gan_models.config import TrainConfig
 from gan_models.images.randomness import Random
+from gan_models.recipes.gradients import gradient_norm
+from gan_models.recipes.memory_format import memory_format
+from gan_models.recipes.processes import average_gradients
 
 Task = Literal["generate", "restore", "translate", "stylize"]
 
@@ -146,70 +148,3 @@ class Recipe(ABC):
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
         self.learning_rate_scale = float(state["learning_rate_scale"])
-
-
-def memory_format(config: TrainConfig, device: torch.device) -> torch.memory_format:
-    """That of images and convolutions: what the config chooses, or else what is faster."""
-    chosen = config.speed.channels_last
-    if chosen == "auto":
-        chosen = device.type == "cuda" or not config.recipe.instance_norm
-    return torch.channels_last if chosen else torch.contiguous_format
-
-
-@contextmanager
-def frozen(*networks: nn.Module) -> Iterator[None]:
-    """Within it, no gradients are computed for the weights of `networks`: they only pass them on."""
-    for network in networks:
-        network.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for network in networks:
-            network.requires_grad_(True)
-
-
-def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
-    """The mean of each gradient over all processes; with one process they stay as they are."""
-    if not distributed.is_initialized() or distributed.get_world_size() == 1:
-        return
-    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    flat = torch.cat([gradient.flatten() for gradient in gradients])
-    distributed.all_reduce(flat)
-    flat /= distributed.get_world_size()
-    sizes = [gradient.numel() for gradient in gradients]
-    for gradient, mean in zip(gradients, torch.split(flat, sizes), strict=True):
-        gradient.copy_(mean.view_as(gradient))
-
-
-def mean_over_processes(value: Tensor) -> Tensor:
-    """The mean of a detached tensor over all processes: what a recipe measures on its share and steers itself by."""
-    if not distributed.is_initialized() or distributed.get_world_size() == 1:
-        return value
-    total = value.clone()
-    distributed.all_reduce(total)
-    return total / distributed.get_world_size()
-
-
-def gradient_norm(parameters: Iterable[nn.Parameter]) -> Tensor:
-    """Euclidean norm of all gradients together, a scalar."""
-    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
-    return norm
-
-
-def tile(images: Tensor, columns: int) -> Tensor:
-    """Images Float [N, C, H, W] in [-1, 1] as one picture, uint8 [C, rows * H, columns * W], row by row."""
-    num, channels, height, width = images.shape
-    assert num % columns == 0, "the rows of a picture are full"
-    rows = to_uint8(images).reshape(num // columns, columns, channels, height, width)
-    return rows.permute(2, 0, 3, 1, 4).reshape(channels, num // columns * height, columns * width).contiguous()
-
-
-def to_uint8(images: Tensor) -> Tensor:
-    """Float images in [-1, 1], clamped, as uint8 in [0, 255]."""
-    return ((images.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
-
-
-def to_float(images: Tensor) -> Tensor:
-    """uint8 images in [0, 255] as Float in [-1, 1]."""
-    return images.float() / 127.5 - 1

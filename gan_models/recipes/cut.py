@@ -6,12 +6,14 @@ import torch
 from torch import Tensor, nn
 
 from gan_models.config import CutConfig, ImageConfig, TrainConfig
+from gan_models.images.pixels import make_grid
 from gan_models.images.randomness import Random
 from gan_models.losses.adversarial import ADVERSARIAL_LOSSES
 from gan_models.losses.contrastive import patch_nce
 from gan_models.networks.patch_projector import PatchProjector, draw_positions
 from gan_models.networks.resnet_generator import ResnetGenerator
-from gan_models.recipes.base import Batch, Preview, Recipe, Task, frozen, tile
+from gan_models.recipes.base import Batch, Preview, Recipe, Task
+from gan_models.recipes.gradients import frozen
 from gan_models.recipes.patch_judgment import build_discriminator, discriminator_terms, variety
 
 
@@ -85,7 +87,7 @@ class CutRecipe(Recipe):
         with torch.no_grad():
             translated = network(batch.images[:columns]).float()
         rows = torch.cat([batch.images[:columns], translated, batch.targets[:columns]])
-        return Preview(tile(rows, columns), {"health/diversity": variety(translated)})
+        return Preview(make_grid(rows, columns), {"health/diversity": variety(translated)})
 
     def _contrast(self, outputs: Tensor, keys: list[Tensor], is_mirrored: Tensor | None, random: Random) -> Tensor:
         """PatchNCE of each output against the features of its input, averaged over the layers, Float [M].

@@ -7,11 +7,13 @@ import torch
 from torch import Tensor, nn
 
 from gan_models.config import CycleganConfig, ImageConfig, TrainConfig
+from gan_models.images.pixels import make_grid
 from gan_models.images.randomness import Random
 from gan_models.losses.adversarial import ADVERSARIAL_LOSSES
 from gan_models.networks.resnet_generator import ResnetGenerator, TranslationPair
-from gan_models.recipes.base import Batch, Preview, Recipe, Task, frozen, tile
+from gan_models.recipes.base import Batch, Preview, Recipe, Task
 from gan_models.recipes.fake_pool import FakePool
+from gan_models.recipes.gradients import frozen
 from gan_models.recipes.patch_judgment import build_discriminator, discriminator_terms, variety
 
 DOMAINS = ("source", "target")
@@ -94,7 +96,7 @@ class CycleganRecipe(Recipe):
             cycled = network(there, reverse=True).float(), network(back).float()
         error = (cycled[0] - sources).abs().mean().item() / 2
         rows = torch.cat([sources, there, cycled[0], targets, back, cycled[1]])
-        return Preview(tile(rows, columns), {"health/cycle_l1": error, "health/diversity": variety(there)})
+        return Preview(make_grid(rows, columns), {"health/cycle_l1": error, "health/diversity": variety(there)})
 
     def state_dict(self) -> dict[str, Any]:
         """Also the past fakes."""

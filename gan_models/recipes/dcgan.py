@@ -11,8 +11,9 @@ from gan_models.images.randomness import Random
 from gan_models.losses.adversarial import ADVERSARIAL_LOSSES
 from gan_models.networks.dcgan_discriminator import DcganDiscriminator
 from gan_models.networks.dcgan_generator import DcganGenerator
-from gan_models.recipes.base import Batch, mean_over_processes
+from gan_models.recipes.base import Batch
 from gan_models.recipes.generation import AdversarialRecipe
+from gan_models.recipes.processes import mean_over_processes
 
 
 def build_generator(config: DcganConfig, image: ImageConfig, num_labels: int) -> DcganGenerator:

@@ -8,10 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from gan_models.config import TrainConfig
+from gan_models.images.pixels import make_grid
 from gan_models.images.randomness import Random
 from gan_models.losses.adversarial import AdversarialLoss
 from gan_models.losses.penalties import gradient_penalties
-from gan_models.recipes.base import Batch, Preview, Recipe, Task, frozen, tile
+from gan_models.recipes.base import Batch, Preview, Recipe, Task
+from gan_models.recipes.gradients import frozen
 
 PREVIEW_ROWS = 8
 PREVIEW_COLUMNS = 10
@@ -38,7 +40,7 @@ class GenerationRecipe(Recipe):
         with torch.no_grad():
             images = network(self.latents(PREVIEW_ROWS * columns, random), labels).float().clamp(-1, 1)
         diversity = images.reshape(PREVIEW_ROWS, columns, -1).std(dim=0).mean() / 2
-        return Preview(tile(images, columns), {"health/diversity": diversity.item()})
+        return Preview(make_grid(images, columns), {"health/diversity": diversity.item()})
 
     def latents(self, num: int, random: Random) -> Tensor:
         """Float [num, latent_dim], standard normal."""

@@ -7,10 +7,12 @@ from torch import Tensor, nn
 
 from gan_models.config import ImageConfig, Pix2PixConfig, TrainConfig
 from gan_models.images.paired_inputs import condition
+from gan_models.images.pixels import make_grid
 from gan_models.images.randomness import Random
 from gan_models.losses.adversarial import ADVERSARIAL_LOSSES
 from gan_models.networks.pix2pix_unet import Pix2PixUNet
-from gan_models.recipes.base import Batch, Preview, Recipe, Task, frozen, tile
+from gan_models.recipes.base import Batch, Preview, Recipe, Task
+from gan_models.recipes.gradients import frozen
 from gan_models.recipes.patch_judgment import build_discriminator, discriminator_terms, variety
 
 
@@ -68,7 +70,7 @@ class Pix2PixRecipe(Recipe):
         with torch.no_grad():
             outputs = network(inputs).float()
         values = {"health/l1": (outputs - targets).abs().mean().item() / 2, "health/diversity": variety(outputs)}
-        return Preview(tile(torch.cat([inputs, outputs, targets]), len(inputs)), values)
+        return Preview(make_grid(torch.cat([inputs, outputs, targets]), len(inputs)), values)
 
     def _pair(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Images and their partners; where these are not in the data, both sides are made from the images."""

@@ -8,6 +8,7 @@ from torch.nn.functional import adaptive_max_pool2d
 
 from gan_models.config import ImageConfig, RestoreConfig, TrainConfig
 from gan_models.images.degradations import Degraded, degrade_seeded, image_seeds
+from gan_models.images.pixels import make_grid
 from gan_models.images.randomness import Random
 from gan_models.losses.adversarial import ADVERSARIAL_LOSSES
 from gan_models.losses.feature_matching import feature_matching_loss
@@ -17,7 +18,8 @@ from gan_models.losses.structural import structural_dissimilarity
 from gan_models.networks.feature_network import load_feature_network
 from gan_models.networks.patch_discriminator import PatchDiscriminator
 from gan_models.networks.unet import UNet
-from gan_models.recipes.base import Batch, Preview, Recipe, Task, frozen, tile
+from gan_models.recipes.base import Batch, Preview, Recipe, Task
+from gan_models.recipes.gradients import frozen
 
 PREVIEW_COLUMNS = 8
 DISCRIMINATOR_LEARNING_RATE = 1e-3
@@ -94,7 +96,7 @@ class RestoreRecipe(Recipe):
             restored = network(*degraded).float().clamp(-1, 1)
         left = (restored - images).square().mean() / (degraded.images - images).square().mean()
         return Preview(
-            tile(torch.cat([degraded.images, restored, images]), columns), {"health/error_left": left.item()}
+            make_grid(torch.cat([degraded.images, restored, images]), columns), {"health/error_left": left.item()}
         )
 
     def _degrade(self, images: Tensor, step: int, random: Random) -> Degraded:

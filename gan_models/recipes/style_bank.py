@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_models.config import ImageConfig, StyleBankConfig, TrainConfig
+from gan_models.images.pixels import make_grid
 from gan_models.images.randomness import Random, generator_for
 from gan_models.losses.adversarial import ADVERSARIAL_LOSSES
 from gan_models.losses.penalties import r1_penalty
@@ -15,7 +16,8 @@ from gan_models.losses.total_variation import total_variation
 from gan_models.networks.feature_network import load_feature_network, untrained_feature_network
 from gan_models.networks.style_bank import StyleBank
 from gan_models.networks.style_discriminator import StyleDiscriminator
-from gan_models.recipes.base import Batch, Preview, Recipe, Task, frozen, tile
+from gan_models.recipes.base import Batch, Preview, Recipe, Task
+from gan_models.recipes.gradients import frozen
 
 PREVIEW_ROWS = 3
 PREVIEW_STYLES = 8
@@ -109,7 +111,7 @@ class StyleBankRecipe(Recipe):
                 labels = torch.full((rows,), style, device=self.device)
                 columns.append(network(images, cast(StyleBank, network).learned_styles(labels)).float().clamp(-1, 1))
         spread = (torch.stack(columns[2:]) - columns[1]).abs().mean() / 2 if styles > 1 else torch.zeros(())
-        picture = tile(torch.stack(columns, dim=1).flatten(0, 1), styles + 1)
+        picture = make_grid(torch.stack(columns, dim=1).flatten(0, 1), styles + 1)
         return Preview(picture, {"health/style_spread": spread.item()})
 
     def _paint(self, images: Tensor, targets: Tensor, labels: Tensor, drawn: Drawn) -> Painted:

@@ -11,8 +11,9 @@ from gan_models.losses.adversarial import ADVERSARIAL_LOSSES
 from gan_models.losses.penalties import wasserstein_gradient_penalty
 from gan_models.networks.dcgan_discriminator import DcganDiscriminator
 from gan_models.networks.dcgan_generator import DcganGenerator
-from gan_models.recipes.base import Batch, frozen
+from gan_models.recipes.base import Batch
 from gan_models.recipes.generation import GenerationRecipe
+from gan_models.recipes.gradients import frozen
 
 
 def build_generator(config: WganGpConfig, image: ImageConfig, num_labels: int) -> DcganGenerator:

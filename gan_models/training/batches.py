@@ -8,8 +8,10 @@ from torch import Tensor
 from gan_models.config import TrainConfig
 from gan_models.data.image_set import TrainingData
 from gan_models.images.augmentation import random_flips, random_windows
+from gan_models.images.pixels import to_float
 from gan_models.images.randomness import WHOLE, Random, Share, generator_for, random_for
-from gan_models.recipes.base import Batch, memory_format, to_float
+from gan_models.recipes.base import Batch
+from gan_models.recipes.memory_format import memory_format
 from gan_models.training.placement import Place
 
 PURPOSES = ("images", "targets")  # of random numbers; of a pair both sides have those of the images

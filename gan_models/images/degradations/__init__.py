@@ -7,11 +7,11 @@ from torch import Tensor
 
 from gan_models.config import Deblur, Degradation, Denoise, Inpaint, SuperResolution
 from gan_models.images.degradations.blur import blurred
-from gan_models.images.degradations.eight_bits import as_8_bits
 from gan_models.images.degradations.holes import holes
 from gan_models.images.degradations.noise import noisy
 from gan_models.images.degradations.resolution import reduced
 from gan_models.images.degradations.watermark import watermarked
+from gan_models.images.pixels import quantize
 from gan_models.images.randomness import Random
 
 
@@ -59,7 +59,7 @@ def degrade_seeded(images: Tensor, degradation: Degradation, seeds: Sequence[int
         degraded = reduced(images, degradation, seeds)
     else:
         degraded = watermarked(images, degradation, seeds)
-    return Degraded(as_8_bits(degraded), empty)
+    return Degraded(quantize(degraded), empty)
 
 
 __all__ = ["Degraded", "degrade", "degrade_seeded", "image_seeds"]

@@ -6,8 +6,8 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from gan_models.config import SuperResolution
-from gan_models.images.degradations.eight_bits import as_8_bits
 from gan_models.images.degradations.real_chain import really_reduced
+from gan_models.images.pixels import quantize
 
 
 def reduced(images: Tensor, degradation: SuperResolution, seeds: Sequence[int]) -> Tensor:
@@ -18,7 +18,7 @@ def reduced(images: Tensor, degradation: SuperResolution, seeds: Sequence[int]) 
         small = really_reduced(images, size, seeds)
     else:
         small = interpolate(images, size=size, mode="bicubic", align_corners=False, antialias=True)
-    return enlarged(as_8_bits(small), (height, width))  # it is a file of 8 bits that gets enlarged
+    return enlarged(quantize(small), (height, width))  # it is a file of 8 bits that gets enlarged
 
 
 def enlarged(images: Tensor, size: tuple[int, int]) -> Tensor:

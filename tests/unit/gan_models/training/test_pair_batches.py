@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from gan_models.data.image_set import TrainingData
+from gan_models.images.pixels import to_uint8
 from gan_models.images.randomness import Share
-from gan_models.recipes.base import Batch, to_uint8
+from gan_models.recipes.base import Batch
 from gan_models.training.batches import Batches
 from gan_models.training.loop import Outcome, Trainer
 from gan_models.training.placement import load_data
