@@ -29,8 +29,6 @@ class ImageSet:
     images: "Tensor"
     labels: "Tensor | None"
     label_names: tuple[str, ...]
-    ids: tuple[str, ...]
-    sources: tuple[str, ...]
     digest: str
 
 
@@ -77,8 +75,8 @@ def list_training_data(directory: Path, split: str, config: TrainConfig, *, limi
 
 
 def _refuse_unseen_labels(listing: Listing, directory: Path) -> None:
-    seen = {row["label"] for row in listing.rows.values()}
-    unseen = [label for label in listing.label_names if label not in seen]
+    seen = set(np.unique(listing.labels).tolist()) if listing.labels is not None else set()
+    unseen = [label for index, label in enumerate(listing.label_names) if index not in seen]
     if unseen:
         raise DataError(
             f"the training images in {directory} lack the label{'s' if unseen[1:] else ''} {', '.join(unseen)}, which "
@@ -106,7 +104,7 @@ def load(listing: Listing, progress: Progress | None = None) -> ImageSet:
     """
     import torch
 
-    pixels = np.empty((len(listing.rows), *listing.shape), np.uint8)
+    pixels = np.empty((len(listing), *listing.shape), np.uint8)
 
     def place(index: int, image: Pixels) -> None:
         pixels[index] = image
@@ -119,14 +117,11 @@ def with_pixels(listing: Listing, images: "Tensor") -> ImageSet:
     """The set of a listing whose images, uint8 [N, C, H, W], have been decoded."""
     import torch
 
-    index = {name: i for i, name in enumerate(listing.label_names)}
-    rows = listing.rows.values()
+    labels = listing.labels
     return ImageSet(
         images=images,
-        labels=torch.tensor([index[row["label"]] for row in rows]) if listing.label_names else None,
+        labels=None if labels is None else torch.from_numpy(labels),
         label_names=listing.label_names,
-        ids=tuple(listing.rows),
-        sources=tuple(row["source"] for row in rows),
         digest=listing.digest,
     )
 

@@ -41,7 +41,7 @@ def load_mapped(listing: Listing, cache: Path, progress: Progress | None = None)
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not _is_whole(path):
                 _write(path, listing, progress)
-        return with_pixels(listing, open_mapped(path, (len(listing.rows), *listing.shape)))
+        return with_pixels(listing, open_mapped(path, (len(listing), *listing.shape)))
 
 
 def _is_whole(path: Path) -> bool:

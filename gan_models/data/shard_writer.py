@@ -5,7 +5,6 @@ import shutil
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import fields
 from itertools import groupby
 from operator import attrgetter, itemgetter
 from pathlib import Path
@@ -15,14 +14,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from gan_models.data.shards import COLUMNS, SCHEMA, DataError, ImageRecord, iterate_rows, read_shard, shard_paths
+from gan_models.data.image_row import COLUMNS, ImageRow
+from gan_models.data.shards import SCHEMA, DataError, iterate_rows, read_shard, shard_paths
 from gan_models.files import sync
 
 ROW_GROUP_BYTES = 8 << 20  # of images
 _ROWS_AT_ONCE = 1000  # a call of SQLite costs as much as a hundred rows
 
 
-def write_shards(records: Iterable[ImageRecord], directory: Path, *, shard_bytes: int = 64 << 20) -> None:
+def write_shards(records: Iterable[ImageRow], directory: Path, *, shard_bytes: int = 64 << 20) -> None:
     """Adds `records` to the dataset in `directory`, as new shards of about `shard_bytes` of images each.
 
     A shard holds images of one split, sorted by id. Records whose id is there already are left out, and shards that are
@@ -95,7 +95,7 @@ class _Spool:
         self._images = (folder / "images").open("w+b")
         self._facts = sqlite3.connect(folder / "facts")
         self._facts.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -65536;")
-        names = [field.name for field in fields(ImageRecord) if field.name != "data"]
+        names = ["path", *COLUMNS]
         columns = ", ".join("id TEXT PRIMARY KEY" if name == "id" else name for name in names)
         self._facts.execute(f"CREATE TABLE record (offset, length, {columns}) WITHOUT ROWID")
         self._insert = f"INSERT OR IGNORE INTO record VALUES (?, ?, {', '.join('?' * len(names))})"
@@ -103,7 +103,7 @@ class _Spool:
         self._waiting: list[tuple[object, ...]] = []
         self._end = 0
 
-    def put(self, record: ImageRecord) -> None:
+    def put(self, record: ImageRow) -> None:
         """Of those with one id, the first is kept."""
         self._waiting.append((self._end, len(record.data), *self._facts_of(record)))
         self._end += self._images.write(record.data)
@@ -114,7 +114,7 @@ class _Spool:
         self._write_facts()
         self._facts.executemany("DELETE FROM record WHERE id = ?", ((one,) for one in ids))
 
-    def records(self) -> Iterator[ImageRecord]:
+    def records(self) -> Iterator[ImageRow]:
         """By split, and within one by id."""
         self._write_facts()
         splits = [split for (split,) in self._facts.execute("SELECT DISTINCT split FROM record ORDER BY split")]
@@ -123,7 +123,7 @@ class _Spool:
                 "SELECT * FROM record WHERE split = ? ORDER BY id", (split,)
             ):
                 self._images.seek(offset)
-                yield ImageRecord(self._images.read(length), *facts)
+                yield ImageRow(self._images.read(length), *facts)
 
     def close(self) -> None:
         self._images.close()
@@ -134,7 +134,7 @@ class _Spool:
         self._waiting.clear()
 
 
-def _numbered(records: Iterable[ImageRecord], shard_bytes: int) -> Iterator[tuple[int, ImageRecord]]:
+def _numbered(records: Iterable[ImageRow], shard_bytes: int) -> Iterator[tuple[int, ImageRow]]:
     """Records with the number of the shard that each goes to, from 0."""
     number, size, split = -1, 0, None
     for record in records:
@@ -144,9 +144,9 @@ def _numbered(records: Iterable[ImageRecord], shard_bytes: int) -> Iterator[tupl
         yield number, record
 
 
-def _in_row_groups(records: Iterable[ImageRecord]) -> Iterator[list[ImageRecord]]:
+def _in_row_groups(records: Iterable[ImageRow]) -> Iterator[list[ImageRow]]:
     """So many that they are of about `ROW_GROUP_BYTES`: what is in memory at a time."""
-    group: list[ImageRecord] = []
+    group: list[ImageRow] = []
     size = 0
     for record in records:
         group.append(record)
@@ -174,7 +174,7 @@ def _number(shard: Path) -> int:
     return int(shard.name.split("-")[1])
 
 
-def _as_table(records: list[ImageRecord]) -> Any:  # noqa: ANN401
+def _as_table(records: list[ImageRow]) -> Any:  # noqa: ANN401
     columns = {name: [getattr(record, name) for record in records] for name in COLUMNS}
     images = [{"bytes": record.data, "path": record.path} for record in records]
     return pa.Table.from_pydict({"image": images, **columns}, schema=SCHEMA)

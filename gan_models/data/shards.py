@@ -16,28 +16,17 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from gan_models.data.image_row import COLUMNS, CONTENT_COLUMNS
 from gan_models.errors import AtelierError
 
 Split = Literal["train", "evaluation"]
 
-COLUMNS = {
-    "id": ("string", pa.string()),
-    "split": ("string", pa.string()),
-    "label": ("string", pa.string()),
-    "domain": ("string", pa.string()),
-    "width": ("int32", pa.int32()),
-    "height": ("int32", pa.int32()),
-    "source": ("string", pa.string()),
-    "pair": ("string", pa.string()),
-    "phash": ("string", pa.string()),
-    "look": ("binary", pa.binary()),
-}
 _FEATURES = {"image": {"_type": "Image"}} | {
-    name: {"dtype": dtype, "_type": "Value"} for name, (dtype, _) in COLUMNS.items()
+    name: {"dtype": column.dtype, "_type": "Value"} for name, column in COLUMNS.items()
 }
 SCHEMA = pa.schema(
     [("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())]))]
-    + [(name, kind) for name, (_, kind) in COLUMNS.items()],
+    + [(name, pa.type_for_alias(column.dtype)) for name, column in COLUMNS.items()],
     metadata={"huggingface": json.dumps({"info": {"features": _FEATURES}})},
 )
 
@@ -46,32 +35,6 @@ _SPLIT_SALT = "atelier-split-304"  # part of every split ever made: changing it 
 
 class DataError(AtelierError):
     """A dataset that cannot be used; the message says what is wrong with it and what to do."""
-
-
-@dataclass(frozen=True)
-class ImageRecord:
-    """One row of a dataset.
-
-    data: the image file
-    id: SHA-256 of its pixels
-    source: where it was taken from
-    pair: of an image that shows what another one shows in another domain, the id of the first of the two
-    phash: the perceptual hash, by which near duplicates are found; None for an image of one color
-    look: brightness, colors and shapes in 14 bytes, by which versions are compared
-    """
-
-    data: bytes
-    path: str
-    id: str
-    split: str
-    label: str | None
-    domain: str | None
-    width: int
-    height: int
-    source: str
-    pair: str | None = None
-    phash: str | None = None
-    look: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -103,16 +66,25 @@ def shard_paths(directory: Path) -> list[Path]:
     return sorted(directory.glob("shard-*.parquet"))
 
 
+def existing_shards(directory: Path) -> list[Path]:
+    """Return the shards in `directory`, sorted by name.
+
+    Raises:
+        DataError: there are none.
+    """
+    paths = shard_paths(directory)
+    if not paths:
+        raise DataError(f"there are no shards in {directory}; build the dataset, or fetch it with `dvc pull`")
+    return paths
+
+
 def iterate_rows(directory: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
     """The named columns of every row of a dataset, a shard at a time; images are read only where "image" is among them.
 
     Raises:
         DataError: there are no shards in `directory`, or one is damaged.
     """
-    paths = shard_paths(directory)
-    if not paths:
-        raise DataError(f"there are no shards in {directory}; build the dataset, or fetch it with `dvc pull`")
-    for path in paths:
+    for path in existing_shards(directory):
         yield from read_shard(path, columns).to_pylist()
 
 
@@ -134,9 +106,9 @@ def content_digest(directory: Path) -> str:
     Raises:
         DataError: as for `iterate_rows`.
     """
-    columns, total = ["id", "split", "label", "domain", "source", "pair"], 0
-    for row in iterate_rows(directory, columns):
-        line = json.dumps([row[column] for column in columns])
+    total = 0
+    for row in iterate_rows(directory, CONTENT_COLUMNS):
+        line = json.dumps([row[column] for column in CONTENT_COLUMNS])
         total += int.from_bytes(hashlib.sha256(line.encode()).digest())
     return f"{total % 2**256:064x}"
 

@@ -36,7 +36,7 @@ def describe(config: TrainConfig, data: Path, device: torch.device, num_processe
     lines += ["", "data"]
     for name, listing in zip(("images", "targets"), listings, strict=False):
         shape = "x".join(map(str, listing.shape))
-        lines.append(f"  {name:<16} {len(listing.rows):>14,} of {shape}, {_amount(listing.num_bytes)} decoded")
+        lines.append(f"  {name:<16} {len(listing):>14,} of {shape}, {_amount(listing.num_bytes)} decoded")
     lines.append(f"  {'labels':<16} {num_labels:>14,}")
     lines.append(f"  live in          {PLACES[place]}")
     lines += ["", f"memory on the {'GPU' if device.type == 'cuda' else 'CPU'}, of each process"]

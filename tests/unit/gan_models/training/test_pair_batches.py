@@ -67,7 +67,7 @@ def test_pairs_of_a_dataset_are_partners_wherever_they_live_and_in_previews(tmp_
     config = train_config(PAIRS, flips=True, steps=40, speed={"data": place})
     loaded = load_data(tmp_path / "data", config, CPU, tmp_path / "cache")
     assert loaded.training.is_paired
-    assert len(loaded.training.images.ids) == 32
+    assert len(loaded.training.images.images) == 32
     batches = Batches(loaded.training, config, CPU, place=loaded.place)
     assert all(are_partners(batches.at(step)) for step in STEPS)
     previews = Batches(loaded.previews, config, CPU).fixed(8)
