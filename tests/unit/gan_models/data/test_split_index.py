@@ -57,9 +57,7 @@ def test_an_image_that_two_shards_hold_is_listed_once(tmp_path):
     write_shards(rows, tmp_path / "data")
     write_shards(rows[:2], tmp_path / "other")
     (copy,) = (tmp_path / "other").iterdir()  # a removal that was cut short leaves such a shard
-    copy.rename(
-        tmp_path / "data" / copy.name.replace("-00000-", "-00001-")
-    )
+    copy.rename(tmp_path / "data" / copy.name.replace("-00000-", "-00001-"))
     config = ImageConfig(size=8, channels=1)
     listing = list_split(tmp_path / "data", "train", config)
     assert listing.ids == sorted(row.id for row in rows)
