@@ -45,12 +45,12 @@ class TrainingData:
 
     @property
     def label_names(self) -> tuple[str, ...]:
-        """The labels that a model can be asked for: those of the targets, where there are targets."""
+        """Return the labels that a model can be asked for: those of the targets, where there are targets."""
         return (self.targets or self.images).label_names
 
     @property
     def digest(self) -> str:
-        """Of both, and of whether they are pairs."""
+        """Return the digest of both, and of whether they are pairs."""
         if self.targets is None:
             return self.images.digest
         facts = f"{self.images.digest} {self.targets.digest}{' paired' if self.is_paired else ''}"
@@ -58,7 +58,7 @@ class TrainingData:
 
 
 def list_training_data(directory: Path, split: str, config: TrainConfig, *, limit: int | None = None) -> list[Listing]:
-    """What the recipe of `config` needs of a split: its images and, where it has such, its targets, aligned if paired.
+    """List what the recipe of `config` needs of a split: images and, where it has such, targets, aligned if paired.
 
     Raises:
         DataError: see `list_split`, `list_pairs`; or a label that the model could be asked for has no training image.
@@ -85,7 +85,7 @@ def _refuse_unseen_labels(listing: Listing, directory: Path) -> None:
 
 
 def load_split(directory: Path, split: str, image: ImageConfig, domain: str | None = None) -> ImageSet:
-    """Every image of a split, or of one domain of it, in memory, as the config asks for them.
+    """Load every image of a split, or of one domain of it, into memory, as the config asks for them.
 
     `fit: resize` scales the shorter side to `size` (bicubic, antialiased) and cuts out the center; `fit: crop` keeps
     the stored size, which has to be one for all and `size` at least: windows are taken in training and by `windows`.
@@ -97,7 +97,7 @@ def load_split(directory: Path, split: str, image: ImageConfig, domain: str | No
 
 
 def load(listing: Listing, progress: Progress | None = None) -> ImageSet:
-    """The images of a listing, in memory.
+    """Decode the images of a listing into memory.
 
     Raises:
         DataError: a shard or an image is damaged.
@@ -114,7 +114,7 @@ def load(listing: Listing, progress: Progress | None = None) -> ImageSet:
 
 
 def with_pixels(listing: Listing, images: "Tensor") -> ImageSet:
-    """The set of a listing whose images, uint8 [N, C, H, W], have been decoded."""
+    """Return the set of a listing whose images, uint8 [N, C, H, W], have been decoded."""
     import torch
 
     labels = listing.labels
@@ -127,7 +127,7 @@ def with_pixels(listing: Listing, images: "Tensor") -> ImageSet:
 
 
 def windows(images: "Tensor", size: int) -> "Tensor":
-    """The non-overlapping grid of windows of each image, from its top left, row by row; a rest at the edge is left.
+    """Cut each image into windows that do not overlap, from its top left, row by row, without the rest at the edge.
 
     images: tensor [N, C, H, W]; returns a tensor [N * (H // size) * (W // size), C, size, size]
 

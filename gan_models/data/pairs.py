@@ -14,11 +14,13 @@ from gan_models.data.split_index import Listing, list_split
 def list_pairs(
     directory: Path, split: str, image: ImageConfig, domains: tuple[str, str], *, limit: int | None = None
 ) -> tuple[Listing, Listing]:
-    """Both sides of the pairs of a split, or of only so many of the first: the first side sorted by id, the second in
-    the order of its partners. The digest of the second is that of its order, and so of who belongs to whom.
+    """List both sides of the pairs of a split: the first sorted by id, the second in the order of its partners.
+
+    The digest of the second is that of its order, and so of who belongs to whom.
 
     Args:
         domains: of the two sides.
+        limit: so many of the first pairs at most.
 
     Raises:
         DataError: see `list_split`; or an image of either side has no partner, or several, or one of another size.

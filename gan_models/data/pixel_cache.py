@@ -25,9 +25,10 @@ logger = logging.getLogger(__name__)
 
 
 def load_mapped(listing: Listing, cache: Path, progress: Progress | None = None) -> ImageSet:
-    """The images of a listing as a mapped file in `cache`: read from the disk as they are needed, and kept in
-    whatever memory is free. They are decoded the first time; a file that is there is verified, and a damaged one
-    is made anew. Processes that come at the same time wait for the one that decodes.
+    """Map the images of a listing into memory from a file in `cache`, which is written the first time.
+
+    They are read from the disk as they are needed, and kept in whatever memory is free. A file that is there is
+    verified, and a damaged one is written again. Processes that come at the same time wait for the one that decodes.
 
     Raises:
         DataError: a shard or an image is damaged.
@@ -82,7 +83,7 @@ def _write(path: Path, listing: Listing, progress: Progress | None) -> None:
 
 
 def open_mapped(path: Path, shape: tuple[int, ...]) -> "Tensor":
-    """A file of uint8 pixels as a tensor of `shape` that is not to be written to; read as it is used."""
+    """Open a file of uint8 pixels as a tensor of `shape` that is not to be written to; it is read as it is used."""
     import torch
 
     # Read-only and shared, so that it counts for no memory; nothing here writes to a set's images.

@@ -23,7 +23,7 @@ _ROWS_AT_ONCE = 1000  # a call of SQLite costs as much as a hundred rows
 
 
 def write_shards(records: Iterable[ImageRow], directory: Path, *, shard_bytes: int = 64 << 20) -> None:
-    """Adds `records` to the dataset in `directory`, as new shards of about `shard_bytes` of images each.
+    """Add `records` to the dataset in `directory`, as new shards of about `shard_bytes` of images each.
 
     A shard holds images of one split, sorted by id. Records whose id is there already are left out, and shards that are
     there are never touched. Equal records make equal files, in whatever order they come. Nothing is added before
@@ -53,10 +53,11 @@ def write_shards(records: Iterable[ImageRow], directory: Path, *, shard_bytes: i
 
 
 def remove_images(directory: Path, ids: Collection[str]) -> set[str]:
-    """Takes images out of the dataset in `directory`. The shards they are in are written anew, the others stay as
-    they are, byte for byte; a shard that held nothing else is deleted.
+    """Take images out of the dataset in `directory`.
 
-    A new shard is in its place before the old one goes, so that a call that was cut short is made good by another.
+    The shards they are in are written again, the others stay as they are, byte for byte; a shard that held nothing
+    else is deleted. A new shard is in its place before the old one goes, so that a call that was cut short is made
+    good by another.
 
     Returns:
         Those of `ids` that were there.
@@ -104,7 +105,7 @@ class _Spool:
         self._end = 0
 
     def put(self, record: ImageRow) -> None:
-        """Of those with one id, the first is kept."""
+        """Take in a record; of several with one id, the first is kept."""
         self._waiting.append((self._end, len(record.data), *self._facts_of(record)))
         self._end += self._images.write(record.data)
         if len(self._waiting) == _ROWS_AT_ONCE:
@@ -115,7 +116,7 @@ class _Spool:
         self._facts.executemany("DELETE FROM record WHERE id = ?", ((one,) for one in ids))
 
     def records(self) -> Iterator[ImageRow]:
-        """By split, and within one by id."""
+        """Yield the records by split, and within one by id."""
         self._write_facts()
         splits = [split for (split,) in self._facts.execute("SELECT DISTINCT split FROM record ORDER BY split")]
         for split in splits:
@@ -135,7 +136,7 @@ class _Spool:
 
 
 def _numbered(records: Iterable[ImageRow], shard_bytes: int) -> Iterator[tuple[int, ImageRow]]:
-    """Records with the number of the shard that each goes to, from 0."""
+    """Yield records with the number of the shard that each goes to, from 0."""
     number, size, split = -1, 0, None
     for record in records:
         if record.split != split or size + len(record.data) > shard_bytes:
@@ -145,7 +146,7 @@ def _numbered(records: Iterable[ImageRow], shard_bytes: int) -> Iterator[tuple[i
 
 
 def _in_row_groups(records: Iterable[ImageRow]) -> Iterator[list[ImageRow]]:
-    """So many that they are of about `ROW_GROUP_BYTES`: what is in memory at a time."""
+    """Yield lists of records of about `ROW_GROUP_BYTES`, which is what is in memory at a time."""
     group: list[ImageRow] = []
     size = 0
     for record in records:
@@ -160,7 +161,7 @@ def _in_row_groups(records: Iterable[ImageRow]) -> Iterator[list[ImageRow]]:
 
 @contextmanager
 def _staging(directory: Path) -> Iterator[Path]:
-    """An empty folder beside the dataset, where files become whole before they join it."""
+    """Make an empty folder next to the dataset, where files become whole before they join it."""
     folder = directory.with_name(f".{directory.name}.partial")
     shutil.rmtree(folder, ignore_errors=True)  # what a killed process left
     folder.mkdir()
@@ -181,7 +182,7 @@ def _as_table(records: list[ImageRow]) -> Any:  # noqa: ANN401
 
 
 def _seal(tables: Iterable[Any], directory: Path, number: int) -> Path:
-    """Writes a shard, named after its number and content, and waits until it is on disk."""
+    """Write a shard, named after its number and content, and wait until it is on disk."""
     temporary = directory / "shard"
     options = {"compression": "zstd", "use_dictionary": False, "write_page_checksum": True}
     with pq.ParquetWriter(temporary, SCHEMA, **options) as writer:

@@ -53,7 +53,7 @@ class Statistics:
 
 
 def split_of(key: str, evaluation_share: float) -> Split:
-    """The split of whatever `key` identifies, from a hash of the key alone.
+    """Return the split of whatever `key` identifies, from a hash of the key alone.
 
     What is in evaluation stays there for every larger share, whatever else enters or leaves the dataset.
     """
@@ -62,7 +62,7 @@ def split_of(key: str, evaluation_share: float) -> Split:
 
 
 def shard_paths(directory: Path) -> list[Path]:
-    """The shards in `directory`, sorted by name; none where there is no such directory."""
+    """Return the shards in `directory`, sorted by name; none where there is no such directory."""
     return sorted(directory.glob("shard-*.parquet"))
 
 
@@ -79,7 +79,7 @@ def existing_shards(directory: Path) -> list[Path]:
 
 
 def iterate_rows(directory: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """The named columns of every row of a dataset, a shard at a time; images are read only where "image" is among them.
+    """Yield the named columns of every row of a dataset, a shard at a time; images only where "image" is named.
 
     Raises:
         DataError: there are no shards in `directory`, or one is damaged.
@@ -89,7 +89,7 @@ def iterate_rows(directory: Path, columns: Sequence[str]) -> Iterator[dict[str, 
 
 
 def read_rows(directory: Path, columns: Sequence[str]) -> list[dict[str, Any]]:
-    """The same, all at once.
+    """Read the same rows as `iterate_rows`, all at once.
 
     Raises:
         DataError: as for `iterate_rows`.
@@ -98,7 +98,7 @@ def read_rows(directory: Path, columns: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def content_digest(directory: Path) -> str:
-    """64 hexadecimal digits for which images a dataset holds and what it says of them, however they lie in shards.
+    """Return 64 hexadecimal digits for a dataset's images and its facts about them, however they lie in shards.
 
     The SHA-256 of each row, added up: a digest of a set (AdHASH, Bellare and Micciancio 1997), so that nothing has to
     be sorted or kept.
@@ -114,7 +114,7 @@ def content_digest(directory: Path) -> str:
 
 
 def statistics(directory: Path) -> Statistics:
-    """Counts and sizes of a dataset, without reading its images.
+    """Count the images of a dataset and their sizes, without reading them.
 
     Raises:
         DataError: as for `iterate_rows`.
@@ -143,7 +143,7 @@ def statistics(directory: Path) -> Statistics:
 
 
 def natural_order(names: Iterable[str]) -> tuple[str, ...]:
-    """The different names, sorted with numbers in them by value: "2" before "10"."""
+    """Return the different names, sorted with numbers in them by value: "2" before "10"."""
 
     def key(name: str) -> tuple[list[str | int], str]:
         parts = re.split(r"(\d+)", name)
@@ -153,7 +153,7 @@ def natural_order(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def read_shard(path: Path, columns: Sequence[str]) -> Any:  # noqa: ANN401
-    """Columns of a shard as a pyarrow table.
+    """Read columns of a shard, as a pyarrow table.
 
     Raises:
         DataError: the shard is damaged or lacks a column.

@@ -248,12 +248,12 @@ def _decoded_size(rows: Any, directory: Path, image: ImageConfig) -> tuple[int, 
 
 
 def _num_cores() -> int:
-    """That this process may use, which in a container or under `taskset` are not all there are."""
+    """Count the cores that this process may use, which in a container or under `taskset` are not all there are."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _decoder_of_stored(shape: tuple[int, int, int]) -> Callable[[bytes], Pixels | None]:
-    """Decodes a stored PNG to [C, H, W] in half of Pillow's time; None where it is of another shape, or damaged."""
+    """Return what decodes a PNG of `shape` in half of Pillow's time, and returns None for any other image."""
     import torch
     import torchvision.io  # noqa: F401  registers the operator
 
@@ -271,7 +271,7 @@ def _decoder_of_stored(shape: tuple[int, int, int]) -> Callable[[bytes], Pixels 
 
 
 def _pixels(path: Path, id_: str, data: bytes, image: ImageConfig) -> Pixels:
-    """A stored image as [C, H, W]."""
+    """Decode a stored image to [C, H, W]."""
     try:
         stored = decode(data, limits=DecodingLimits(min_side=1))
     except UnreadableImageError as error:

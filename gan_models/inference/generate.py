@@ -64,7 +64,7 @@ def latent_walk(
     truncation: float = 1.0,
     batch_size: int = 64,
 ) -> Tensor:
-    """Frames of a walk through `num_stops` random latents and back to the first, so that it can be played in a loop.
+    """Draw frames of a walk through `num_stops` random latents and back to the first, to be played in a loop.
 
     Between stops, latents go along the sphere, not through its middle, where no latent of training lies (White 2016,
     https://arxiv.org/abs/1609.04468).
@@ -101,7 +101,7 @@ def latent_walk(
 
 
 def slerp(starts: Tensor, ends: Tensor, shares: Tensor) -> Tensor:
-    """Spherical interpolation of vectors Float [N, D], each [n] a share, shares Float [N], of the way to its end.
+    """Interpolate vectors Float [N, D] on the sphere, each [n] a share, shares Float [N], of the way to its end.
 
     Shoemake 1985, "Animating rotation with quaternion curves"; White 2016, https://arxiv.org/abs/1609.04468.
     """

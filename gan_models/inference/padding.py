@@ -5,7 +5,7 @@ from torch import Tensor
 
 
 def padded(images: Tensor, multiple: int) -> Tensor:
-    """Images continued to the right and downwards by reflection, until both sides are multiples of `multiple`.
+    """Continue images to the right and downwards by reflection, until both sides are multiples of `multiple`.
 
     Any number of reflections is made, so that images may be smaller than what is added. The result of a network is
     cut back by `[..., :height, :width]`.
@@ -20,6 +20,6 @@ def padded(images: Tensor, multiple: int) -> Tensor:
 
 
 def _reflected(length: int, multiple: int) -> Tensor:
-    """Indices of a line of `length` pixels, continued by reflection to a whole number of `multiple`."""
+    """Return indices of a line of `length` pixels, continued by reflection to a whole number of `multiple`."""
     indices = torch.arange(-(-length // multiple) * multiple) % (2 * (length - 1))
     return torch.where(indices < length, indices, 2 * (length - 1) - indices)

@@ -64,7 +64,7 @@ def stylize(
 
 
 def _index(bundle: Bundle, style: int | str | None) -> int:
-    """The index of a learned style. Paintings without labels are one style, without a name."""
+    """Return the index of a learned style. Paintings without labels are one style, without a name."""
     names = bundle.label_names
     known = f"the model has learned {', '.join(names) or 'one style, without a name: 0'}"
     if style is None:
@@ -82,7 +82,7 @@ def _index(bundle: Bundle, style: int | str | None) -> int:
 
 
 def _style_of_example(bundle: Bundle, image: Tensor, batch_size: int) -> Tensor:
-    """The mean style over windows of an image, Float [1, style_size].
+    """Return the mean style over windows of an image, Float [1, style_size].
 
     Windows have the size that the model was trained on: the deviation within them is what it knows, not the larger one
     within a whole painting. An image without room for one is taken whole.

@@ -6,7 +6,7 @@ NOISE_FLOOR = 2.5e-5  # of the squared error, about 46 dB: better than that is n
 
 
 def negative_psnr(images: Tensor, targets: Tensor, region: Tensor) -> Tensor:
-    """Minus the PSNR of each image in decibels, the loss of NAFNet (Chen et al. 2022, https://arxiv.org/abs/2204.04676).
+    """Return minus the PSNR of each image in decibels, the loss of NAFNet (Chen et al. 2022, arXiv 2204.04676).
 
     As a logarithm it heeds easy images as much as hard ones, where L1 heeds the hard ones and leaves stains on skies.
 

@@ -9,7 +9,7 @@ STABILISERS = 0.01**2, 0.03**2
 
 
 def structural_dissimilarity(images: Tensor, targets: Tensor) -> Tensor:
-    """1 - SSIM of each image (Wang et al. 2004; as a loss, Zhao et al. 2017, https://arxiv.org/abs/1511.08861).
+    """Return 1 - SSIM of each image (Wang et al. 2004; as a loss, Zhao et al. 2017, https://arxiv.org/abs/1511.08861).
 
     It heeds faint texture, which squared errors give up for smoothness: with them, not in their place.
 
@@ -39,7 +39,7 @@ def structural_dissimilarity(images: Tensor, targets: Tensor) -> Tensor:
 
 
 def _window_means(length: int, device: torch.device) -> Tensor:
-    """The Gaussian window at each place along a line where it fits: Float [length - 10, length], rows of sum 1."""
+    """Return the Gaussian window at each place of a line where it fits: Float [length - 10, length], rows of sum 1."""
     places = torch.arange(length, device=device, dtype=torch.float32)
     offsets = places - places[WINDOW // 2 : length - WINDOW // 2].unsqueeze(1)
     weights = torch.exp(-offsets.square() / (2 * SIGMA**2)) * (offsets.abs() <= WINDOW // 2)

@@ -47,7 +47,7 @@ class FeatureNetwork(nn.Module):
         self.eval().requires_grad_(False)
 
     def forward(self, images: Tensor, num_stages: int | None = None) -> list[Tensor]:
-        """The features of each stage, finest first.
+        """Return the features of each stage, finest first.
 
         Args:
             images: Float [N, 3, H, W] in [-1, 1], or [N, 1, H, W], which count as RGB of equal channels.
@@ -69,7 +69,7 @@ class FeatureNetwork(nn.Module):
 
 
 def load_feature_network(name: FeatureNetworkName, weights: Path | None = None) -> FeatureNetwork:
-    """A pretrained feature network, on the CPU. Nothing is ever downloaded.
+    """Load a pretrained feature network, on the CPU. Nothing is ever downloaded.
 
     Args:
         name: `efficientnet_lite0` comes with a package that Atelier depends on. `vgg19` takes torchvision's weights
@@ -85,7 +85,7 @@ def load_feature_network(name: FeatureNetworkName, weights: Path | None = None) 
 
 
 def untrained_feature_network(name: FeatureNetworkName) -> FeatureNetwork:
-    """The same network, its weights yet to be loaded: what a bundle that holds them is loaded into."""
+    """Return the same network, its weights yet to be loaded: what a bundle that holds them is loaded into."""
     return (
         _efficientnet_lite0(untrained_efficientnet_lite0())
         if name == "efficientnet_lite0"
@@ -94,7 +94,7 @@ def untrained_feature_network(name: FeatureNetworkName) -> FeatureNetwork:
 
 
 def _efficientnet_lite0(network: Any) -> FeatureNetwork:  # noqa: ANN401
-    """The stem, then the last blocks at 4, 8 and 16 pixels a step (timm's network ends at 32)."""
+    """Return the stem, then the last blocks at 4, 8 and 16 pixels a step (timm's network ends at 32)."""
     blocks = network.blocks
     stages = [nn.Sequential(network.conv_stem, network.bn1), blocks[:2], blocks[2], blocks[3:5]]
     return FeatureNetwork(stages, (32, 24, 40, 112), (2, 4, 8, 16))
@@ -107,7 +107,7 @@ def _vgg19(layers: nn.Sequential) -> FeatureNetwork:
 
 
 def _untrained_vgg19() -> nn.Sequential:
-    """The layers that the stages are made of: 3.5 of the network's 143 million weights."""
+    """Return the layers that the stages are made of: 3.5 of the network's 143 million weights."""
     from torchvision.models import vgg19
 
     with torch.device("meta"):

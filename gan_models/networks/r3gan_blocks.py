@@ -11,13 +11,13 @@ COARSEST = 4  # pixels, the resolution of the generator's basis and the discrimi
 
 
 def stage_widths(size: int, width: int, finest_width: int) -> list[int]:
-    """Channels at 4x4, 8x8, ... up to `size`: `finest_width` there, doubled at each coarser one up to `width`."""
+    """Return the channels at 4x4, 8x8, ... `size`: `finest_width` there, doubled at each coarser one up to `width`."""
     num_stages = int(math.log2(size // COARSEST)) + 1
     return [min(width, finest_width * 2**stage) for stage in reversed(range(num_stages))]
 
 
 def initialize(layer: nn.Conv2d | nn.Linear, gain: float = 1.0) -> None:
-    """Weights of N(0, gain² / fan_in), the bias zero."""
+    """Draw weights from N(0, gain² / fan_in), and set the bias to zero."""
     nn.init.normal_(layer.weight, 0.0, gain / math.sqrt(layer.weight[0].numel()))
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
@@ -48,7 +48,7 @@ class ResidualBlock(nn.Module):
         self.activation = nn.LeakyReLU(SLOPE, inplace=True)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """Float [N, width, H, W] to the same."""
+        """Map Float [N, width, H, W] to the same."""
         branch = self.activation(self.spatial(self.activation(self.expand(hidden))))
         output: Tensor = hidden + self.project(branch)
         return output
@@ -71,7 +71,7 @@ class Resample(nn.Module):
         self.register_buffer("filter", torch.outer(line, line)[None, None], persistent=False)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """Float [N, inputs, H, W] to [N, outputs, 2H, 2W] or [N, outputs, H / 2, W / 2]."""
+        """Map Float [N, inputs, H, W] to [N, outputs, 2H, 2W] or [N, outputs, H / 2, W / 2]."""
         mixed: Tensor
         if self.is_up:
             mixed = self.mix(hidden)

@@ -43,7 +43,7 @@ class R3ganDiscriminator(nn.Module):
         self.embedding = nn.Embedding(num_labels, embedding_dim) if num_labels else None
 
     def forward(self, images: Tensor, labels: Tensor | None) -> Tensor:
-        """Logits, Float [N], of images Float [N, channels, size, size], with int64 labels [N] or None."""
+        """Return logits, Float [N], of images Float [N, channels, size, size], with int64 labels [N] or None."""
         outputs: Tensor = self.logit(self.layers(self.from_image(images)))
         if self.embedding is None:
             return outputs.squeeze(1)

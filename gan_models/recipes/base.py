@@ -55,12 +55,12 @@ class Recipe(ABC):
 
     @property
     def generator(self) -> nn.Module:
-        """The network that is kept: the EMA follows it and the bundle holds it."""
+        """Return the network that is kept: the EMA follows it and the bundle holds it."""
         return self.networks["generator"]
 
     @abstractmethod
     def training_step(self, batch: Batch, step: int, random: Random) -> dict[str, Tensor]:
-        """One update of every network.
+        """Update every network once.
 
         Args:
             batch: on the device of the recipe.
@@ -73,10 +73,10 @@ class Recipe(ABC):
 
     @abstractmethod
     def preview(self, network: nn.Module, batch: Batch, random: Random) -> Preview:
-        """What `network`, a copy of `generator` in evaluation mode, does with fixed inputs."""
+        """Show what `network`, a copy of `generator` in evaluation mode, does with fixed inputs."""
 
     def learning_rate(self, step: int, network: str) -> float:
-        """The rate of the optimizer of `network` at a step, counted from 1: rising, constant, falling by `schedule`."""
+        """Return the rate for a network at a step, counted from 1: rising, constant, falling by `schedule`."""
         recipe, steps = self.config.recipe, self.config.steps
         done = (step - 1) / steps
         if step / steps < recipe.warm_up:
@@ -115,22 +115,22 @@ class Recipe(ABC):
         return norm
 
     def place(self, network: nn.Module) -> nn.Module:
-        """`network` on the device, in the memory format of the config."""
+        """Move `network` to the device, in the memory format of the config."""
         chosen = memory_format(self.config, self.device)
         return network.to(device=self.device, memory_format=chosen)  # type: ignore[call-overload,no-any-return]
 
     def adam(self, network: nn.Module, betas: tuple[float, float]) -> torch.optim.Adam:
-        """Adam for the parameters of `network`; `set_learning_rates` gives it the rate."""
+        """Make Adam for the parameters of `network`; `set_learning_rates` gives it the rate."""
         return torch.optim.Adam(network.parameters(), betas=betas, fused=self.config.speed.fused_optimizer)
 
     def autocast(self) -> AbstractContextManager[Any]:
-        """The precision of the config for forward passes; auto is bfloat16 on a GPU and float32 on a CPU."""
+        """Set the precision of the config for forward passes; auto is bfloat16 on a GPU and float32 on a CPU."""
         precision = self.config.speed.precision
         enabled = self.device.type == "cuda" if precision == "auto" else precision == "bfloat16"
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=enabled)
 
     def state_dict(self) -> dict[str, Any]:
-        """Networks, optimizers and the learning rate's scale, as plain containers and tensors."""
+        """Return networks, optimizers and the learning rate's scale, as plain containers and tensors."""
         return {
             "networks": {name: network.state_dict() for name, network in self.networks.items()},
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},

@@ -31,7 +31,7 @@ class GenerationRecipe(Recipe):
         self.num_labels = cast(int, generator.num_labels)
 
     def preview(self, network: nn.Module, batch: Batch, random: Random) -> Preview:
-        """A grid with one column per label (ten at most), one latent per image.
+        """Show a grid with one column per label (ten at most), one latent per image.
 
         `health/diversity` is the standard deviation of a pixel over images of one label, averaged, on [0, 1].
         """
@@ -43,11 +43,11 @@ class GenerationRecipe(Recipe):
         return Preview(make_grid(images, columns), {"health/diversity": diversity.item()})
 
     def latents(self, num: int, random: Random) -> Tensor:
-        """Float [num, latent_dim], standard normal."""
+        """Draw Float [num, latent_dim], standard normal."""
         return random.normal(num, self.latent_dim)
 
     def labels_of(self, batch: Batch) -> Tensor | None:
-        """The labels that the networks are given, None where they take none."""
+        """Return the labels that the networks are given, None where they take none."""
         return batch.labels if self.num_labels else None
 
 
@@ -64,14 +64,14 @@ class AdversarialRecipe(GenerationRecipe):
 
     @abstractmethod
     def gammas(self, step: int) -> tuple[float, float]:
-        """Weights of the R1 and R2 penalties at a step, counted from 1."""
+        """Return the weights of the R1 and R2 penalties at a step, counted from 1."""
 
     @abstractmethod
     def augment(self, images: Tensor, step: int, random: Random) -> Tensor:
-        """What the discriminator is shown of real or of fake images [N, C, S, S]."""
+        """Return what the discriminator is shown of real or of fake images [N, C, S, S]."""
 
     def training_step(self, batch: Batch, step: int, random: Random) -> dict[str, Tensor]:
-        """One update of the discriminator, then one of the generator."""
+        """Update the discriminator, then the generator."""
         generator, discriminator = self.networks["generator"].train(), self.networks["discriminator"].train()
         labels, num = self.labels_of(batch), len(batch.images)
         self.set_learning_rates(step)
@@ -111,12 +111,12 @@ class AdversarialRecipe(GenerationRecipe):
         }
 
     def observe(self, real_logits: Tensor, fake_logits: Tensor) -> None:
-        """Called with the discriminator's logits, Float [N] each, after its update."""
+        """Take note of the discriminator's logits, Float [N] each, after its update."""
 
     def _judge(
         self, reals: Tensor, fakes: Tensor, labels: Tensor | None, gammas: tuple[float, float]
     ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """Logits of real and of fake images, and the penalties that have a weight, "r1" before "r2"."""
+        """Return logits of real and of fake images, and the penalties that have a weight, "r1" before "r2"."""
         discriminator = self.networks["discriminator"]
         sets = {"r1": reals.requires_grad_(gammas[0] > 0), "r2": fakes.requires_grad_(gammas[1] > 0)}
         penalized = {name: images for name, images in sets.items() if images.requires_grad}
@@ -135,5 +135,5 @@ class AdversarialRecipe(GenerationRecipe):
         return real_logits, fake_logits, dict(zip(penalized, penalties, strict=True))
 
     def _precision(self, images: Tensor) -> AbstractContextManager[Any]:
-        """The gradients of penalties take float32."""
+        """Set the precision: the gradients of penalties take float32."""
         return nullcontext() if images.requires_grad else self.autocast()

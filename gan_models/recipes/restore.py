@@ -27,7 +27,7 @@ RECONSTRUCTION_WEIGHT = 0.005  # a decibel then pulls about as a change of L1 by
 
 
 def build_generator(config: RestoreConfig, image: ImageConfig, num_labels: int) -> UNet:
-    """The restoring network of a `restore` config, untrained. It takes no labels."""
+    """Return the restoring network of a `restore` config, untrained. It takes no labels."""
     return UNet(image.channels, config.width, config.blocks)
 
 
@@ -52,11 +52,11 @@ class RestoreRecipe(Recipe):
         self.turns = [which for which, share in enumerate(shares) for _ in range(share)]
 
     def learning_rate(self, step: int, network: str) -> float:
-        """The config's schedule. The discriminator, which comes late, learns at a constant rate."""
+        """Follow the config's schedule. The discriminator, which comes late, learns at a constant rate."""
         return DISCRIMINATOR_LEARNING_RATE if network == "discriminator" else super().learning_rate(step, network)
 
     def training_step(self, batch: Batch, step: int, random: Random) -> dict[str, Tensor]:
-        """One update of the generator and, from `adversarial_from` on, one of the discriminator before it."""
+        """Update the generator and, from `adversarial_from` on, the discriminator before it."""
         generator = self.networks["generator"].train()
         self.set_learning_rates(step)
         degraded = self._degrade(batch.images, step, random)
@@ -85,7 +85,7 @@ class RestoreRecipe(Recipe):
         return values
 
     def preview(self, network: nn.Module, batch: Batch, random: Random) -> Preview:
-        """Columns of images, rows degraded, restored and original.
+        """Show images in columns, rows degraded, restored and original.
 
         `health/error_left` is the squared error left, as a share of that of the degraded images.
         """
@@ -100,7 +100,7 @@ class RestoreRecipe(Recipe):
         )
 
     def _degrade(self, images: Tensor, step: int, random: Random) -> Degraded:
-        """Every image by the degradation whose turn it is.
+        """Degrade every image by the degradation whose turn it is.
 
         Turns go round, as many for each degradation as its share, over all images of a run: what an image gets
         depends on its place among them, not on which process it is in.
@@ -152,18 +152,18 @@ class RestoreRecipe(Recipe):
 
 
 def _restored_region(mask: Tensor) -> Tensor:
-    """Where images [N, 1, H, W] are restored: in their holes, and everywhere where they have none."""
+    """Return where images [N, 1, H, W] are restored: in their holes, and everywhere where they have none."""
     return torch.where(mask.amax(dim=(1, 2, 3), keepdim=True) > 0, mask, 1.0)
 
 
 def _restored_patches(mask: Tensor, logits: Tensor) -> Tensor:
-    """Which patches of a map of `logits` [N, 1, h, w] hold restored pixels."""
+    """Return which patches of a map of `logits` [N, 1, h, w] hold restored pixels."""
     patches: Tensor = adaptive_max_pool2d(_restored_region(mask), logits.shape[-2:])
     return patches
 
 
 def _mean_over(values: Tensor, where: Tensor) -> Tensor:
-    """Mean over images of each one's mean over the patches `where` is 1; both Float [N, 1, h, w].
+    """Return the mean over images of each one's mean over the patches `where` is 1; both Float [N, 1, h, w].
 
     Not the mean over all patches at once: holes differ in size, and processes would then weigh images differently.
     """

@@ -100,7 +100,7 @@ def _train(config: TrainConfig, data: Path, out: Path, cache: Path, device: torc
 
 
 def _enter(config: TrainConfig, out: Path, until_the_end: ExitStack) -> bool:
-    """Take possession of the directory of a run, and say whether it has been finished."""
+    """Take possession of the directory of a run, and return whether it has been finished."""
     out.mkdir(parents=True, exist_ok=True)
     lock = until_the_end.enter_context((out / ".lock").open("w"))
     try:
@@ -116,7 +116,7 @@ def _enter(config: TrainConfig, out: Path, until_the_end: ExitStack) -> bool:
 
 @contextmanager
 def _signals_noted() -> Iterator[Callable[[], bool]]:
-    """Within it, SIGTERM and Ctrl-C are only noted: whether one has asked the run to stop."""
+    """Only note SIGTERM and Ctrl-C within the context, and yield whether one has asked the run to stop."""
     received: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:

@@ -9,7 +9,7 @@ from gan_models.training.distributed import Processes, own_gpu
 
 
 def device_for(config: TrainConfig) -> torch.device:
-    """The device that `config` asks for; of several GPUs, the one of this process.
+    """Return the device that `config` asks for; of several GPUs, the one of this process.
 
     Raises:
         ConfigError: it asks for a GPU and there is none.
@@ -33,7 +33,7 @@ def prepare(device: torch.device, speed: SpeedConfig) -> None:
 
 
 def share_statistics(recipe: Recipe, processes: Processes) -> None:
-    """On several GPUs, batch norm takes its statistics over the whole batch, as if there were one.
+    """Take batch norm's statistics over the whole batch on several GPUs, as if there were one.
 
     PyTorch has this for GPUs alone: on CPUs, each process takes those of its share.
     """

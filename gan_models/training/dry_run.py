@@ -15,7 +15,7 @@ PLACES = {"device": "the GPU's memory", "memory": "memory", "mapped": "a memory-
 
 
 def describe(config: TrainConfig, data: Path, device: torch.device, num_processes: int = 1) -> str:
-    """The config with all defaults, parameters, data and memory of a run, as text. Nothing is written.
+    """Describe the config with all defaults, parameters, data and memory of a run. Nothing is written.
 
     Raises:
         DataError: the dataset is damaged or does not fit the config.

@@ -34,7 +34,7 @@ class ExponentialMovingAverage:
                 average.copy_(current)
 
     def state_dict(self) -> dict[str, Any]:
-        """Weights and buffers of the copy."""
+        """Return weights and buffers of the copy."""
         return self.network.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

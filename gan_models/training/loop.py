@@ -155,7 +155,7 @@ class Trainer:
         return Outcome.DONE
 
     def _preview(self, *, is_kept: bool = True) -> dict[str, float]:
-        """What the preview of this step measures; the first process makes it and, if it is kept, writes its picture."""
+        """Return what this step's preview measures; the first process makes it and may write its picture."""
 
         def preview() -> dict[str, float]:
             random = random_for(self.config.seed, "preview", device=self.device)

@@ -13,7 +13,7 @@ SAME_IN_ALL = ("networks", "optimizers", "learning_rate_scale")  # of a recipe's
 
 
 def state_of(recipe: Recipe, ema: ExponentialMovingAverage, processes: Processes) -> dict[str, Any]:
-    """The state of a run: the first process's, and of each other one what it does not share with it."""
+    """Return the state of a run: the first process's, and of each other one what it does not share with it."""
     state = recipe.state_dict()
     own = {name: value for name, value in state.items() if name not in SAME_IN_ALL}
     others = processes.gather(_packed(own))[1:]

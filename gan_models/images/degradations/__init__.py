@@ -28,7 +28,7 @@ def degrade(images: Tensor, degradation: Degradation, random: Random) -> Degrade
 
 
 def image_seeds(num: int, random: Random) -> list[int]:
-    """A seed for each of `num` images: all that a degradation draws of `random`, which may be on any device."""
+    """Draw a seed for each of `num` images: all that a degradation takes from `random`, which may be on any device."""
     seeds: list[int] = random.integers(num, 2**62).tolist()
     return seeds
 

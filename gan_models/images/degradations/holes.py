@@ -13,7 +13,7 @@ HOLE_NUMBERS = 8 + MAX_STROKES * (3 + 2 * STROKE_CORNERS)  # random numbers that
 
 
 def holes(degradation: Inpaint, seeds: Sequence[int], images: Tensor) -> Tensor:
-    """Masks for images [N, C, H, W], of their dtype and on their device: [N, 1, H, W], 1 where a pixel is missing."""
+    """Draw masks for images [N, C, H, W], of their dtype, on their device: [N, 1, H, W], 1 where a pixel is missing."""
     own = torch.Generator(images.device)
     numbers = torch.stack(
         [torch.rand(HOLE_NUMBERS, generator=own.manual_seed(seed), device=images.device) for seed in seeds]
@@ -22,7 +22,7 @@ def holes(degradation: Inpaint, seeds: Sequence[int], images: Tensor) -> Tensor:
 
 
 def _holes(numbers: Tensor, degradation: Inpaint, height: int, width: int) -> Tensor:
-    """Bool [N, 1, H, W]: boxes for about half of the images, strokes for the others.
+    """Draw bool [N, 1, H, W]: boxes for about half of the images, strokes for the others.
 
     A target share is drawn from [share_min, share_max]. A box has that area. Strokes are polylines, and the brush is
     as thick as makes them cover it, so that both scale with the image.
@@ -55,7 +55,7 @@ def _holes(numbers: Tensor, degradation: Inpaint, height: int, width: int) -> Te
 
 
 def _polylines(strokes: Tensor, side: float, height: int, width: int) -> Tensor:
-    """Corners of the strokes, Float [N, MAX_STROKES, STROKE_CORNERS + 1, 2] as (row, column), in pixels."""
+    """Draw corners of strokes, Float [N, MAX_STROKES, STROKE_CORNERS + 1, 2] as (row, column), in pixels."""
     scale = strokes.new_tensor([height, width])
     start = strokes[..., :2].unsqueeze(2) * scale
     heading = 2 * torch.pi * (strokes[..., 2:3] + (strokes[..., 3 : 3 + STROKE_CORNERS] - 0.5).cumsum(-1) * 0.6)
@@ -65,7 +65,7 @@ def _polylines(strokes: Tensor, side: float, height: int, width: int) -> Tensor:
 
 
 def _distance_to(corners: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """Distance of every pixel to each polyline, Float [N, MAX_STROKES, H, W], in pixels."""
+    """Return the distance of every pixel to each polyline, Float [N, MAX_STROKES, H, W], in pixels."""
     start, end = corners[:, :, :-1], corners[:, :, 1:]
     nearest: Tensor | None = None
     for i in range(start.shape[2]):  # a segment at a time keeps the memory at one [N, MAX_STROKES, H, W]

@@ -9,7 +9,7 @@ from gan_models.config import Denoise
 
 
 def noisy(images: Tensor, degradation: Denoise, seeds: Sequence[int]) -> Tensor:
-    """Images Float [N, C, H, W] in [-1, 1] with noise; not clamped."""
+    """Add noise to images Float [N, C, H, W] in [-1, 1]; they are not clamped."""
     own = torch.Generator(images.device)
     noised = []
     for image, seed in zip(images, seeds, strict=True):
@@ -25,7 +25,7 @@ def noisy(images: Tensor, degradation: Denoise, seeds: Sequence[int]) -> Tensor:
 
 
 def noise_levels(degradation: Denoise, seeds: Sequence[int], device: torch.device | str = "cpu") -> list[float]:
-    """Sigma of each image's noise, on the 0-255 scale, for whoever is told it; `device` is the images'."""
+    """Return sigma of each image's noise, on the 0-255 scale, for methods that are given it; `device`: the images'."""
     own = torch.Generator(device)
     return [float(_sigma(degradation, own.manual_seed(seed))) for seed in seeds]
 

@@ -11,7 +11,7 @@ from gan_models.images.pixels import quantize
 
 
 def reduced(images: Tensor, degradation: SuperResolution, seeds: Sequence[int]) -> Tensor:
-    """Images Float [N, C, H, W] in [-1, 1], `factor` times smaller and enlarged to what they were; not clamped."""
+    """Reduce images Float [N, C, H, W] in [-1, 1] by `factor` and enlarge them to what they were; not clamped."""
     height, width = images.shape[-2:]
     size = max(1, height // degradation.factor), max(1, width // degradation.factor)
     if degradation.chain == "real":
@@ -22,5 +22,5 @@ def reduced(images: Tensor, degradation: SuperResolution, seeds: Sequence[int]) 
 
 
 def enlarged(images: Tensor, size: tuple[int, int]) -> Tensor:
-    """Images Float [N, C, h, w] enlarged to [N, C, *size] by bicubic interpolation; not clamped."""
+    """Enlarge images Float [N, C, h, w] to [N, C, *size] by bicubic interpolation; not clamped."""
     return interpolate(images, size=size, mode="bicubic", align_corners=False)

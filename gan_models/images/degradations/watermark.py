@@ -18,7 +18,7 @@ NUMBERS = 24  # random ones that describe one image's watermark
 
 
 def watermarked(images: Tensor, degradation: Watermark, seeds: Sequence[int]) -> Tensor:
-    """Images Float [N, C, H, W] in [-1, 1] under a watermark each; they stay in [-1, 1].
+    """Put a watermark on each of images Float [N, C, H, W] in [-1, 1]; they stay in [-1, 1].
 
     Half are white, a quarter black, and a quarter of any color. A third are one text, a third a text repeated in
     rows, and a third a logo with or without a text.
@@ -37,7 +37,7 @@ def watermarked(images: Tensor, degradation: Watermark, seeds: Sequence[int]) ->
 
 
 def _mark(height: int, width: int, numbers: Sequence[float]) -> Tensor:
-    """What is covered, Float [H, W] in [0, 1], with soft edges."""
+    """Draw what is covered, Float [H, W] in [0, 1], with soft edges."""
     kind, size, angle, down, right, count, with_text, *letters = numbers
     side, reach = min(height, width), math.ceil(math.hypot(height, width))
     # Drawn on a square that still covers the image when it is turned, and turned around the image's center.
@@ -72,7 +72,7 @@ def _rows_of(text: str, pen: ImageDraw.ImageDraw, reach: int, font_size: float) 
 
 
 def _logo(pen: ImageDraw.ImageDraw, middle: tuple[float, float], radius: float, corners: int, filled: bool) -> None:
-    """A ring around a polygon; a filled disk where it is filled."""
+    """Draw a ring around a polygon, or a filled disk."""
     x, y = middle
     line = max(1, round(radius / 6))
     box = (x - radius, y - radius, x + radius, y + radius)
