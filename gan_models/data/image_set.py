@@ -10,7 +10,8 @@ import numpy as np
 from gan_models.config import ImageConfig, TrainConfig, domains_of, paired_domains, uses_labels
 from gan_models.data.pairs import list_pairs
 from gan_models.data.shards import DataError
-from gan_models.data.split_index import Listing, Pixels, Progress, list_split
+from gan_models.data.split_index import Listing, Progress, list_split
+from gan_models.data.stored_images import Pixels
 
 if TYPE_CHECKING:
     from torch import Tensor

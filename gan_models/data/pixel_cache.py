@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gan_models.data.image_set import ImageSet, with_pixels
-from gan_models.data.split_index import Listing, Pixels, Progress
+from gan_models.data.split_index import Listing, Progress
+from gan_models.data.stored_images import Pixels
 from gan_models.files import TEMPORARY_SUFFIX, sync, write_durably
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def _is_whole(path: Path) -> bool:
     except (ValueError, KeyError, TypeError):
         found, expected = "", "?"
     if found != expected:
-        logger.warning("%s is damaged: its images are decoded anew", path)
+        logger.warning("%s is damaged: its images are decoded again", path)
     return bool(found == expected)
 
 
@@ -69,7 +70,7 @@ def _write(path: Path, listing: Listing, progress: Progress | None) -> None:
                 # Not through a mapping: there, a full disk would be a SIGBUS.
                 content, offset = image.tobytes(), index * listing.image_bytes
                 if os.pwrite(file.fileno(), content, offset) < len(content):
-                    os.posix_fallocate(file.fileno(), offset, len(content))  # says why: it raises the OSError
+                    os.posix_fallocate(file.fileno(), offset, len(content))  # raises the OSError with the reason
 
             listing.decode(place, progress)
             os.fsync(file.fileno())

@@ -14,18 +14,16 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from PIL import Image, ImageOps
 
 from gan_models.config import ImageConfig
 from gan_models.data.shards import DataError, existing_shards, natural_order, read_shard
-from gan_models.ingest.decoding import DecodingLimits, UnreadableImageError, decode
+from gan_models.data.stored_images import Pixels, decode_stored, png_decoder
 
 _COLUMNS = ["id", "split", "label", "domain", "width", "height", "pair"]
 _ROWS_AT_ONCE = 10_000
 IMAGES_PER_TASK = 64  # handing over one at a time costs as much as decoding it
 
-Pixels = npt.NDArray[np.uint8]
-Progress = Callable[[int, int], None]  # is told how many are done, and of how many
+Progress = Callable[[int, int], None]  # called with how many are done, and of how many
 
 
 @dataclass(frozen=True)
@@ -94,15 +92,15 @@ class Listing:
         Raises:
             DataError: a shard or an image is damaged.
         """
-        decode_stored = _decoder_of_stored(self.shape)
+        decode_png = png_decoder(self.shape)
         is_as_stored = self._is_as_stored()
         done = 0
 
         def decode_some(path: Path, part: list[tuple[int, bytes]]) -> int:
             for position, data in part:
-                pixels = decode_stored(data) if is_as_stored[position] else None
+                pixels = decode_png(data) if is_as_stored[position] else None
                 if pixels is None:
-                    pixels = _pixels(path, self.rows["id"][position].as_py(), data, self.image)
+                    pixels = decode_stored(path, self.rows["id"][position].as_py(), data, self.image)
                 place(position, pixels)
             return len(part)
 
@@ -117,7 +115,7 @@ class Listing:
                         progress(done, len(self))
 
     def _is_as_stored(self) -> npt.NDArray[np.bool_]:
-        """Tell for each image whether it needs no scaling and no cutting."""
+        """Return for each image whether it needs no scaling and no cutting."""
         _, height, width = self.shape
         same: npt.NDArray[np.bool_] = (self.rows["width"].to_numpy() == width) & (
             self.rows["height"].to_numpy() == height
@@ -164,7 +162,7 @@ def list_split(
 
 
 def _read_facts(path: Path, number: int) -> Any:  # noqa: ANN401
-    """Read what a shard says of its images, as an Arrow table with the columns of `Listing.rows` and some more."""
+    """Read a shard's facts about its images, as an Arrow table with the columns of `Listing.rows` and some more."""
     table = read_shard(path, _COLUMNS)
     for name in ("id", "pair"):
         # Of the usual type, a column ends at 2 GiB: 33 million ids.
@@ -250,36 +248,3 @@ def _decoded_size(rows: Any, directory: Path, image: ImageConfig) -> tuple[int, 
 def _num_cores() -> int:
     """Count the cores that this process may use, which in a container or under `taskset` are not all there are."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _decoder_of_stored(shape: tuple[int, int, int]) -> Callable[[bytes], Pixels | None]:
-    """Return what decodes a PNG of `shape` in half of Pillow's time, and returns None for any other image."""
-    import torch
-    import torchvision.io  # noqa: F401  registers the operator
-
-    # The operator itself: the function around it takes a fifth of the time to warn that it is to move.
-    decode_png = torch.ops.image.decode_png
-
-    def decode_stored(data: bytes) -> Pixels | None:
-        try:
-            pixels: Pixels = decode_png(torch.frombuffer(bytearray(data), dtype=torch.uint8), 0, False).numpy()
-        except RuntimeError:
-            return None
-        return pixels if pixels.shape == shape and pixels.dtype == np.uint8 else None
-
-    return decode_stored
-
-
-def _pixels(path: Path, id_: str, data: bytes, image: ImageConfig) -> Pixels:
-    """Decode a stored image to [C, H, W]."""
-    try:
-        stored = decode(data, limits=DecodingLimits(min_side=1))
-    except UnreadableImageError as error:
-        raise DataError(
-            f"image {id_} in {path} cannot be read: {error}; fetch the shard again or rebuild the dataset"
-        ) from error
-    picture = stored.convert("L" if image.channels == 1 else "RGB")
-    if image.fit == "resize":
-        picture = ImageOps.fit(picture, (image.size, image.size), Image.Resampling.BICUBIC)
-    pixels = np.asarray(picture)
-    return pixels[None] if image.channels == 1 else pixels.transpose(2, 0, 1)

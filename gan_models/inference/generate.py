@@ -29,7 +29,7 @@ def generate(
         first: index of the first image, so that many can be drawn in parts.
         truncation: what latents are multiplied with: below 1, images are nearer to the typical one, better on average
             and less varied. It scales as the truncation trick of StyleGAN does (Karras et al. 2019,
-            https://arxiv.org/abs/1812.04948, appendix B; the mean of these latents is 0); it does not draw anew what
+            https://arxiv.org/abs/1812.04948, appendix B; the mean of these latents is 0); it does not draw again what
             lies beyond a threshold, as that of BigGAN does, so that an image keeps its identity from 1 down to 0.
         batch_size: images at a time.
 

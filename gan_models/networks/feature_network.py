@@ -43,7 +43,7 @@ class FeatureNetwork(nn.Module):
         self.register_buffer("std", torch.tensor(STD).view(1, 3, 1, 1), persistent=False)
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d):
-                layer.padding_mode = "replicate"  # zeros would tell what is at the border, and it would get a frame
+                layer.padding_mode = "replicate"  # zeros would mark the border, and images would get a frame
         self.eval().requires_grad_(False)
 
     def forward(self, images: Tensor, num_stages: int | None = None) -> list[Tensor]:

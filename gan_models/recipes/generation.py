@@ -54,13 +54,13 @@ class GenerationRecipe(Recipe):
 class AdversarialRecipe(GenerationRecipe):
     """A generator against one discriminator that judges whole images, one update of each a step.
 
-    A subclass sets `loss`, the network and optimizer "discriminator", and says what penalties and augmentation a step
-    has.
+    A subclass sets `loss`, the network and optimizer "discriminator", and defines the penalties and the
+    augmentation of a step.
     """
 
     loss: AdversarialLoss
     penalty_every: int = 1
-    couples_batch: bool = False  # whether what the discriminator says of an image depends on the others in the batch
+    couples_batch: bool = False  # whether the discriminator's logit of an image depends on the others in the batch
 
     @abstractmethod
     def gammas(self, step: int) -> tuple[float, float]:

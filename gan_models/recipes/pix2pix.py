@@ -22,7 +22,7 @@ def build_generator(config: Pix2PixConfig, image: ImageConfig, num_labels: int) 
 
 
 class Pix2PixRecipe(Recipe):
-    """A U-Net led by L1 and by a PatchGAN that sees the input beside the output."""
+    """A U-Net led by L1 and by a PatchGAN that sees the input next to the output."""
 
     task: ClassVar[Task] = "translate"
 

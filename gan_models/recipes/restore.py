@@ -32,7 +32,7 @@ def build_generator(config: RestoreConfig, image: ImageConfig, num_labels: int) 
 
 
 class RestoreRecipe(Recipe):
-    """A U-Net that learns to maximize PSNR, then PatchGAN, feature matching and a perceptual term besides."""
+    """A U-Net that learns to maximize PSNR, then also PatchGAN, feature matching and a perceptual term."""
 
     task: ClassVar[Task] = "restore"
 

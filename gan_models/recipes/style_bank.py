@@ -56,7 +56,7 @@ def build_generator(config: StyleBankConfig, image: ImageConfig, num_labels: int
 
 
 class StyleBankRecipe(Recipe):
-    """Content and style losses in the features of the frozen encoder, a PatchGAN that knows the styles besides."""
+    """Content and style losses in the features of the frozen encoder, and a PatchGAN that knows the styles."""
 
     task: ClassVar[Task] = "stylize"
 

@@ -49,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="directory of the run; where it has begun, it goes on")
     parser.add_argument("--steps", type=int, help="in place of the config's")
     parser.add_argument("--cache", type=Path, help="directory of decoded images that are mapped; default: OUT/../cache")
-    parser.add_argument("--dry-run", action="store_true", help="say what would be trained, and write nothing")
+    parser.add_argument("--dry-run", action="store_true", help="print what would be trained, and write nothing")
     options = parser.parse_args(arguments)
     logging.basicConfig(format="%(message)s", level=logging.INFO if sys.stderr.isatty() else logging.WARNING)
     try:
@@ -131,7 +131,7 @@ def _signals_noted() -> Iterator[Callable[[], bool]]:
 
 
 def _fail(message: str, code: int) -> int:
-    if is_first_process():  # the others have the same to say
+    if is_first_process():  # the others would print the same
         print(f"error: {message}", file=sys.stderr)
     return code
 

@@ -1,7 +1,7 @@
 """Several processes that train one model: each takes its share of every batch, and all decide alike.
 
 `torchrun --nproc-per-node 2 -m gan_models.training ...` starts them. Gradients are averaged by `Recipe.update`; here
-is the rest: what one process finds out, all are told, so that they stop, roll back and fail at the same step.
+is the rest: what one process finds out, all learn, so that they stop, roll back and fail at the same step.
 """
 
 import os

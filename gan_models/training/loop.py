@@ -104,8 +104,8 @@ class Trainer:
         """Train to the last step and write the bundle.
 
         Args:
-            should_stop: asked after each step; where it says so, the run writes a checkpoint and ends.
-            progress: told the step and the values each time that some are logged.
+            should_stop: asked after each step; where it returns true, the run writes a checkpoint and ends.
+            progress: called with the step and the values each time that some are logged.
 
         Raises:
             UnhealthyError: numbers that are not finite or a collapse, again after all roll backs.

@@ -8,7 +8,7 @@ from gan_models.files import write_durably
 
 
 class Rollbacks:
-    """What went wrong and where the run went back to, in `rollbacks.json` beside the checkpoints.
+    """What went wrong and where the run went back to, in `rollbacks.json` next to the checkpoints.
 
     Args:
         directory: of the checkpoints.

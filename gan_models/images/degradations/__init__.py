@@ -34,9 +34,9 @@ def image_seeds(num: int, random: Random) -> list[int]:
 
 
 def degrade_seeded(images: Tensor, degradation: Degradation, seeds: Sequence[int]) -> Degraded:
-    """Degrade each image as its seed says, on the device that the images are on.
+    """Degrade each image by its seed, on the device that the images are on.
 
-    On a CPU the result for an image does not depend on the images beside it.
+    On a CPU the result for an image does not depend on the other images of the batch.
 
     Args:
         images: Float [N, C, H, W] in [-1, 1].

@@ -13,6 +13,7 @@ from gan_models.data.image_set import load, load_split
 from gan_models.data.shard_writer import write_shards
 from gan_models.data.shards import DataError
 from gan_models.data.split_index import list_split
+from gan_models.data.stored_images import png_decoder
 from tests.unit.gan_models.data.test_shards import record
 
 
@@ -23,7 +24,7 @@ def test_pixels_are_the_same_by_either_way(tmp_path, monkeypatch: pytest.MonkeyP
     write_shards([record(seed, mode=mode, split="train") for seed in range(5)], tmp_path / "data")
     config = ImageConfig(size=size, channels=channels)
     quick = load_split(tmp_path / "data", "train", config).images
-    monkeypatch.setattr(split_index, "_decoder_of_stored", lambda shape: lambda data: None)
+    monkeypatch.setattr(split_index, "png_decoder", lambda shape: lambda data: None)
     assert np.array_equal(quick, load_split(tmp_path / "data", "train", config).images)
 
 
@@ -36,8 +37,8 @@ def test_a_damaged_image_is_named_by_either_way(tmp_path):
 
 def test_a_picture_of_another_shape_is_left_to_the_other_way():
     data = record(1).data
-    assert split_index._decoder_of_stored((1, 8, 8))(data) is not None
-    assert split_index._decoder_of_stored((3, 8, 8))(data) is None
+    assert png_decoder((1, 8, 8))(data) is not None
+    assert png_decoder((3, 8, 8))(data) is None
 
 
 def test_the_digest_of_a_listing_is_that_of_the_json_of_its_config_labels_and_rows(tmp_path, monkeypatch):
