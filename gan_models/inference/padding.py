@@ -3,6 +3,15 @@
 import torch
 from torch import Tensor
 
+MIN_SIDE = 8
+
+
+def check_shape(images: Tensor, channels: int) -> None:
+    """Raise a ValueError unless images are [N, channels, H, W] with both sides of `MIN_SIDE` or more."""
+    if images.ndim != 4 or images.shape[1] != channels or min(images.shape[2:]) < MIN_SIDE:
+        expected = f"[N, {channels}, H, W] with H and W of {MIN_SIDE} or more"
+        raise ValueError(f"images should be uint8 {expected}, these are {list(images.shape)}")
+
 
 def padded(images: Tensor, multiple: int) -> Tensor:
     """Continue images to the right and downwards by reflection, until both sides are multiples of `multiple`.

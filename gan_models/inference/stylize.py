@@ -9,7 +9,7 @@ from torch import Tensor
 from gan_models.bundles.bundle import Bundle
 from gan_models.data.image_set import windows
 from gan_models.images.pixels import to_float, to_uint8
-from gan_models.inference.padding import padded
+from gan_models.inference.padding import check_shape, padded
 from gan_models.networks.style_bank import StyleBank
 
 
@@ -40,10 +40,7 @@ def stylize(
     """
     if bundle.task != "stylize":
         raise ValueError(f"a {bundle.recipe.name} model does not repaint images, its task is '{bundle.task}'")
-    channels = bundle.image.channels
-    if images.ndim != 4 or images.shape[1] != channels or min(images.shape[2:]) < 8:
-        expected = f"[N, {channels}, H, W] with H and W of 8 or more"
-        raise ValueError(f"images should be uint8 {expected}, these are {list(images.shape)}")
+    check_shape(images, bundle.image.channels)
     if not 0 <= alpha <= 1:
         raise ValueError(f"alpha should be from 0 to 1, and is {alpha}")
     if style is not None and style_image is not None:

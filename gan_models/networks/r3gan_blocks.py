@@ -1,6 +1,7 @@
 """What the two networks of R3GAN are made of (Huang et al. 2024, https://arxiv.org/abs/2501.05441, section 4)."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -87,3 +88,19 @@ class Resample(nn.Module):
     def _weights(self, hidden: Tensor) -> Tensor:
         kernel: Tensor = self.filter  # type: ignore[assignment]
         return kernel.to(hidden.dtype).expand(hidden.shape[1], 1, 3, 3)
+
+
+def residual_stages(widths: Sequence[int], blocks: int, group_width: int | None, *, is_up: bool) -> list[nn.Module]:
+    """Return residual blocks at each of `widths`, and between two of them what doubles or halves height and width.
+
+    Args:
+        blocks: at each width.
+        group_width: see `ResidualBlock`.
+        is_up: whether the sides double.
+    """
+    layers: list[nn.Module] = []
+    for stage, own in enumerate(widths):
+        if stage:
+            layers.append(Resample(widths[stage - 1], own, is_up=is_up))
+        layers += [ResidualBlock(own, blocks * len(widths), group_width) for _ in range(blocks)]
+    return layers
