@@ -70,7 +70,7 @@ def _write(path: Path, listing: Listing, progress: Progress | None) -> None:
                 # Not through a mapping: there, a full disk would be a SIGBUS.
                 content, offset = image.tobytes(), index * listing.image_bytes
                 if os.pwrite(file.fileno(), content, offset) < len(content):
-                    os.posix_fallocate(file.fileno(), offset, len(content))  # raises the OSError with the reason
+                    os.posix_fallocate(file.fileno(), offset, len(content))  # This raises the OSError with the reason.
 
             listing.decode(place, progress)
             os.fsync(file.fileno())

@@ -18,8 +18,8 @@ from gan_models.data.image_row import COLUMNS, ImageRow
 from gan_models.data.shards import SCHEMA, DataError, iterate_rows, read_shard, shard_paths
 from gan_models.files import sync
 
-ROW_GROUP_BYTES = 8 << 20  # of images
-_ROWS_AT_ONCE = 1000  # a call of SQLite costs as much as a hundred rows
+ROW_GROUP_BYTES = 8 << 20  # The size of the images in a row group.
+_ROWS_AT_ONCE = 1000  # A call of SQLite costs as much as a hundred rows.
 
 
 def write_shards(records: Iterable[ImageRow], directory: Path, *, shard_bytes: int = 64 << 20) -> None:
@@ -163,7 +163,7 @@ def _in_row_groups(records: Iterable[ImageRow]) -> Iterator[list[ImageRow]]:
 def _staging(directory: Path) -> Iterator[Path]:
     """Make an empty folder next to the dataset, where files become whole before they join it."""
     folder = directory.with_name(f".{directory.name}.partial")
-    shutil.rmtree(folder, ignore_errors=True)  # what a killed process left
+    shutil.rmtree(folder, ignore_errors=True)  # A killed process may have left it.
     folder.mkdir()
     try:
         yield folder

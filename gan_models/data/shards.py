@@ -30,7 +30,7 @@ SCHEMA = pa.schema(
     metadata={"huggingface": json.dumps({"info": {"features": _FEATURES}})},
 )
 
-_SPLIT_SALT = "atelier-split-304"  # part of every split ever made: changing it moves images between splits
+_SPLIT_SALT = "atelier-split-304"  # It is part of every split ever made: another moves images.
 
 
 class DataError(AtelierError):

@@ -21,9 +21,9 @@ from gan_models.data.stored_images import Pixels, decode_stored, png_decoder
 
 _COLUMNS = ["id", "split", "label", "domain", "width", "height", "pair"]
 _ROWS_AT_ONCE = 10_000
-IMAGES_PER_TASK = 64  # handing over one at a time costs as much as decoding it
+IMAGES_PER_TASK = 64  # Handing over one at a time costs as much as decoding it.
 
-Progress = Callable[[int, int], None]  # called with how many are done, and of how many
+Progress = Callable[[int, int], None]  # It is called with the number done and the number of all.
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ def _read_facts(path: Path, number: int) -> Any:  # noqa: ANN401
     """Read a shard's facts about its images, as an Arrow table with the columns of `Listing.rows` and some more."""
     table = read_shard(path, _COLUMNS)
     for name in ("id", "pair"):
-        # Of the usual type, a column ends at 2 GiB: 33 million ids.
+        # A column of the usual string type ends at 2 GiB, which is 33 million ids.
         table = table.set_column(table.schema.get_field_index(name), name, table[name].cast(pa.large_string()))
     places = {"shard": np.full(len(table), number, np.int32), "row": np.arange(len(table), dtype=np.int32)}
     for name, column in places.items():
@@ -199,7 +199,7 @@ def _digest(image: ImageConfig, label_names: tuple[str, ...], rows: Any) -> str:
     """Return the SHA-256 of the JSON of `[image, label_names, [[id, label], ...]]`, which is never whole in memory."""
     head = json.dumps([image.model_dump(), label_names, []], sort_keys=True)
     digest = hashlib.sha256(head.removesuffix("]]").encode())
-    names = (*label_names, None)  # -1, of an image without a label, is the last
+    names = (*label_names, None)  # An image without a label has -1, the last.
     for number, batch in enumerate(rows.select(["id", "label"]).to_batches(max_chunksize=_ROWS_AT_ONCE)):
         ids, labels = batch.column("id").to_pylist(), batch.column("label").fill_null(-1).to_pylist()
         pairs = [[key, names[label]] for key, label in zip(ids, labels, strict=True)]

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from gan_models.images.randomness import Random
 
-TRANSLATION = 1 / 8  # largest shift, as a share of the side
-CUTOUT = 1 / 2  # side of the square set to 0, as a share of the side
-SCALE_OCTAVES = 0.2  # standard deviations of `random_augment`, those of Karras et al. 2020, appendix B
+TRANSLATION = 1 / 8  # The largest shift, as a share of the side.
+CUTOUT = 1 / 2  # The side of the square set to 0, as a share of the image's.
+SCALE_OCTAVES = 0.2  # The deviations are those of Karras et al. 2020, appendix B.
 BRIGHTNESS = 0.2
 CONTRAST_OCTAVES = 0.5
 SATURATION_OCTAVES = 1.0

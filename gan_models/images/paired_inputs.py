@@ -8,11 +8,11 @@ from torch.nn.functional import avg_pool2d, pad
 
 from gan_models.config.translation import ConditionKind
 
-LUMINANCE = (0.299, 0.587, 0.114)  # of RGB (ITU-R BT.601)
-INK = 8.0  # a line is black where a pixel is darker than its surroundings by 1 / INK of them
-FAINT = 0.05  # luminance whose differences are drawn half as dark, so that noise in shadows makes no lines
+LUMINANCE = (0.299, 0.587, 0.114)  # The weights of RGB (ITU-R BT.601).
+INK = 8.0  # A line is black where a pixel is darker than its surroundings by 1 / INK of them.
+FAINT = 0.05  # Differences at this luminance are drawn half as dark, so that noise in shadows makes no lines.
 NUM_SEGMENTS = 3
-NUM_BINS = 64  # of the histogram that thresholds are found in
+NUM_BINS = 64  # Thresholds are found in a histogram of so many bins.
 
 
 def condition(images: Tensor, kind: ConditionKind) -> Tensor:
@@ -87,7 +87,7 @@ def _otsu_thresholds(bins: Tensor) -> Tensor:
     num = len(bins)
     offsets = torch.arange(num, device=bins.device).view(-1, 1, 1) * NUM_BINS
     histogram = torch.bincount((bins + offsets).flatten(), minlength=num * NUM_BINS).view(num, NUM_BINS).double()
-    # Of the pixels up to each bin: how many, and the sum of their values.
+    # The number of pixels up to each bin, and the sum of their values.
     count = torch.cat([histogram.new_zeros(num, 1), histogram.cumsum(dim=1)], dim=1)
     values = histogram * torch.arange(NUM_BINS, device=bins.device)
     total = torch.cat([histogram.new_zeros(num, 1), values.cumsum(dim=1)], dim=1)
@@ -96,6 +96,6 @@ def _otsu_thresholds(bins: Tensor) -> Tensor:
     between = histogram.new_zeros(num, len(first))
     for start, end in pairwise(ends):
         size, content = count[:, end] - count[:, start], total[:, end] - total[:, start]
-        between += content.square() / size.clamp(min=1)  # an empty tone adds nothing
+        between += content.square() / size.clamp(min=1)  # An empty tone adds nothing.
     best = between.argmax(dim=1)
     return torch.stack([first[best], second[best]], dim=1) - 1

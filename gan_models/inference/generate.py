@@ -106,7 +106,7 @@ def slerp(starts: Tensor, ends: Tensor, shares: Tensor) -> Tensor:
     Shoemake 1985, "Animating rotation with quaternion curves"; White 2016, https://arxiv.org/abs/1609.04468.
     """
     cosines = torch.nn.functional.cosine_similarity(starts, ends, dim=1).clamp(-1, 1)
-    angles = cosines.acos().clamp(min=1e-4)  # at 0 the weights are 0 / 0, and near it those of a straight line
+    angles = cosines.acos().clamp(min=1e-4)  # At 0 the weights are 0 / 0, and near it those of a line.
     first, second = ((angles * share).sin() / angles.sin() for share in (1 - shares, shares))
     return first[:, None] * starts + second[:, None] * ends
 

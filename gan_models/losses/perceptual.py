@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-EPSILON = 1e-6  # against flat images, whose features may all be zero
+EPSILON = 1e-6  # The features of flat images may all be zero.
 NORMALIZED_EPSILON = 1e-5
 
 

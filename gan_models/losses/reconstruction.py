@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-NOISE_FLOOR = 2.5e-5  # of the squared error, about 46 dB: better than that is not worth learning
+NOISE_FLOOR = 2.5e-5  # A squared error of about 46 dB; less is not worth learning.
 
 
 def negative_psnr(images: Tensor, targets: Tensor, region: Tensor) -> Tensor:
@@ -19,5 +19,5 @@ def negative_psnr(images: Tensor, targets: Tensor, region: Tensor) -> Tensor:
         Float [N].
     """
     errors = (images - targets).square().mean(dim=1, keepdim=True) * region
-    mean = errors.sum(dim=(1, 2, 3)) / region.sum(dim=(1, 2, 3)) / 4  # on the scale of [0, 1]
+    mean = errors.sum(dim=(1, 2, 3)) / region.sum(dim=(1, 2, 3)) / 4  # On the scale of [0, 1].
     return 10 * (mean + NOISE_FLOOR).log10()

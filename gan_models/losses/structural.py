@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-WINDOW = 11  # pixels
+WINDOW = 11  # In pixels.
 SIGMA = 1.5
 STABILISERS = 0.01**2, 0.03**2
 
@@ -26,7 +26,7 @@ def structural_dissimilarity(images: Tensor, targets: Tensor) -> Tensor:
     height, width = images.shape[-2:]
     if min(height, width) < WINDOW:
         raise ValueError(f"SSIM takes {WINDOW}x{WINDOW} pixels or more, these are {height}x{width}; set ssim_weight 0")
-    x, y = (images + 1) / 2, (targets + 1) / 2  # black is 0: the luminance term compares ratios of means
+    x, y = (images + 1) / 2, (targets + 1) / 2  # Black is 0, as the luminance term compares ratios of means.
     moments = torch.stack([x, y, x * x, y * y, x * y])
     smoothed = _window_means(height, x.device) @ moments @ _window_means(width, x.device).T
     mean_x, mean_y, mean_xx, mean_yy, mean_xy = smoothed

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-EPSILON = 1e-5  # added to variances: the square root of 0 has no gradient
+EPSILON = 1e-5  # It is added to variances, as the square root of 0 has no gradient.
 
 
 class Statistics(NamedTuple):
@@ -19,7 +19,7 @@ class Statistics(NamedTuple):
 def statistics_of(features: Tensor) -> Statistics:
     """Return the statistics of features Float [N, C, H, W]."""
     mean = features.mean(dim=(2, 3), keepdim=True)
-    variance = (features - mean).square().mean(dim=(2, 3))  # torch.var_mean is slower on a CPU with channels last
+    variance = (features - mean).square().mean(dim=(2, 3))  # torch.var_mean is slower on a CPU with channels last.
     return Statistics(mean.flatten(1), (variance + EPSILON).sqrt())
 
 

@@ -16,7 +16,7 @@ class MissingWeightsError(AtelierError):
 
 def untrained_efficientnet_lite0() -> Any:  # noqa: ANN401
     """Return timm's network, weights yet to be loaded."""
-    import timm  # slow to import, and only needed here
+    import timm  # It is slow to import, and only needed here.
 
     return timm.create_model("efficientnet_lite0", pretrained=False)
 

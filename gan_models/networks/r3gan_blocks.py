@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, conv_transpose2d, pad
 
-SLOPE = 0.2  # of LeakyReLU
-COARSEST = 4  # pixels, the resolution of the generator's basis and the discriminator's last stage
+SLOPE = 0.2  # The slope of LeakyReLU.
+COARSEST = 4  # Pixels a side of the generator's basis and of the discriminator's last stage.
 
 
 def stage_widths(size: int, width: int, finest_width: int) -> list[int]:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, interpolate, pad
 
-WITHIN = 0.98  # of [-1, 1], whose ends tanh reaches at infinity
+WITHIN = 0.98  # A share of [-1, 1], whose ends tanh reaches at infinity.
 
 
 class ResnetGenerator(nn.Module):
@@ -19,7 +19,7 @@ class ResnetGenerator(nn.Module):
         residual: add what is learnt to the image itself, so that an untrained network returns its input.
     """
 
-    multiple = 4  # height and width have to be multiples of it
+    multiple = 4  # Height and width have to be multiples of it.
 
     def __init__(self, channels: int, width: int, blocks: int, *, antialias: bool, residual: bool = False) -> None:
         super().__init__()

@@ -8,9 +8,9 @@ from torch.nn.functional import interpolate, leaky_relu
 
 from gan_models.networks.feature_network import FeatureNetwork
 
-COARSEST = 8  # pixels of the image per pixel of the coarsest features that are transformed
-FLOOR = 0.05  # added to variances in those units: less than that is noise, which AdaIN would blow up
-STYLE_GAIN = 4.0  # learned styles move this many times faster than weights, as they are only a few numbers
+COARSEST = 8  # Pixels of the image per pixel of the coarsest features that are transformed.
+FLOOR = 0.05  # It is added to variances: less than that is noise, which AdaIN would blow up.
+STYLE_GAIN = 4.0  # Learned styles, only a few numbers, move this many times faster than weights.
 
 
 class StyleBank(nn.Module):
@@ -38,7 +38,7 @@ class StyleBank(nn.Module):
         self.num_stages = sum(stride <= COARSEST for stride in encoder.strides)
         self.channels = [channels, *encoder.channels[: self.num_stages]]
         self.strides = (1, *encoder.strides[: self.num_stages])
-        self.multiple = self.strides[-1]  # height and width have to be multiples of it
+        self.multiple = self.strides[-1]  # Height and width have to be multiples of it.
         self.style_size = 2 * sum(self.channels)
         self.register_buffer("reference_mean", torch.zeros(sum(self.channels)))
         self.register_buffer("reference_deviation", torch.ones(sum(self.channels)))

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 MIN_CONTRAST = 1 / 255
-SMOOTHINGS = 8  # per resolution, in the first guess of what fills a hole
-DIFFUSIONS = 48  # steps from that guess towards the steady state; holes in images of 64 pixels need 32
-SMALLEST = 1e-12  # squared error that counts as none
+SMOOTHINGS = 8  # Smoothings at each resolution of the first guess of what fills a hole.
+DIFFUSIONS = 48  # Steps from that guess towards the steady state; holes in images of 64 pixels need 32.
+SMALLEST = 1e-12  # A squared error that counts as none.
 
 
 class NafBlock(nn.Module):
@@ -49,7 +49,7 @@ class UNet(nn.Module):
 
     def __init__(self, channels: int, width: int, blocks: Sequence[int]) -> None:
         super().__init__()
-        self.multiple = 2 ** (len(blocks) - 1)  # height and width have to be multiples of it
+        self.multiple = 2 ** (len(blocks) - 1)  # Height and width have to be multiples of it.
         self.first = nn.Conv2d(channels + 1, width, 3, padding=1)
         self.encoders, self.downs, self.ups, self.decoders = (nn.ModuleList() for _ in range(4))
         for num_blocks in blocks[:-1]:

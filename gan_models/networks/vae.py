@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from gan_models.networks.dcgan_generator import DcganGenerator
 
-LOG_VARIANCE_RANGE = (-12.0, 6.0)  # keeps exp() finite on images unlike any that it was trained on
+LOG_VARIANCE_RANGE = (-12.0, 6.0)  # It keeps exp() finite on images unlike any in training.
 
 
 class Vae(nn.Module):

@@ -51,7 +51,7 @@ class Recipe(ABC):
     def __init__(self, config: TrainConfig, device: torch.device) -> None:
         self.config = config
         self.device = device
-        self.learning_rate_scale = 1.0  # lowered by a rollback
+        self.learning_rate_scale = 1.0  # A rollback lowers it.
 
     @property
     def generator(self) -> nn.Module:
@@ -81,7 +81,9 @@ class Recipe(ABC):
         done = (step - 1) / steps
         if step / steps < recipe.warm_up:
             return recipe.learning_rate * step / steps / recipe.warm_up
-        fallen = min(1.0, max(0.0, 1 - (1 - done) / recipe.decay)) if recipe.decay else 0.0  # share of the way down
+        fallen = (
+            min(1.0, max(0.0, 1 - (1 - done) / recipe.decay)) if recipe.decay else 0.0
+        )  # The share of the way down.
         curve = {"constant": 0.0, "linear": fallen, "cosine": 0.5 * (1 - math.cos(math.pi * fallen))}[recipe.schedule]
         return recipe.learning_rate * (1 - curve * (1 - recipe.final_learning_rate))
 

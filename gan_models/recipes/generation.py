@@ -60,7 +60,7 @@ class AdversarialRecipe(GenerationRecipe):
 
     loss: AdversarialLoss
     penalty_every: int = 1
-    couples_batch: bool = False  # whether the discriminator's logit of an image depends on the others in the batch
+    couples_batch: bool = False  # Whether a logit depends on the other images in the batch.
 
     @abstractmethod
     def gammas(self, step: int) -> tuple[float, float]:
@@ -120,7 +120,7 @@ class AdversarialRecipe(GenerationRecipe):
         discriminator = self.networks["discriminator"]
         sets = {"r1": reals.requires_grad_(gammas[0] > 0), "r2": fakes.requires_grad_(gammas[1] > 0)}
         penalized = {name: images for name, images in sets.items() if images.requires_grad}
-        if not self.couples_batch and len(penalized) != 1:  # one pass, unless half of it would be for nothing
+        if not self.couples_batch and len(penalized) != 1:  # One pass does, unless half of it would be for nothing.
             images, both = torch.cat([reals, fakes]), None if labels is None else torch.cat([labels, labels])
             with self._precision(images):
                 real_logits, fake_logits = discriminator(images, both).float().tensor_split(2)

@@ -21,7 +21,7 @@ def build_discriminator(image: ImageConfig, channels: int, width: int, num_stage
             f"a discriminator of {num_stages} stages judges images of {discriminator.smallest} pixels or more, and "
             f"image.size is {image.size}; lower discriminator_stages or raise image.size"
         )
-    if norm != "spectral":  # which keeps its weights at length 1 whatever they start from
+    if norm != "spectral":  # It keeps weights at length 1 whatever they start from.
         discriminator.apply(initialize)
     return discriminator
 
@@ -33,7 +33,7 @@ def discriminator_terms(
 
     Half of the sum, which slows it down relative to the generator (Isola et al. 2017, arXiv 1611.07004, section 3.3).
     """
-    logits: Tensor = discriminator(torch.cat([real, fake]))[0].float()  # no layer couples the images of a batch
+    logits: Tensor = discriminator(torch.cat([real, fake]))[0].float()  # No layer couples the images of a batch.
     real_logits, fake_logits = logits.tensor_split(2)
     right_on_real, right_on_fake = loss.accuracies(real_logits, fake_logits)
     return loss.on_discriminator(real_logits, fake_logits).mean() / 2, {

@@ -23,7 +23,7 @@ from gan_models.recipes.gradients import frozen
 
 PREVIEW_COLUMNS = 8
 DISCRIMINATOR_LEARNING_RATE = 1e-3
-RECONSTRUCTION_WEIGHT = 0.005  # a decibel then pulls about as a change of L1 by 0.005 would
+RECONSTRUCTION_WEIGHT = 0.005  # A decibel then pulls about as a change of L1 by 0.005 would.
 
 
 def build_generator(config: RestoreConfig, image: ImageConfig, num_labels: int) -> UNet:
@@ -45,7 +45,7 @@ class RestoreRecipe(Recipe):
         if self.recipe.adversarial_from < 1:
             self.networks["discriminator"] = self.place(PatchDiscriminator(config.image.channels, self.recipe.width))
         self.optimizers = {name: self.adam(network, self.recipe.betas) for name, network in self.networks.items()}
-        self.features: nn.Module | None = None  # frozen, and so neither in `networks` nor in checkpoints
+        self.features: nn.Module | None = None  # It is frozen, and so neither in `networks` nor in checkpoints.
         if self.recipe.perceptual_weight and self.recipe.adversarial_from < 1:
             self.features = self.place(load_feature_network("efficientnet_lite0"))
         shares = self.recipe.shares or (1,) * len(self.recipe.degradations)

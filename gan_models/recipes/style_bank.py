@@ -21,8 +21,8 @@ from gan_models.recipes.gradients import frozen
 
 PREVIEW_ROWS = 3
 PREVIEW_STYLES = 8
-OWN_SHARE = 0.2  # of the images, given their own style: they should stay what they are
-LEARNED_SHARE = 0.4  # given a learned style; the others are given the statistics of a painting
+OWN_SHARE = 0.2  # A share of images is given its own style and should stay what it is.
+LEARNED_SHARE = 0.4  # A share is given a learned style, and the others a painting's statistics.
 NUM_NOISE_IMAGES = 32
 
 

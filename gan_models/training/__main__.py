@@ -104,7 +104,7 @@ def _enter(config: TrainConfig, out: Path, until_the_end: ExitStack) -> bool:
     out.mkdir(parents=True, exist_ok=True)
     lock = until_the_end.enter_context((out / ".lock").open("w"))
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # held until the process ends, however it ends
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # It is held until the process ends, however it ends.
     except BlockingIOError:
         raise CheckpointError(f"another process is training into {out}; wait for it or stop it") from None
     if not (out / "bundle").exists():
@@ -131,7 +131,7 @@ def _signals_noted() -> Iterator[Callable[[], bool]]:
 
 
 def _fail(message: str, code: int) -> int:
-    if is_first_process():  # the others would print the same
+    if is_first_process():  # The others would print the same.
         print(f"error: {message}", file=sys.stderr)
     return code
 

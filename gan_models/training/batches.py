@@ -14,7 +14,7 @@ from gan_models.recipes.base import Batch
 from gan_models.recipes.memory_format import memory_format
 from gan_models.training.placement import Place
 
-PURPOSES = ("images", "targets")  # of random numbers; of a pair both sides have those of the images
+PURPOSES = ("images", "targets")  # Names of random numbers; both sides of a pair have the images'.
 EPOCHS = ("epoch", "target epoch")
 
 

@@ -52,7 +52,9 @@ class Checkpoints:
         manifest = {"step": step, "sha256": hashlib.sha256(content).hexdigest(), "identity": self.identity}
         data_path = self._data_path(step)
         try:
-            data_path.with_suffix(".json").unlink(missing_ok=True)  # no manifest, no checkpoint, until it is whole
+            data_path.with_suffix(".json").unlink(
+                missing_ok=True
+            )  # Without a manifest it is no checkpoint, until it is whole.
             write_durably(data_path, content)
             write_durably(data_path.with_suffix(".json"), json.dumps(manifest, indent=2).encode())
         except OSError as error:

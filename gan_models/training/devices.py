@@ -29,7 +29,7 @@ def prepare(device: torch.device, speed: SpeedConfig) -> None:
     """Set what holds for the whole process: on a GPU, TensorFloat-32 and the search for the fastest convolutions."""
     if device.type == "cuda":
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = speed.tf32
-        torch.backends.cudnn.benchmark = True  # all batches are of one shape
+        torch.backends.cudnn.benchmark = True  # All batches are of one shape.
 
 
 def share_statistics(recipe: Recipe, processes: Processes) -> None:

@@ -19,7 +19,7 @@ from gan_models.images.randomness import Share
 
 Result = TypeVar("Result")
 
-PATIENCE = timedelta(hours=2)  # others wait while the first process decodes images or writes a checkpoint
+PATIENCE = timedelta(hours=2)  # Others wait while the first process decodes images or writes a checkpoint.
 
 
 @dataclass(frozen=True)

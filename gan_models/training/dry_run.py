@@ -22,7 +22,7 @@ def describe(config: TrainConfig, data: Path, device: torch.device, num_processe
     """
     listings = list_training_data(data, "train", config)
     num_labels = len(listings[-1].label_names)
-    recipe = build_recipe(config, num_labels)  # on the CPU, whatever the run's device
+    recipe = build_recipe(config, num_labels)  # It is built on the CPU, whatever the run's device.
     needs = bytes_of_weights(recipe.networks, set(recipe.optimizers))
     needs["activations"] = bytes_of_activations(recipe, config, num_labels) // num_processes
     num_bytes = sum(listing.num_bytes for listing in listings)

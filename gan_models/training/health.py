@@ -14,7 +14,7 @@ from gan_models.training.distributed import ALONE, Processes
 
 DIVERSITY = "health/diversity"
 ACCURACIES = ("health/discriminator_accuracy_real", "health/discriminator_accuracy_fake")
-IMAGES_PER_LABEL = 16  # that the training images' own diversity is measured on
+IMAGES_PER_LABEL = 16  # The training images' own diversity is measured on so many.
 MOST_LABELS = 10
 
 

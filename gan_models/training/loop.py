@@ -42,7 +42,7 @@ class Outcome(IntEnum):
     """How a run ended, as the exit code of its process."""
 
     DONE = 0
-    PREEMPTED = 75  # EX_TEMPFAIL: run it again
+    PREEMPTED = 75  # It is EX_TEMPFAIL: the run can go on.
 
 
 class Trainer:
@@ -112,8 +112,8 @@ class Trainer:
             CheckpointError: a checkpoint could not be written.
         """
         if self.step == 0:
-            self._preview()  # where it starts from: the first picture of the series that a reviewer pages through
-            self._save()  # so that there is always something to go back to
+            self._preview()  # A reviewer's series of pictures starts with it.
+            self._save()  # There is always something to go back to.
         while self.step < self.config.steps:
             try:
                 if self._train(should_stop, progress) is Outcome.PREEMPTED:
@@ -196,7 +196,7 @@ class Trainer:
             raise UnhealthyError(f"{error}; it was rolled back {len(self.rollbacks)} times before") from error
 
         def go_back() -> Rollbacks:
-            if self.rollbacks.led_to(self.saved_step):  # from there it has gone wrong before: one further
+            if self.rollbacks.led_to(self.saved_step):  # From there it has gone wrong before, so go one further.
                 self.checkpoints.discard(self.saved_step)
             self.rollbacks.add(self.step, self.checkpoints.latest_step(), str(error))
             return self.rollbacks

@@ -11,7 +11,7 @@ from gan_models.images.randomness import random_for
 from gan_models.recipes import Recipe
 from gan_models.recipes.base import Batch
 
-TRIED_IMAGES = 4  # in the step that activations are measured in
+TRIED_IMAGES = 4  # Activations are measured in a step of so many images.
 
 
 def bytes_of_weights(networks: dict[str, nn.Module], trained: set[str]) -> dict[str, int]:

@@ -12,8 +12,8 @@ from gan_models.data.split_index import Listing, Progress
 
 Place = Literal["device", "memory", "mapped"]
 
-DEVICE_SHARE = 0.4  # of a GPU's free memory, that images may take
-NUM_PREVIEW_IMAGES = 8  # of the evaluation split: all that training needs of it
+DEVICE_SHARE = 0.4  # Images may take this share of a GPU's free memory.
+NUM_PREVIEW_IMAGES = 8  # Training needs so many images of the evaluation split.
 GIB = 1 << 30
 
 

@@ -9,11 +9,11 @@ from torch.nn.functional import conv2d, pad
 
 from gan_models.config import Deblur
 
-REFERENCE_SIDE = 64  # pixels; sigmas are given for an image of this size
-LEAST_STRETCH = 0.25  # of an anisotropic kernel: its short axis as a share of its long one
-LARGEST_BEND = 0.75 * math.pi  # how far a camera turns while it moves, radians
+REFERENCE_SIDE = 64  # Sigmas are given for an image of so many pixels a side.
+LEAST_STRETCH = 0.25  # The shortest axis of a kernel, as a share of its longest.
+LARGEST_BEND = 0.75 * math.pi  # How far a camera turns while it moves, in radians.
 PATH_POINTS = 65
-PATH_SIGMA = 0.5  # pixels; how wide the line is that a moving camera draws
+PATH_SIGMA = 0.5  # The width of the line that a moving camera draws, in pixels.
 KERNEL_NUMBERS = 5
 
 

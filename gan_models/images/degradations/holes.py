@@ -9,7 +9,7 @@ from gan_models.config import Inpaint
 
 MAX_STROKES = 5
 STROKE_CORNERS = 4
-HOLE_NUMBERS = 8 + MAX_STROKES * (3 + 2 * STROKE_CORNERS)  # random numbers that describe one image's hole
+HOLE_NUMBERS = 8 + MAX_STROKES * (3 + 2 * STROKE_CORNERS)  # So many random numbers describe one image's hole.
 
 
 def holes(degradation: Inpaint, seeds: Sequence[int], images: Tensor) -> Tensor:
@@ -33,7 +33,7 @@ def _holes(numbers: Tensor, degradation: Inpaint, height: int, width: int) -> Te
     area = (degradation.share_min + (degradation.share_max - degradation.share_min) * numbers[:, 0]) * height * width
     is_box = (numbers[:, 1] < 0.5).view(-1, 1, 1)
 
-    aspect = torch.exp((numbers[:, 2] - 0.5) * 1.4)  # height to width, from 1:2 to 2:1
+    aspect = torch.exp((numbers[:, 2] - 0.5) * 1.4)  # Height to width is from 1:2 to 2:1.
     box_height = (area * aspect).sqrt().clamp(max=height - 1.0)
     box_width = (area / box_height).clamp(max=width - 1.0)
     top = (numbers[:, 3] * (height - box_height)).view(-1, 1, 1)
@@ -68,7 +68,7 @@ def _distance_to(corners: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     """Return the distance of every pixel to each polyline, Float [N, MAX_STROKES, H, W], in pixels."""
     start, end = corners[:, :, :-1], corners[:, :, 1:]
     nearest: Tensor | None = None
-    for i in range(start.shape[2]):  # a segment at a time keeps the memory at one [N, MAX_STROKES, H, W]
+    for i in range(start.shape[2]):  # All segments at once would need many times the memory.
         a, along = start[:, :, i, :, None, None], (end - start)[:, :, i, :, None, None]
         down, right = rows - a[:, :, 0], columns - a[:, :, 1]
         share = (down * along[:, :, 0] + right * along[:, :, 1]) / along.square().sum(2).clamp(min=1e-6)

@@ -18,7 +18,7 @@ def noisy(images: Tensor, degradation: Denoise, seeds: Sequence[int]) -> Tensor:
             noise = torch.randn(image.shape, generator=own, device=image.device) * sigma / 127.5
             noised.append(image + noise)
         else:
-            photons = 0.5 * (255 / sigma) ** 2  # at white: the deviation of half as many, in gray levels, is sigma
+            photons = 0.5 * (255 / sigma) ** 2  # At white. Of middle gray, half as many, they deviate by sigma.
             counts = torch.poisson((image + 1) / 2 * photons, generator=own)
             noised.append(counts / photons * 2 - 1)
     return torch.stack(noised)

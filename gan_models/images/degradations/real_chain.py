@@ -19,8 +19,8 @@ from torch.nn.functional import interpolate
 from gan_models.images.degradations.blur import convolved, gaussian_kernel
 
 MODES = ("area", "bilinear", "bicubic")
-LEAST_SIDE = 8  # pixels; no image is resized below it on the way
-NUMBERS = 16  # random ones that an order takes at most
+LEAST_SIDE = 8  # No image is resized below so many pixels on the way.
+NUMBERS = 16  # An order takes at most so many random numbers.
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Order:
 
 FIRST = Order(1.0, (0.2, 3.0), 0.2, 0.7, (0.15, 1.5), (1.0, 30.0), (0.05, 3.0))
 SECOND = Order(0.8, (0.2, 1.5), 0.3, 0.4, (0.3, 1.2), (1.0, 25.0), (0.05, 2.5))
-GRAY_NOISE = 0.4  # chance that noise is the same in all channels
+GRAY_NOISE = 0.4  # The chance that noise is the same in all channels.
 
 
 def really_reduced(images: Tensor, size: tuple[int, int], seeds: Sequence[int]) -> Tensor:

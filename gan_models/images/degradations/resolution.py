@@ -18,7 +18,7 @@ def reduced(images: Tensor, degradation: SuperResolution, seeds: Sequence[int]) 
         small = really_reduced(images, size, seeds)
     else:
         small = interpolate(images, size=size, mode="bicubic", align_corners=False, antialias=True)
-    return enlarged(quantize(small), (height, width))  # it is a file of 8 bits that gets enlarged
+    return enlarged(quantize(small), (height, width))  # What gets enlarged is a file of 8 bits.
 
 
 def enlarged(images: Tensor, size: tuple[int, int]) -> Tensor:

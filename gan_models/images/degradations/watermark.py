@@ -11,10 +11,10 @@ from torch import Tensor
 from gan_models.config import Watermark
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-TEXT_HEIGHTS = (0.12, 0.3)  # of the font, as a share of the shorter side; half of it where the text is repeated
+TEXT_HEIGHTS = (0.12, 0.3)  # The font, as a share of the shorter side; repeated text has half of it.
 LOGO_RADII = (0.12, 0.3)
-LARGEST_ANGLE = 45.0  # degrees
-NUMBERS = 24  # random ones that describe one image's watermark
+LARGEST_ANGLE = 45.0  # In degrees.
+NUMBERS = 24  # So many random numbers describe one image's watermark.
 
 
 def watermarked(images: Tensor, degradation: Watermark, seeds: Sequence[int]) -> Tensor:
