@@ -58,8 +58,7 @@ class Mode:
         return self._batches(open_mapped(file, self.shape), "mapped")
 
     def _batches(self, images: Tensor, place: Place) -> Batches:
-        names = ("",) * len(images)
-        return Batches(TrainingData(ImageSet(images, None, (), names, names, "noise")), self.config, CPU, place=place)
+        return Batches(TrainingData(ImageSet(images, None, (), "noise")), self.config, CPU, place=place)
 
     def take_turn(self, recipe: Recipe, num_steps: int) -> None:
         """Train `num_steps` steps and keep their times."""

@@ -13,20 +13,13 @@ from flows.config.model_config import DriftLimits, Expectations
 from flows.datasets.expectations import DatasetRefusedError as DatasetRefusedError
 from flows.datasets.expectations import check_dataset, check_drift
 from flows.datasets.file_cache import Ledger
-from flows.datasets.image_index import HELD_COLUMNS
 from flows.datasets.ingest_session import Gathering
 from flows.datasets.quarantine import Quarantine, QuarantinedFile
 from flows.runtime.code_digest import code_digest
 from flows.sources.base import Source, SourceItem
+from gan_models.data.image_row import COLUMNS, ImageRow
 from gan_models.data.shard_writer import write_shards
-from gan_models.data.shards import (
-    ImageRecord,
-    content_digest,
-    iterate_rows,
-    natural_order,
-    shard_paths,
-    statistics,
-)
+from gan_models.data.shards import content_digest, iterate_rows, natural_order, shard_paths, statistics
 from gan_models.ingest.decode_pool import DecodingWorkers
 from gan_models.ingest.decoding import DecodingLimits
 from gan_models.ingest.drift import Drift, drift
@@ -159,7 +152,7 @@ def build_dataset(
     drifted: Drift | None = None
     pairs: list[NearDuplicate] = []
 
-    def records() -> Iterator[ImageRecord]:
+    def records() -> Iterator[ImageRow]:
         nonlocal drifted
         for group in _examined(sources, demands, examine, gathering, total, on_progress):
             yield from gathering.records_of(group)
@@ -171,7 +164,7 @@ def build_dataset(
 
     try:
         if shard_paths(directory):
-            gathering.know(iterate_rows(directory, [*HELD_COLUMNS, "phash", "look"]))
+            gathering.know(iterate_rows(directory, list(COLUMNS)))
         write_shards(records(), directory)
     except (OSError, sqlite3.OperationalError) as error:
         if not _is_full(error):

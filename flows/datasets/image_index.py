@@ -6,19 +6,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gan_models.data.image_row import CONTENT_COLUMNS
 from gan_models.data.shards import Split
 from gan_models.ingest.perceptual_hash import Hashes
 
-_TABLES = """
+_TABLES = f"""
 PRAGMA journal_mode = OFF;
 PRAGMA cache_size = -65536;
-CREATE TABLE held (
-    id TEXT PRIMARY KEY, label TEXT, domain TEXT, source TEXT, split TEXT, pair TEXT
-) WITHOUT ROWID;
+CREATE TABLE held ({", ".join(CONTENT_COLUMNS)}, PRIMARY KEY (id)) WITHOUT ROWID;
 CREATE TABLE seen (id TEXT PRIMARY KEY, label TEXT, domain TEXT, source TEXT) WITHOUT ROWID;
 CREATE TABLE hash (number INTEGER PRIMARY KEY, split TEXT, phash TEXT, source TEXT);
 """
-HELD_COLUMNS = ("id", "label", "domain", "source", "split", "pair")
+_HOLD = f"INSERT OR REPLACE INTO held VALUES ({', '.join('?' * len(CONTENT_COLUMNS))})"
 _ROWS_AT_ONCE = 1000
 
 
@@ -51,8 +50,7 @@ class Inventory(Container[str]):
 
     def hold(self, row: dict[str, Any]) -> None:
         """Take in a row of the dataset as it was."""
-        facts = [row[column] for column in HELD_COLUMNS]
-        self._database.execute("INSERT OR REPLACE INTO held VALUES (?, ?, ?, ?, ?, ?)", facts)
+        self._database.execute(_HOLD, [row[column] for column in CONTENT_COLUMNS])
         self._holds_some = True
 
     def held(self, key: str) -> Facts | None:

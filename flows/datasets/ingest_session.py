@@ -11,7 +11,8 @@ from flows.datasets.file_cache import Ledger
 from flows.datasets.image_index import Facts, Inventory
 from flows.datasets.quarantine import Quarantine
 from flows.sources.base import SourceItem
-from gan_models.data.shards import ImageRecord, Split, split_of
+from gan_models.data.image_row import ImageRow
+from gan_models.data.shards import Split, split_of
 from gan_models.ingest.decoding import UnreadableImageError
 from gan_models.ingest.drift import Profile
 from gan_models.ingest.file_check import Examined, Piece
@@ -72,7 +73,7 @@ class Gathering:
         self.num_remembered += examined is not None
         return examined
 
-    def records_of(self, group: list[tuple[SourceItem, Examined]]) -> Iterator[ImageRecord]:
+    def records_of(self, group: list[tuple[SourceItem, Examined]]) -> Iterator[ImageRow]:
         """The rows that one file becomes, or the two files of a pair; none where they are known or quarantined."""
         if any(self._is_withdrawn(item, examined) for item, examined in group):
             self.num_withdrawn += len(group)
@@ -95,7 +96,7 @@ class Gathering:
             return True
         return self.tiled and _source(item) in self.withdrawn.values()
 
-    def _single(self, item: SourceItem, examined: Examined) -> Iterator[ImageRecord]:
+    def _single(self, item: SourceItem, examined: Examined) -> Iterator[ImageRow]:
         facts, source = Facts(item.label, item.domain), _source(item)
         seen = self.inventory.seen(examined.id)
         if not self._usable(item, examined, facts, seen):
@@ -116,7 +117,7 @@ class Gathering:
             own = split_of(piece.id, self.evaluation_share) if item.split_by == "tile" else split
             yield from self._record(item, piece, own, facts)
 
-    def _pair(self, group: list[tuple[SourceItem, Examined]]) -> Iterator[ImageRecord]:
+    def _pair(self, group: list[tuple[SourceItem, Examined]]) -> Iterator[ImageRow]:
         """Both sides, in one split and with one key, or neither."""
         fault = self._fault_of_pair(group)
         usable = [
@@ -191,7 +192,7 @@ class Gathering:
 
     def _record(
         self, item: SourceItem, piece: Piece, split: Split, facts: Facts, pair: str | None = None
-    ) -> Iterator[ImageRecord]:
+    ) -> Iterator[ImageRow]:
         if piece.id in self.inventory:
             self.num_known += 1
             return
@@ -200,7 +201,7 @@ class Gathering:
         self._count(split, facts, piece.phash, source)
         self.added.add(piece.look, facts.label)
         path = item.path if piece.corner is None else f"{item.path}-{piece.corner[0]}-{piece.corner[1]}.png"
-        yield ImageRecord(
+        yield ImageRow(
             data=piece.data,
             path=Path(path).with_suffix(".png").as_posix(),
             id=piece.id,

@@ -10,7 +10,8 @@ import numpy as np
 from gan_models.config import ImageConfig, TrainConfig, domains_of, paired_domains, uses_labels
 from gan_models.data.pairs import list_pairs
 from gan_models.data.shards import DataError
-from gan_models.data.split_index import Listing, Pixels, Progress, list_split
+from gan_models.data.split_index import Listing, Progress, list_split
+from gan_models.data.stored_images import Pixels
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,8 +30,6 @@ class ImageSet:
     images: "Tensor"
     labels: "Tensor | None"
     label_names: tuple[str, ...]
-    ids: tuple[str, ...]
-    sources: tuple[str, ...]
     digest: str
 
 
@@ -47,12 +46,12 @@ class TrainingData:
 
     @property
     def label_names(self) -> tuple[str, ...]:
-        """The labels that a model can be asked for: those of the targets, where there are targets."""
+        """Return the labels that a model can be asked for: those of the targets, where there are targets."""
         return (self.targets or self.images).label_names
 
     @property
     def digest(self) -> str:
-        """Of both, and of whether they are pairs."""
+        """Return the digest of both, and of whether they are pairs."""
         if self.targets is None:
             return self.images.digest
         facts = f"{self.images.digest} {self.targets.digest}{' paired' if self.is_paired else ''}"
@@ -60,7 +59,7 @@ class TrainingData:
 
 
 def list_training_data(directory: Path, split: str, config: TrainConfig, *, limit: int | None = None) -> list[Listing]:
-    """What the recipe of `config` needs of a split: its images and, where it has such, its targets, aligned if paired.
+    """List what the recipe of `config` needs of a split: images and, where it has such, targets, aligned if paired.
 
     Raises:
         DataError: see `list_split`, `list_pairs`; or a label that the model could be asked for has no training image.
@@ -77,8 +76,8 @@ def list_training_data(directory: Path, split: str, config: TrainConfig, *, limi
 
 
 def _refuse_unseen_labels(listing: Listing, directory: Path) -> None:
-    seen = {row["label"] for row in listing.rows.values()}
-    unseen = [label for label in listing.label_names if label not in seen]
+    seen = set(np.unique(listing.labels).tolist()) if listing.labels is not None else set()
+    unseen = [label for index, label in enumerate(listing.label_names) if index not in seen]
     if unseen:
         raise DataError(
             f"the training images in {directory} lack the label{'s' if unseen[1:] else ''} {', '.join(unseen)}, which "
@@ -87,7 +86,7 @@ def _refuse_unseen_labels(listing: Listing, directory: Path) -> None:
 
 
 def load_split(directory: Path, split: str, image: ImageConfig, domain: str | None = None) -> ImageSet:
-    """Every image of a split, or of one domain of it, in memory, as the config asks for them.
+    """Load every image of a split, or of one domain of it, into memory, as the config asks for them.
 
     `fit: resize` scales the shorter side to `size` (bicubic, antialiased) and cuts out the center; `fit: crop` keeps
     the stored size, which has to be one for all and `size` at least: windows are taken in training and by `windows`.
@@ -99,14 +98,14 @@ def load_split(directory: Path, split: str, image: ImageConfig, domain: str | No
 
 
 def load(listing: Listing, progress: Progress | None = None) -> ImageSet:
-    """The images of a listing, in memory.
+    """Decode the images of a listing into memory.
 
     Raises:
         DataError: a shard or an image is damaged.
     """
     import torch
 
-    pixels = np.empty((len(listing.rows), *listing.shape), np.uint8)
+    pixels = np.empty((len(listing), *listing.shape), np.uint8)
 
     def place(index: int, image: Pixels) -> None:
         pixels[index] = image
@@ -116,23 +115,20 @@ def load(listing: Listing, progress: Progress | None = None) -> ImageSet:
 
 
 def with_pixels(listing: Listing, images: "Tensor") -> ImageSet:
-    """The set of a listing whose images, uint8 [N, C, H, W], have been decoded."""
+    """Return the set of a listing whose images, uint8 [N, C, H, W], have been decoded."""
     import torch
 
-    index = {name: i for i, name in enumerate(listing.label_names)}
-    rows = listing.rows.values()
+    labels = listing.labels
     return ImageSet(
         images=images,
-        labels=torch.tensor([index[row["label"]] for row in rows]) if listing.label_names else None,
+        labels=None if labels is None else torch.from_numpy(labels),
         label_names=listing.label_names,
-        ids=tuple(listing.rows),
-        sources=tuple(row["source"] for row in rows),
         digest=listing.digest,
     )
 
 
 def windows(images: "Tensor", size: int) -> "Tensor":
-    """The non-overlapping grid of windows of each image, from its top left, row by row; a rest at the edge is left.
+    """Cut each image into windows that do not overlap, from its top left, row by row, without the rest at the edge.
 
     images: tensor [N, C, H, W]; returns a tensor [N * (H // size) * (W // size), C, size, size]
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gan_models.data.image_set import ImageSet, with_pixels
-from gan_models.data.split_index import Listing, Pixels, Progress
+from gan_models.data.split_index import Listing, Progress
+from gan_models.data.stored_images import Pixels
 from gan_models.files import TEMPORARY_SUFFIX, sync, write_durably
 
 if TYPE_CHECKING:
@@ -25,9 +26,10 @@ logger = logging.getLogger(__name__)
 
 
 def load_mapped(listing: Listing, cache: Path, progress: Progress | None = None) -> ImageSet:
-    """The images of a listing as a mapped file in `cache`: read from the disk as they are needed, and kept in
-    whatever memory is free. They are decoded the first time; a file that is there is verified, and a damaged one
-    is made anew. Processes that come at the same time wait for the one that decodes.
+    """Map the images of a listing into memory from a file in `cache`, which is written the first time.
+
+    They are read from the disk as they are needed, and kept in whatever memory is free. A file that is there is
+    verified, and a damaged one is written again. Processes that come at the same time wait for the one that decodes.
 
     Raises:
         DataError: a shard or an image is damaged.
@@ -41,7 +43,7 @@ def load_mapped(listing: Listing, cache: Path, progress: Progress | None = None)
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not _is_whole(path):
                 _write(path, listing, progress)
-        return with_pixels(listing, open_mapped(path, (len(listing.rows), *listing.shape)))
+        return with_pixels(listing, open_mapped(path, (len(listing), *listing.shape)))
 
 
 def _is_whole(path: Path) -> bool:
@@ -54,7 +56,7 @@ def _is_whole(path: Path) -> bool:
     except (ValueError, KeyError, TypeError):
         found, expected = "", "?"
     if found != expected:
-        logger.warning("%s is damaged: its images are decoded anew", path)
+        logger.warning("%s is damaged: its images are decoded again", path)
     return bool(found == expected)
 
 
@@ -68,7 +70,7 @@ def _write(path: Path, listing: Listing, progress: Progress | None) -> None:
                 # Not through a mapping: there, a full disk would be a SIGBUS.
                 content, offset = image.tobytes(), index * listing.image_bytes
                 if os.pwrite(file.fileno(), content, offset) < len(content):
-                    os.posix_fallocate(file.fileno(), offset, len(content))  # says why: it raises the OSError
+                    os.posix_fallocate(file.fileno(), offset, len(content))  # This raises the OSError with the reason.
 
             listing.decode(place, progress)
             os.fsync(file.fileno())
@@ -82,7 +84,7 @@ def _write(path: Path, listing: Listing, progress: Progress | None) -> None:
 
 
 def open_mapped(path: Path, shape: tuple[int, ...]) -> "Tensor":
-    """A file of uint8 pixels as a tensor of `shape` that is not to be written to; read as it is used."""
+    """Open a file of uint8 pixels as a tensor of `shape` that is not to be written to; it is read as it is used."""
     import torch
 
     # Read-only and shared, so that it counts for no memory; nothing here writes to a set's images.

@@ -5,7 +5,6 @@ import shutil
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import fields
 from itertools import groupby
 from operator import attrgetter, itemgetter
 from pathlib import Path
@@ -15,15 +14,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from gan_models.data.shards import COLUMNS, SCHEMA, DataError, ImageRecord, iterate_rows, read_shard, shard_paths
+from gan_models.data.image_row import COLUMNS, ImageRow
+from gan_models.data.shards import SCHEMA, DataError, iterate_rows, read_shard, shard_paths
 from gan_models.files import sync
 
-ROW_GROUP_BYTES = 8 << 20  # of images
-_ROWS_AT_ONCE = 1000  # a call of SQLite costs as much as a hundred rows
+ROW_GROUP_BYTES = 8 << 20  # The size of the images in a row group.
+_ROWS_AT_ONCE = 1000  # A call of SQLite costs as much as a hundred rows.
 
 
-def write_shards(records: Iterable[ImageRecord], directory: Path, *, shard_bytes: int = 64 << 20) -> None:
-    """Adds `records` to the dataset in `directory`, as new shards of about `shard_bytes` of images each.
+def write_shards(records: Iterable[ImageRow], directory: Path, *, shard_bytes: int = 64 << 20) -> None:
+    """Add `records` to the dataset in `directory`, as new shards of about `shard_bytes` of images each.
 
     A shard holds images of one split, sorted by id. Records whose id is there already are left out, and shards that are
     there are never touched. Equal records make equal files, in whatever order they come. Nothing is added before
@@ -53,10 +53,11 @@ def write_shards(records: Iterable[ImageRecord], directory: Path, *, shard_bytes
 
 
 def remove_images(directory: Path, ids: Collection[str]) -> set[str]:
-    """Takes images out of the dataset in `directory`. The shards they are in are written anew, the others stay as
-    they are, byte for byte; a shard that held nothing else is deleted.
+    """Take images out of the dataset in `directory`.
 
-    A new shard is in its place before the old one goes, so that a call that was cut short is made good by another.
+    The shards they are in are written again, the others stay as they are, byte for byte; a shard that held nothing
+    else is deleted. A new shard is in its place before the old one goes, so that a call that was cut short is made
+    good by another.
 
     Returns:
         Those of `ids` that were there.
@@ -95,7 +96,7 @@ class _Spool:
         self._images = (folder / "images").open("w+b")
         self._facts = sqlite3.connect(folder / "facts")
         self._facts.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -65536;")
-        names = [field.name for field in fields(ImageRecord) if field.name != "data"]
+        names = ["path", *COLUMNS]
         columns = ", ".join("id TEXT PRIMARY KEY" if name == "id" else name for name in names)
         self._facts.execute(f"CREATE TABLE record (offset, length, {columns}) WITHOUT ROWID")
         self._insert = f"INSERT OR IGNORE INTO record VALUES (?, ?, {', '.join('?' * len(names))})"
@@ -103,8 +104,8 @@ class _Spool:
         self._waiting: list[tuple[object, ...]] = []
         self._end = 0
 
-    def put(self, record: ImageRecord) -> None:
-        """Of those with one id, the first is kept."""
+    def put(self, record: ImageRow) -> None:
+        """Take in a record; of several with one id, the first is kept."""
         self._waiting.append((self._end, len(record.data), *self._facts_of(record)))
         self._end += self._images.write(record.data)
         if len(self._waiting) == _ROWS_AT_ONCE:
@@ -114,8 +115,8 @@ class _Spool:
         self._write_facts()
         self._facts.executemany("DELETE FROM record WHERE id = ?", ((one,) for one in ids))
 
-    def records(self) -> Iterator[ImageRecord]:
-        """By split, and within one by id."""
+    def records(self) -> Iterator[ImageRow]:
+        """Yield the records by split, and within one by id."""
         self._write_facts()
         splits = [split for (split,) in self._facts.execute("SELECT DISTINCT split FROM record ORDER BY split")]
         for split in splits:
@@ -123,7 +124,7 @@ class _Spool:
                 "SELECT * FROM record WHERE split = ? ORDER BY id", (split,)
             ):
                 self._images.seek(offset)
-                yield ImageRecord(self._images.read(length), *facts)
+                yield ImageRow(self._images.read(length), *facts)
 
     def close(self) -> None:
         self._images.close()
@@ -134,8 +135,8 @@ class _Spool:
         self._waiting.clear()
 
 
-def _numbered(records: Iterable[ImageRecord], shard_bytes: int) -> Iterator[tuple[int, ImageRecord]]:
-    """Records with the number of the shard that each goes to, from 0."""
+def _numbered(records: Iterable[ImageRow], shard_bytes: int) -> Iterator[tuple[int, ImageRow]]:
+    """Yield records with the number of the shard that each goes to, from 0."""
     number, size, split = -1, 0, None
     for record in records:
         if record.split != split or size + len(record.data) > shard_bytes:
@@ -144,9 +145,9 @@ def _numbered(records: Iterable[ImageRecord], shard_bytes: int) -> Iterator[tupl
         yield number, record
 
 
-def _in_row_groups(records: Iterable[ImageRecord]) -> Iterator[list[ImageRecord]]:
-    """So many that they are of about `ROW_GROUP_BYTES`: what is in memory at a time."""
-    group: list[ImageRecord] = []
+def _in_row_groups(records: Iterable[ImageRow]) -> Iterator[list[ImageRow]]:
+    """Yield lists of records of about `ROW_GROUP_BYTES`, which is what is in memory at a time."""
+    group: list[ImageRow] = []
     size = 0
     for record in records:
         group.append(record)
@@ -160,9 +161,9 @@ def _in_row_groups(records: Iterable[ImageRecord]) -> Iterator[list[ImageRecord]
 
 @contextmanager
 def _staging(directory: Path) -> Iterator[Path]:
-    """An empty folder beside the dataset, where files become whole before they join it."""
+    """Make an empty folder next to the dataset, where files become whole before they join it."""
     folder = directory.with_name(f".{directory.name}.partial")
-    shutil.rmtree(folder, ignore_errors=True)  # what a killed process left
+    shutil.rmtree(folder, ignore_errors=True)  # A killed process may have left it.
     folder.mkdir()
     try:
         yield folder
@@ -174,14 +175,14 @@ def _number(shard: Path) -> int:
     return int(shard.name.split("-")[1])
 
 
-def _as_table(records: list[ImageRecord]) -> Any:  # noqa: ANN401
+def _as_table(records: list[ImageRow]) -> Any:  # noqa: ANN401
     columns = {name: [getattr(record, name) for record in records] for name in COLUMNS}
     images = [{"bytes": record.data, "path": record.path} for record in records]
     return pa.Table.from_pydict({"image": images, **columns}, schema=SCHEMA)
 
 
 def _seal(tables: Iterable[Any], directory: Path, number: int) -> Path:
-    """Writes a shard, named after its number and content, and waits until it is on disk."""
+    """Write a shard, named after its number and content, and wait until it is on disk."""
     temporary = directory / "shard"
     options = {"compression": "zstd", "use_dictionary": False, "write_page_checksum": True}
     with pq.ParquetWriter(temporary, SCHEMA, **options) as writer:

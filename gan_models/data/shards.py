@@ -16,62 +16,25 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from gan_models.data.image_row import COLUMNS, CONTENT_COLUMNS
 from gan_models.errors import AtelierError
 
 Split = Literal["train", "evaluation"]
 
-COLUMNS = {
-    "id": ("string", pa.string()),
-    "split": ("string", pa.string()),
-    "label": ("string", pa.string()),
-    "domain": ("string", pa.string()),
-    "width": ("int32", pa.int32()),
-    "height": ("int32", pa.int32()),
-    "source": ("string", pa.string()),
-    "pair": ("string", pa.string()),
-    "phash": ("string", pa.string()),
-    "look": ("binary", pa.binary()),
-}
 _FEATURES = {"image": {"_type": "Image"}} | {
-    name: {"dtype": dtype, "_type": "Value"} for name, (dtype, _) in COLUMNS.items()
+    name: {"dtype": column.dtype, "_type": "Value"} for name, column in COLUMNS.items()
 }
 SCHEMA = pa.schema(
     [("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())]))]
-    + [(name, kind) for name, (_, kind) in COLUMNS.items()],
+    + [(name, pa.type_for_alias(column.dtype)) for name, column in COLUMNS.items()],
     metadata={"huggingface": json.dumps({"info": {"features": _FEATURES}})},
 )
 
-_SPLIT_SALT = "atelier-split-304"  # part of every split ever made: changing it moves images between splits
+_SPLIT_SALT = "atelier-split-304"  # It is part of every split ever made: another moves images.
 
 
 class DataError(AtelierError):
     """A dataset that cannot be used; the message says what is wrong with it and what to do."""
-
-
-@dataclass(frozen=True)
-class ImageRecord:
-    """One row of a dataset.
-
-    data: the image file
-    id: SHA-256 of its pixels
-    source: where it was taken from
-    pair: of an image that shows what another one shows in another domain, the id of the first of the two
-    phash: the perceptual hash, by which near duplicates are found; None for an image of one color
-    look: brightness, colors and shapes in 14 bytes, by which versions are compared
-    """
-
-    data: bytes
-    path: str
-    id: str
-    split: str
-    label: str | None
-    domain: str | None
-    width: int
-    height: int
-    source: str
-    pair: str | None = None
-    phash: str | None = None
-    look: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -90,7 +53,7 @@ class Statistics:
 
 
 def split_of(key: str, evaluation_share: float) -> Split:
-    """The split of whatever `key` identifies, from a hash of the key alone.
+    """Return the split of whatever `key` identifies, from a hash of the key alone.
 
     What is in evaluation stays there for every larger share, whatever else enters or leaves the dataset.
     """
@@ -99,25 +62,34 @@ def split_of(key: str, evaluation_share: float) -> Split:
 
 
 def shard_paths(directory: Path) -> list[Path]:
-    """The shards in `directory`, sorted by name; none where there is no such directory."""
+    """Return the shards in `directory`, sorted by name; none where there is no such directory."""
     return sorted(directory.glob("shard-*.parquet"))
 
 
-def iterate_rows(directory: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """The named columns of every row of a dataset, a shard at a time; images are read only where "image" is among them.
+def existing_shards(directory: Path) -> list[Path]:
+    """Return the shards in `directory`, sorted by name.
 
     Raises:
-        DataError: there are no shards in `directory`, or one is damaged.
+        DataError: there are none.
     """
     paths = shard_paths(directory)
     if not paths:
         raise DataError(f"there are no shards in {directory}; build the dataset, or fetch it with `dvc pull`")
-    for path in paths:
+    return paths
+
+
+def iterate_rows(directory: Path, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Yield the named columns of every row of a dataset, a shard at a time; images only where "image" is named.
+
+    Raises:
+        DataError: there are no shards in `directory`, or one is damaged.
+    """
+    for path in existing_shards(directory):
         yield from read_shard(path, columns).to_pylist()
 
 
 def read_rows(directory: Path, columns: Sequence[str]) -> list[dict[str, Any]]:
-    """The same, all at once.
+    """Read the same rows as `iterate_rows`, all at once.
 
     Raises:
         DataError: as for `iterate_rows`.
@@ -126,7 +98,7 @@ def read_rows(directory: Path, columns: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def content_digest(directory: Path) -> str:
-    """64 hexadecimal digits for which images a dataset holds and what it says of them, however they lie in shards.
+    """Return 64 hexadecimal digits for a dataset's images and its facts about them, however they lie in shards.
 
     The SHA-256 of each row, added up: a digest of a set (AdHASH, Bellare and Micciancio 1997), so that nothing has to
     be sorted or kept.
@@ -134,15 +106,15 @@ def content_digest(directory: Path) -> str:
     Raises:
         DataError: as for `iterate_rows`.
     """
-    columns, total = ["id", "split", "label", "domain", "source", "pair"], 0
-    for row in iterate_rows(directory, columns):
-        line = json.dumps([row[column] for column in columns])
+    total = 0
+    for row in iterate_rows(directory, CONTENT_COLUMNS):
+        line = json.dumps([row[column] for column in CONTENT_COLUMNS])
         total += int.from_bytes(hashlib.sha256(line.encode()).digest())
     return f"{total % 2**256:064x}"
 
 
 def statistics(directory: Path) -> Statistics:
-    """Counts and sizes of a dataset, without reading its images.
+    """Count the images of a dataset and their sizes, without reading them.
 
     Raises:
         DataError: as for `iterate_rows`.
@@ -171,7 +143,7 @@ def statistics(directory: Path) -> Statistics:
 
 
 def natural_order(names: Iterable[str]) -> tuple[str, ...]:
-    """The different names, sorted with numbers in them by value: "2" before "10"."""
+    """Return the different names, sorted with numbers in them by value: "2" before "10"."""
 
     def key(name: str) -> tuple[list[str | int], str]:
         parts = re.split(r"(\d+)", name)
@@ -181,7 +153,7 @@ def natural_order(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def read_shard(path: Path, columns: Sequence[str]) -> Any:  # noqa: ANN401
-    """Columns of a shard as a pyarrow table.
+    """Read columns of a shard, as a pyarrow table.
 
     Raises:
         DataError: the shard is damaged or lacks a column.

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,131 +12,211 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import pyarrow.compute as pc
-from PIL import Image, ImageOps
 
 from gan_models.config import ImageConfig
-from gan_models.data.shards import DataError, natural_order, read_shard, shard_paths
-from gan_models.ingest.decoding import DecodingLimits, UnreadableImageError, decode
+from gan_models.data.shards import DataError, existing_shards, natural_order, read_shard
+from gan_models.data.stored_images import Pixels, decode_stored, png_decoder
 
-COLUMNS = ["id", "split", "label", "domain", "width", "height", "source", "pair"]
-IMAGES_PER_TASK = 64  # handing over one at a time costs as much as decoding it
+_COLUMNS = ["id", "split", "label", "domain", "width", "height", "pair"]
+_ROWS_AT_ONCE = 10_000
+IMAGES_PER_TASK = 64  # Handing over one at a time costs as much as decoding it.
 
-Pixels = npt.NDArray[np.uint8]
-Progress = Callable[[int, int], None]  # is told how many are done, and of how many
+Progress = Callable[[int, int], None]  # It is called with the number done and the number of all.
 
 
 @dataclass(frozen=True)
 class Listing:
-    """The images of one split, or of one domain of it, sorted by id.
+    """The images of one split, or of one domain of it, in order: sorted by id, unless it is a part in another order.
 
     image: how a model wants them
-    rows: what the dataset says of each, and the path of its shard, by id
+    rows: an Arrow table with a row for each: id, label (its index in `label_names`, or null), pair, width and height,
+        shard (its index in `shards`) and row (its place in that shard)
+    shards: the files that they are in
     label_names: the labels of the whole dataset, not only of this split
     shape: channels, height and width of each once decoded
     digest: SHA-256 of the ids and labels and of the image config: what these pixels and labels are
     """
 
     image: ImageConfig
-    rows: dict[str, dict[str, Any]]
+    rows: Any
+    shards: tuple[Path, ...]
     label_names: tuple[str, ...]
     shape: tuple[int, int, int]
     digest: str
 
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def ids(self) -> list[str]:
+        """Return the id of each image."""
+        ids: list[str] = self.rows["id"].to_pylist()
+        return ids
+
+    @property
+    def labels(self) -> npt.NDArray[np.int64] | None:
+        """Return the index of each image's label in `label_names`, int64 [N]; None where the dataset has no labels."""
+        return self.rows["label"].to_numpy().astype(np.int64) if self.label_names else None
+
     @property
     def image_bytes(self) -> int:
-        """Bytes of one decoded image."""
+        """Return the bytes of one decoded image."""
         return self.shape[0] * self.shape[1] * self.shape[2]
 
     @property
     def num_bytes(self) -> int:
-        """Bytes of all of them decoded."""
-        return len(self.rows) * self.image_bytes
+        """Return the bytes of all of them decoded."""
+        return len(self) * self.image_bytes
 
-    def part(self, positions: list[int]) -> "Listing":
-        """The images at some positions, in their order."""
-        ids = list(self.rows)
-        rows = {ids[position]: self.rows[ids[position]] for position in positions}
+    def part(self, positions: Sequence[int] | npt.NDArray[np.int64]) -> "Listing":
+        """Return the images at some positions, in the order of these."""
+        rows = self.rows.take(pa.array(positions, pa.int64()))
         return replace(self, rows=rows, digest=_digest(self.image, self.label_names, rows))
 
+    def source_of(self, position: int) -> str:
+        """Return where an image was taken from, which is read from its shard.
+
+        Raises:
+            DataError: the shard is damaged.
+        """
+        shard, row = (self.rows[name][position].as_py() for name in ("shard", "row"))
+        return str(read_shard(self.shards[shard], ["source"])["source"][row])
+
     def decode(self, place: Callable[[int, Pixels], None], progress: Progress | None = None) -> None:
-        """Decode every image, one shard in memory at a time, and hand it on: its position and its pixels [C, H, W].
+        """Decode every image, one shard in memory at a time, and hand on its position and its pixels [C, H, W].
 
         `place` is called from several threads.
 
         Raises:
             DataError: a shard or an image is damaged.
         """
-        position = {id_: i for i, id_ in enumerate(self.rows)}
-        decode_stored = _decoder_of_stored(self.shape)
+        decode_png = png_decoder(self.shape)
+        is_as_stored = self._is_as_stored()
         done = 0
 
-        def decode_some(path: Path, part: list[tuple[str, bytes]]) -> int:
-            for id_, data in part:
-                pixels = decode_stored(data) if self._is_as_stored(id_) else None
-                place(position[id_], _pixels(path, id_, data, self.image) if pixels is None else pixels)
+        def decode_some(path: Path, part: list[tuple[int, bytes]]) -> int:
+            for position, data in part:
+                pixels = decode_png(data) if is_as_stored[position] else None
+                if pixels is None:
+                    pixels = decode_stored(path, self.rows["id"][position].as_py(), data, self.image)
+                place(position, pixels)
             return len(part)
 
         with ThreadPoolExecutor(min(8, _num_cores())) as pool:
-            for path in sorted({row["shard"] for row in self.rows.values()}):
-                table = read_shard(path, ["id", "image"])
-                files = pc.struct_field(table["image"], "bytes").to_pylist()
-                wanted = [row for row in zip(table["id"].to_pylist(), files, strict=True) if row[0] in position]
+            for path, positions, rows in self._by_shard():
+                files = pc.struct_field(read_shard(path, ["image"])["image"], "bytes").to_pylist()
+                wanted = [(position, files[row]) for position, row in zip(positions, rows, strict=True)]
                 parts = [wanted[start : start + IMAGES_PER_TASK] for start in range(0, len(wanted), IMAGES_PER_TASK)]
                 for number in pool.map(partial(decode_some, path), parts):
                     done += number
                     if progress:
-                        progress(done, len(self.rows))
+                        progress(done, len(self))
 
-    def _is_as_stored(self, id_: str) -> bool:
-        """Whether an image needs no scaling and no cutting."""
-        row, (_, height, width) = self.rows[id_], self.shape
-        return bool(row["width"] == width and row["height"] == height)
+    def _is_as_stored(self) -> npt.NDArray[np.bool_]:
+        """Return for each image whether it needs no scaling and no cutting."""
+        _, height, width = self.shape
+        same: npt.NDArray[np.bool_] = (self.rows["width"].to_numpy() == width) & (
+            self.rows["height"].to_numpy() == height
+        )
+        return same
+
+    def _by_shard(self) -> Iterator[tuple[Path, list[int], list[int]]]:
+        """Yield each shard with the positions of its images in the listing, and their rows in the shard."""
+        shards, rows = (self.rows[name].to_numpy() for name in ("shard", "row"))
+        order = np.argsort(shards, kind="stable")
+        for positions in np.split(order, np.flatnonzero(np.diff(shards[order])) + 1):
+            yield self.shards[shards[positions[0]]], positions.tolist(), rows[positions].tolist()
 
 
 def list_split(
     directory: Path, split: str, image: ImageConfig, domain: str | None = None, *, limit: int | None = None
 ) -> Listing:
-    """The images of a split, or of one domain of it; of those, with a limit, only so many of the first.
+    """List the images of a split, or of one domain of it; of those, with a limit, only so many of the first.
 
     Raises:
         DataError: no shards, an empty split, a damaged shard, labels on some images only, or sizes that `fit: crop`
             cannot use.
     """
-    paths = shard_paths(directory)
-    if not paths:
-        raise DataError(f"there are no shards in {directory}; build the dataset, or fetch it with `dvc pull`")
-    rows = {row["id"]: {**row, "shard": path} for path in paths for row in read_shard(path, COLUMNS).to_pylist()}
+    shards = existing_shards(directory)
+    everything = pa.concat_tables([_read_facts(path, number) for number, path in enumerate(shards)])
     if domain is not None:
-        rows = _of_domain(rows, domain, directory)
-    ids = sorted(id_ for id_, row in rows.items() if row["split"] == split)[:limit]
-    if not ids:
-        found = ", ".join(sorted({row["split"] for row in rows.values()}))
-        raise DataError(f"the split '{split}' of {directory} is empty; its {len(rows)} images are in: {found}")
-    label_names = natural_order(row["label"] for row in rows.values() if row["label"] is not None)
-    unlabeled = sum(row["label"] is None for row in rows.values())
-    if label_names and unlabeled:
-        raise DataError(f"{unlabeled} of {len(rows)} images in {directory} have no label; label all of them or none")
-    width, height = _decoded_size([rows[id_] for id_ in ids], directory, image)
-    chosen = {id_: rows[id_] for id_ in ids}
+        everything = _of_domain(everything, domain, directory)
+    rows = _sorted_by_id(everything.filter(pc.equal(everything["split"], split)))[:limit]
+    if not len(rows):
+        found = ", ".join(sorted(everything["split"].unique().to_pylist()))
+        raise DataError(f"the split '{split}' of {directory} is empty; its {len(everything)} images are in: {found}")
+    label_names = _label_names(everything["label"], directory)
+    width, height = _decoded_size(rows, directory, image)
+    labels = pc.index_in(rows["label"], value_set=pa.array(label_names, pa.string()))
+    rows = rows.drop_columns(["split", "domain", "label"]).append_column("label", labels).combine_chunks()
     return Listing(
         image=image,
-        rows=chosen,
+        rows=rows,
+        shards=tuple(shards),
         label_names=label_names,
         shape=(image.channels, height, width),
-        digest=_digest(image, label_names, chosen),
+        digest=_digest(image, label_names, rows),
     )
 
 
-def _digest(image: ImageConfig, label_names: tuple[str, ...], rows: dict[str, dict[str, Any]]) -> str:
-    facts = [image.model_dump(), label_names, [[id_, row["label"]] for id_, row in rows.items()]]
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+def _read_facts(path: Path, number: int) -> Any:  # noqa: ANN401
+    """Read a shard's facts about its images, as an Arrow table with the columns of `Listing.rows` and some more."""
+    table = read_shard(path, _COLUMNS)
+    for name in ("id", "pair"):
+        # A column of the usual string type ends at 2 GiB, which is 33 million ids.
+        table = table.set_column(table.schema.get_field_index(name), name, table[name].cast(pa.large_string()))
+    places = {"shard": np.full(len(table), number, np.int32), "row": np.arange(len(table), dtype=np.int32)}
+    for name, column in places.items():
+        table = table.append_column(name, pa.array(column))
+    return table
 
 
-def _of_domain(rows: dict[str, dict[str, Any]], domain: str, directory: Path) -> dict[str, dict[str, Any]]:
-    chosen = {id_: row for id_, row in rows.items() if row["domain"] == domain}
-    if not chosen:
-        found = ", ".join(sorted({row["domain"] for row in rows.values() if row["domain"]})) or "none at all"
+def _sorted_by_id(rows: Any) -> Any:  # noqa: ANN401
+    """Sort rows by id; of several with one id, which a removal that was cut short leaves, the last is kept."""
+    rows = rows.take(pc.sort_indices(rows["id"])).combine_chunks()
+    if len(rows) < 2:
+        return rows
+    differs = pc.not_equal(rows["id"][1:], rows["id"][:-1]).to_numpy()
+    return rows.filter(pa.array(np.append(differs, True)))
+
+
+def _label_names(labels: Any, directory: Path) -> tuple[str, ...]:  # noqa: ANN401
+    """Return the different labels of a whole dataset, in order.
+
+    Raises:
+        DataError: some images have a label, and others have none.
+    """
+    if labels.null_count and labels.null_count < len(labels):
+        raise DataError(
+            f"{labels.null_count} of {len(labels)} images in {directory} have no label; label all of them or none"
+        )
+    return natural_order(labels.drop_null().unique().to_pylist())
+
+
+def _digest(image: ImageConfig, label_names: tuple[str, ...], rows: Any) -> str:  # noqa: ANN401
+    """Return the SHA-256 of the JSON of `[image, label_names, [[id, label], ...]]`, which is never whole in memory."""
+    head = json.dumps([image.model_dump(), label_names, []], sort_keys=True)
+    digest = hashlib.sha256(head.removesuffix("]]").encode())
+    names = (*label_names, None)  # An image without a label has -1, the last.
+    for number, batch in enumerate(rows.select(["id", "label"]).to_batches(max_chunksize=_ROWS_AT_ONCE)):
+        ids, labels = batch.column("id").to_pylist(), batch.column("label").fill_null(-1).to_pylist()
+        pairs = [[key, names[label]] for key, label in zip(ids, labels, strict=True)]
+        digest.update(((", " if number else "") + json.dumps(pairs)[1:-1]).encode())
+    digest.update(b"]]")
+    return digest.hexdigest()
+
+
+def _of_domain(rows: Any, domain: str, directory: Path) -> Any:  # noqa: ANN401
+    """Return the rows of one domain.
+
+    Raises:
+        DataError: there are none.
+    """
+    chosen = rows.filter(pc.equal(rows["domain"], domain))
+    if not len(chosen):
+        found = ", ".join(sorted(rows["domain"].drop_null().unique().to_pylist())) or "none at all"
         raise DataError(
             f"{directory} has no images of the domain '{domain}', only of: {found}; name the domain of each source, "
             "as in `sources: [{path: inbox/paintings, domain: painting}]`, or of the two sides of its pairs, as in "
@@ -145,11 +225,12 @@ def _of_domain(rows: dict[str, dict[str, Any]], domain: str, directory: Path) ->
     return chosen
 
 
-def _decoded_size(rows: list[dict[str, Any]], directory: Path, image: ImageConfig) -> tuple[int, int]:
-    """Width and height that the images of a split have in memory."""
+def _decoded_size(rows: Any, directory: Path, image: ImageConfig) -> tuple[int, int]:  # noqa: ANN401
+    """Return the width and height that the images of a split have in memory."""
     if image.fit == "resize":
         return image.size, image.size
-    sizes = sorted({(row["width"], row["height"]) for row in rows})
+    found = rows.group_by(["width", "height"]).aggregate([]).to_pylist()
+    sizes = sorted((row["width"], row["height"]) for row in found)
     if len(sizes) > 1:
         raise DataError(
             f"the images in {directory} have {len(sizes)} different sizes, from {sizes[0][0]}x{sizes[0][1]} to "
@@ -165,38 +246,5 @@ def _decoded_size(rows: list[dict[str, Any]], directory: Path, image: ImageConfi
 
 
 def _num_cores() -> int:
-    """That this process may use, which in a container or under `taskset` are not all there are."""
+    """Count the cores that this process may use, which in a container or under `taskset` are not all there are."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _decoder_of_stored(shape: tuple[int, int, int]) -> Callable[[bytes], Pixels | None]:
-    """Decodes a stored PNG to [C, H, W] in half of Pillow's time; None where it is of another shape, or damaged."""
-    import torch
-    import torchvision.io  # noqa: F401  registers the operator
-
-    # The operator itself: the function around it takes a fifth of the time to warn that it is to move.
-    decode_png = torch.ops.image.decode_png
-
-    def decode_stored(data: bytes) -> Pixels | None:
-        try:
-            pixels: Pixels = decode_png(torch.frombuffer(bytearray(data), dtype=torch.uint8), 0, False).numpy()
-        except RuntimeError:
-            return None
-        return pixels if pixels.shape == shape and pixels.dtype == np.uint8 else None
-
-    return decode_stored
-
-
-def _pixels(path: Path, id_: str, data: bytes, image: ImageConfig) -> Pixels:
-    """A stored image as [C, H, W]."""
-    try:
-        stored = decode(data, limits=DecodingLimits(min_side=1))
-    except UnreadableImageError as error:
-        raise DataError(
-            f"image {id_} in {path} cannot be read: {error}; fetch the shard again or rebuild the dataset"
-        ) from error
-    picture = stored.convert("L" if image.channels == 1 else "RGB")
-    if image.fit == "resize":
-        picture = ImageOps.fit(picture, (image.size, image.size), Image.Resampling.BICUBIC)
-    pixels = np.asarray(picture)
-    return pixels[None] if image.channels == 1 else pixels.transpose(2, 0, 1)

@@ -10,16 +10,16 @@ from torch import Tensor
 
 from gan_models.images.randomness import Random
 
-TRANSLATION = 1 / 8  # largest shift, as a share of the side
-CUTOUT = 1 / 2  # side of the square set to 0, as a share of the side
-SCALE_OCTAVES = 0.2  # standard deviations of `random_augment`, those of Karras et al. 2020, appendix B
+TRANSLATION = 1 / 8  # The largest shift, as a share of the side.
+CUTOUT = 1 / 2  # The side of the square set to 0, as a share of the image's.
+SCALE_OCTAVES = 0.2  # The deviations are those of Karras et al. 2020, appendix B.
 BRIGHTNESS = 0.2
 CONTRAST_OCTAVES = 0.5
 SATURATION_OCTAVES = 1.0
 
 
 def random_windows(images: Tensor, size: int, random: Random) -> Tensor:
-    """A random `size` x `size` window of each image, [N, C, H, W] -> [N, C, size, size], dtype kept."""
+    """Cut a random `size` x `size` window from each image, [N, C, H, W] -> [N, C, size, size], dtype kept."""
     num, _, height, width = images.shape
     top = random.integers(num, height - size + 1, 1)
     left = random.integers(num, width - size + 1, 1)
@@ -28,13 +28,13 @@ def random_windows(images: Tensor, size: int, random: Random) -> Tensor:
 
 
 def random_flips(images: Tensor, random: Random) -> Tensor:
-    """Each image [N, C, H, W] mirrored left to right with probability one half."""
+    """Mirror each image [N, C, H, W] left to right with probability one half."""
     flip = random.uniform(len(images), 1, 1, 1) < 0.5
     return torch.where(flip, images.flip(3), images)
 
 
 def diff_augment(images: Tensor, random: Random) -> Tensor:
-    """Brightness, contrast, translation and cutout, differentiable (Zhao et al. 2020, https://arxiv.org/abs/2006.10738).
+    """Change brightness, contrast, position and a cut out square, differentiably (Zhao et al. 2020, arXiv 2006.10738).
 
     Args:
         images: Float [N, C, H, W] in [-1, 1]; real and fake images are both to pass through it.
@@ -56,7 +56,7 @@ def diff_augment(images: Tensor, random: Random) -> Tensor:
 
 
 def random_augment(images: Tensor, probability: Tensor | float, random: Random) -> Tensor:
-    """Each transformation on each image with `probability`: the pipeline of adaptive augmentation, differentiable.
+    """Apply each transformation to each image with `probability`: adaptive augmentation's pipeline, differentiable.
 
     Karras et al. 2020, https://arxiv.org/abs/2006.06676, appendix B: scaling, translation, brightness, contrast,
     saturation, hue and cutout. Left out are flips and rotations, which turn a digit into another sign.
@@ -86,7 +86,7 @@ def random_augment(images: Tensor, probability: Tensor | float, random: Random) 
 
 
 def _resample(images: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-    """Images magnified by scale [N] about their center and moved by shift [N, 2], a share of height and width.
+    """Magnify images by scale [N] about their center and move them by shift [N, 2], a share of height and width.
 
     Linear interpolation along columns, then rows, as products with a matrix each; the border is repeated outwards.
     """
@@ -101,7 +101,7 @@ def _resample(images: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
 
 
 def _turn_colors(images: Tensor, saturation: Tensor, angle: Tensor) -> Tensor:
-    """RGB images [N, 3, H, W] turned about the axis of grays by angle [N] (hue), color scaled by saturation [N]."""
+    """Turn RGB images [N, 3, H, W] about the axis of grays by angle [N] (hue), and scale color by saturation [N]."""
     gray = torch.full((3, 3), 1 / 3, device=images.device)
     cross = torch.tensor([[0.0, -1, 1], [1, 0, -1], [-1, 1, 0]], device=images.device) / math.sqrt(3)
     cosine, sine = angle.cos().view(-1, 1, 1), angle.sin().view(-1, 1, 1)
@@ -111,7 +111,7 @@ def _turn_colors(images: Tensor, saturation: Tensor, angle: Tensor) -> Tensor:
 
 
 def _squares(images: Tensor, random: Random) -> Tensor:
-    """A square of each image, bool [N, 1, H, W]. Its center may lie on the border, which leaves a quarter of it."""
+    """Return a square of each image, bool [N, 1, H, W]; a center on the border leaves a quarter of it."""
     num, _, height, width = images.shape
     is_cut = []
     for length in (height, width):
@@ -122,7 +122,7 @@ def _squares(images: Tensor, random: Random) -> Tensor:
 
 
 def _gather(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """images[n, :, rows[n], columns[n]] for rows [N, H] and columns [N, W], as [N, C, H, W]."""
+    """Return images[n, :, rows[n], columns[n]] for rows [N, H] and columns [N, W], as [N, C, H, W]."""
     image = torch.arange(len(images), device=images.device)[:, None, None, None]
     channel = torch.arange(images.shape[1], device=images.device)[None, :, None, None]
     return images[image, channel, rows[:, None, :, None], columns[:, None, None, :]]

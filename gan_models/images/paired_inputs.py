@@ -8,15 +8,15 @@ from torch.nn.functional import avg_pool2d, pad
 
 from gan_models.config.translation import ConditionKind
 
-LUMINANCE = (0.299, 0.587, 0.114)  # of RGB (ITU-R BT.601)
-INK = 8.0  # a line is black where a pixel is darker than its surroundings by 1 / INK of them
-FAINT = 0.05  # luminance whose differences are drawn half as dark, so that noise in shadows makes no lines
+LUMINANCE = (0.299, 0.587, 0.114)  # The weights of RGB (ITU-R BT.601).
+INK = 8.0  # A line is black where a pixel is darker than its surroundings by 1 / INK of them.
+FAINT = 0.05  # Differences at this luminance are drawn half as dark, so that noise in shadows makes no lines.
 NUM_SEGMENTS = 3
-NUM_BINS = 64  # of the histogram that thresholds are found in
+NUM_BINS = 64  # Thresholds are found in a histogram of so many bins.
 
 
 def condition(images: Tensor, kind: ConditionKind) -> Tensor:
-    """Images as one side of a pair. The same images give the same pixels, whatever batch they are in.
+    """Turn images into one side of a pair. The same images give the same pixels, whatever batch they are in.
 
     Args:
         images: Float [N, C, H, W] in [-1, 1].
@@ -36,7 +36,7 @@ def condition(images: Tensor, kind: ConditionKind) -> Tensor:
 
 
 def luminance(images: Tensor) -> Tensor:
-    """Luminance of images Float [N, C, H, W] in [-1, 1], as Float [N, 1, H, W] in [0, 1]."""
+    """Return the luminance of images Float [N, C, H, W] in [-1, 1], as Float [N, 1, H, W] in [0, 1]."""
     if images.shape[1] == 1:
         return (images + 1) / 2
     weights = torch.tensor(LUMINANCE, dtype=images.dtype, device=images.device).view(1, 3, 1, 1)
@@ -44,7 +44,7 @@ def luminance(images: Tensor) -> Tensor:
 
 
 def segments(images: Tensor) -> Tensor:
-    """Each pixel's tone, dark 0, middle 1 or light 2, int64 [N, H, W], of images Float [N, C, H, W] in [-1, 1].
+    """Return each pixel's tone, dark 0, middle 1 or light 2, int64 [N, H, W], of images Float [N, C, H, W] in [-1, 1].
 
     The luminance, smoothed by two 5x5 boxes, cut at two thresholds that are each image's own: those that make the
     variance between the tones the largest (Otsu 1979; for several thresholds Liao et al. 2001).
@@ -55,24 +55,24 @@ def segments(images: Tensor) -> Tensor:
 
 
 def levels_of(tones: Tensor) -> Tensor:
-    """Tones int64 [N, H, W] as gray levels, Float [N, 1, H, W]: black, middle gray and white, -1, 0 and 1."""
+    """Return tones int64 [N, H, W] as gray levels, Float [N, 1, H, W]: black, middle gray and white, -1, 0 and 1."""
     return (tones.float() - 1).unsqueeze(1)
 
 
 def tones_of(images: Tensor) -> Tensor:
-    """The tones, int64 [N, H, W], whose levels are nearest to images Float [N, C, H, W] in [-1, 1]."""
+    """Return the tones, int64 [N, H, W], whose levels are nearest to images Float [N, C, H, W] in [-1, 1]."""
     return (images.float().mean(dim=1) * 1.5 + 1.5).long().clamp(0, NUM_SEGMENTS - 1)
 
 
 def _smoothed(gray: Tensor) -> Tensor:
-    """[N, 1, H, W] smoothed by two 5x5 boxes."""
+    """Smooth [N, 1, H, W] by two 5x5 boxes."""
     for _ in range(2):
         gray = avg_pool2d(pad(gray, (2, 2, 2, 2), mode="reflect"), 5, stride=1)
     return gray
 
 
 def _sketch(gray: Tensor) -> Tensor:
-    """Dark lines on white paper, on the dark side of each edge of the luminance [N, 1, H, W].
+    """Draw dark lines on white paper, on the dark side of each edge of the luminance [N, 1, H, W].
 
     The luminance divided by itself smoothed, which leaves evenly lit surfaces white, whatever their tone: what artists
     call dodging a negative. Unlike the length of a gradient, it says which side of an edge is the darker.
@@ -83,11 +83,11 @@ def _sketch(gray: Tensor) -> Tensor:
 
 
 def _otsu_thresholds(bins: Tensor) -> Tensor:
-    """The last bin of the dark and of the middle tone, int64 [N, 2], of bins int64 [N, H, W]."""
+    """Return the last bin of the dark and of the middle tone, int64 [N, 2], of bins int64 [N, H, W]."""
     num = len(bins)
     offsets = torch.arange(num, device=bins.device).view(-1, 1, 1) * NUM_BINS
     histogram = torch.bincount((bins + offsets).flatten(), minlength=num * NUM_BINS).view(num, NUM_BINS).double()
-    # Of the pixels up to each bin: how many, and the sum of their values.
+    # The number of pixels up to each bin, and the sum of their values.
     count = torch.cat([histogram.new_zeros(num, 1), histogram.cumsum(dim=1)], dim=1)
     values = histogram * torch.arange(NUM_BINS, device=bins.device)
     total = torch.cat([histogram.new_zeros(num, 1), values.cumsum(dim=1)], dim=1)
@@ -96,6 +96,6 @@ def _otsu_thresholds(bins: Tensor) -> Tensor:
     between = histogram.new_zeros(num, len(first))
     for start, end in pairwise(ends):
         size, content = count[:, end] - count[:, start], total[:, end] - total[:, start]
-        between += content.square() / size.clamp(min=1)  # an empty tone adds nothing
+        between += content.square() / size.clamp(min=1)  # An empty tone adds nothing.
     best = between.argmax(dim=1)
     return torch.stack([first[best], second[best]], dim=1) - 1

@@ -36,26 +36,26 @@ class Random:
 
     @property
     def device(self) -> torch.device:
-        """Where the numbers are."""
+        """Return where the numbers are."""
         return self._generator.device
 
     def uniform(self, num: int, *shape: int) -> Tensor:
-        """Float [num, *shape] in [0, 1)."""
+        """Draw Float [num, *shape] in [0, 1)."""
         total = num * self._share.count
         return self._own(torch.rand(total, *shape, generator=self._generator, device=self.device), num)
 
     def normal(self, num: int, *shape: int) -> Tensor:
-        """Float [num, *shape], standard normal."""
+        """Draw Float [num, *shape], standard normal."""
         total = num * self._share.count
         return self._own(torch.randn(total, *shape, generator=self._generator, device=self.device), num)
 
     def integers(self, num: int, end: int, *shape: int) -> Tensor:
-        """int64 [num, *shape] in [0, end)."""
+        """Draw int64 [num, *shape] in [0, end)."""
         total = num * self._share.count
         return self._own(torch.randint(end, (total, *shape), generator=self._generator, device=self.device), num)
 
     def positions(self, num: int) -> range:
-        """The places of our `num` images in the whole batch."""
+        """Return the places of our `num` images in the whole batch."""
         return range(self._share.index * num, (self._share.index + 1) * num)
 
     def _own(self, numbers: Tensor, num: int) -> Tensor:
@@ -63,13 +63,13 @@ class Random:
 
 
 def seed_of(*parts: int | str) -> int:
-    """A 63-bit seed for `parts`; seeds of different parts are independent."""
+    """Return a 63-bit seed for `parts`; seeds of different parts are independent."""
     digest = hashlib.sha256(repr(parts).encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
 
 
 def generator_for(*parts: int | str, device: torch.device | str = "cpu") -> torch.Generator:
-    """A generator on `device`, seeded for `parts`."""
+    """Return a generator on `device`, seeded for `parts`."""
     return torch.Generator(device).manual_seed(seed_of(*parts))
 
 
@@ -78,5 +78,5 @@ def random_for(
     device: torch.device | str = "cpu",
     share: Share = WHOLE,
 ) -> Random:
-    """Random numbers on `device`, seeded for `parts`, for a share of a batch."""
+    """Return random numbers on `device`, seeded for `parts`, for a share of a batch."""
     return Random(generator_for(*parts, device=device), share)

@@ -4,9 +4,9 @@ import torch
 from torch import Tensor
 
 from gan_models.bundles.bundle import Bundle
+from gan_models.images.pixels import to_float, to_uint8
 from gan_models.images.randomness import generator_for
 from gan_models.networks.vae import Vae
-from gan_models.recipes.base import to_float, to_uint8
 
 
 @torch.inference_mode()
@@ -29,7 +29,7 @@ def generate(
         first: index of the first image, so that many can be drawn in parts.
         truncation: what latents are multiplied with: below 1, images are nearer to the typical one, better on average
             and less varied. It scales as the truncation trick of StyleGAN does (Karras et al. 2019,
-            https://arxiv.org/abs/1812.04948, appendix B; the mean of these latents is 0); it does not draw anew what
+            https://arxiv.org/abs/1812.04948, appendix B; the mean of these latents is 0); it does not draw again what
             lies beyond a threshold, as that of BigGAN does, so that an image keeps its identity from 1 down to 0.
         batch_size: images at a time.
 
@@ -64,7 +64,7 @@ def latent_walk(
     truncation: float = 1.0,
     batch_size: int = 64,
 ) -> Tensor:
-    """Frames of a walk through `num_stops` random latents and back to the first, so that it can be played in a loop.
+    """Draw frames of a walk through `num_stops` random latents and back to the first, to be played in a loop.
 
     Between stops, latents go along the sphere, not through its middle, where no latent of training lies (White 2016,
     https://arxiv.org/abs/1609.04468).
@@ -101,12 +101,12 @@ def latent_walk(
 
 
 def slerp(starts: Tensor, ends: Tensor, shares: Tensor) -> Tensor:
-    """Spherical interpolation of vectors Float [N, D], each [n] a share, shares Float [N], of the way to its end.
+    """Interpolate vectors Float [N, D] on the sphere, each [n] a share, shares Float [N], of the way to its end.
 
     Shoemake 1985, "Animating rotation with quaternion curves"; White 2016, https://arxiv.org/abs/1609.04468.
     """
     cosines = torch.nn.functional.cosine_similarity(starts, ends, dim=1).clamp(-1, 1)
-    angles = cosines.acos().clamp(min=1e-4)  # at 0 the weights are 0 / 0, and near it those of a straight line
+    angles = cosines.acos().clamp(min=1e-4)  # At 0 the weights are 0 / 0, and near it those of a line.
     first, second = ((angles * share).sin() / angles.sin() for share in (1 - shares, shares))
     return first[:, None] * starts + second[:, None] * ends
 

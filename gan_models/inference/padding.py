@@ -3,9 +3,18 @@
 import torch
 from torch import Tensor
 
+MIN_SIDE = 8
+
+
+def check_shape(images: Tensor, channels: int) -> None:
+    """Raise a ValueError unless images are [N, channels, H, W] with both sides of `MIN_SIDE` or more."""
+    if images.ndim != 4 or images.shape[1] != channels or min(images.shape[2:]) < MIN_SIDE:
+        expected = f"[N, {channels}, H, W] with H and W of {MIN_SIDE} or more"
+        raise ValueError(f"images should be uint8 {expected}, these are {list(images.shape)}")
+
 
 def padded(images: Tensor, multiple: int) -> Tensor:
-    """Images continued to the right and downwards by reflection, until both sides are multiples of `multiple`.
+    """Continue images to the right and downwards by reflection, until both sides are multiples of `multiple`.
 
     Any number of reflections is made, so that images may be smaller than what is added. The result of a network is
     cut back by `[..., :height, :width]`.
@@ -20,6 +29,6 @@ def padded(images: Tensor, multiple: int) -> Tensor:
 
 
 def _reflected(length: int, multiple: int) -> Tensor:
-    """Indices of a line of `length` pixels, continued by reflection to a whole number of `multiple`."""
+    """Return indices of a line of `length` pixels, continued by reflection to a whole number of `multiple`."""
     indices = torch.arange(-(-length // multiple) * multiple) % (2 * (length - 1))
     return torch.where(indices < length, indices, 2 * (length - 1) - indices)

@@ -5,8 +5,8 @@ from torch import Tensor
 
 from gan_models.bundles.bundle import Bundle
 from gan_models.images.degradations.resolution import enlarged
-from gan_models.inference.padding import padded
-from gan_models.recipes.base import to_float, to_uint8
+from gan_models.images.pixels import to_float, to_uint8
+from gan_models.inference.padding import check_shape, padded
 
 
 @torch.inference_mode()
@@ -29,9 +29,7 @@ def restore(bundle: Bundle, images: Tensor, mask: Tensor | None, batch_size: int
     """
     if bundle.task != "restore":
         raise ValueError(f"a {bundle.recipe.name} model generates images, it does not restore any")
-    if images.ndim != 4 or images.shape[1] != bundle.image.channels or min(images.shape[2:]) < 8:
-        expected = f"[N, {bundle.image.channels}, H, W] with H and W of 8 or more"
-        raise ValueError(f"images should be uint8 {expected}, these are {list(images.shape)}")
+    check_shape(images, bundle.image.channels)
     if mask is None:
         mask = torch.zeros(len(images), 1, *images.shape[2:], dtype=torch.bool)
     if mask.shape != (len(images), 1, *images.shape[2:]):

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from gan_models.bundles.bundle import Bundle
 from gan_models.data.image_set import windows
-from gan_models.inference.padding import padded
+from gan_models.images.pixels import to_float, to_uint8
+from gan_models.inference.padding import check_shape, padded
 from gan_models.networks.style_bank import StyleBank
-from gan_models.recipes.base import to_float, to_uint8
 
 
 @torch.inference_mode()
@@ -40,10 +40,7 @@ def stylize(
     """
     if bundle.task != "stylize":
         raise ValueError(f"a {bundle.recipe.name} model does not repaint images, its task is '{bundle.task}'")
-    channels = bundle.image.channels
-    if images.ndim != 4 or images.shape[1] != channels or min(images.shape[2:]) < 8:
-        expected = f"[N, {channels}, H, W] with H and W of 8 or more"
-        raise ValueError(f"images should be uint8 {expected}, these are {list(images.shape)}")
+    check_shape(images, bundle.image.channels)
     if not 0 <= alpha <= 1:
         raise ValueError(f"alpha should be from 0 to 1, and is {alpha}")
     if style is not None and style_image is not None:
@@ -64,7 +61,7 @@ def stylize(
 
 
 def _index(bundle: Bundle, style: int | str | None) -> int:
-    """The index of a learned style. Paintings without labels are one style, without a name."""
+    """Return the index of a learned style. Paintings without labels are one style, without a name."""
     names = bundle.label_names
     known = f"the model has learned {', '.join(names) or 'one style, without a name: 0'}"
     if style is None:
@@ -82,7 +79,7 @@ def _index(bundle: Bundle, style: int | str | None) -> int:
 
 
 def _style_of_example(bundle: Bundle, image: Tensor, batch_size: int) -> Tensor:
-    """The mean style over windows of an image, Float [1, style_size].
+    """Return the mean style over windows of an image, Float [1, style_size].
 
     Windows have the size that the model was trained on: the deviation within them is what it knows, not the larger one
     within a whole painting. An image without room for one is taken whole.

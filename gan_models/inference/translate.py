@@ -4,15 +4,17 @@ import torch
 from torch import Tensor
 
 from gan_models.bundles.bundle import Bundle
-from gan_models.inference.padding import padded
+from gan_models.images.pixels import to_float, to_uint8
+from gan_models.inference.padding import check_shape, padded
 from gan_models.networks.resnet_generator import TranslationPair
-from gan_models.recipes.base import to_float, to_uint8
 
 
 @torch.inference_mode()
 def translate(bundle: Bundle, images: Tensor, *, reverse: bool = False, batch_size: int = 64) -> Tensor:
-    """Translate images. A pix2pix model is given what it was trained on: the first side of its pairs as it is, or where
-    these were made from single images sketches, gray pictures, or photographs.
+    """Translate images.
+
+    A pix2pix model is given what it was trained on: the first side of its pairs as it is, or where these were made from
+    single images sketches, gray pictures, or photographs.
 
     Args:
         images: uint8 [N, C, H, W] of any size from 8 x 8, C as in `image`.
@@ -29,9 +31,7 @@ def translate(bundle: Bundle, images: Tensor, *, reverse: bool = False, batch_si
         raise ValueError(f"a {bundle.recipe.name} model does not translate images, its task is '{bundle.task}'")
     if reverse and not isinstance(bundle.network, TranslationPair):
         raise ValueError(f"a {bundle.recipe.name} model translates in one direction; a cyclegan model has both")
-    if images.ndim != 4 or images.shape[1] != bundle.image.channels or min(images.shape[2:]) < 8:
-        expected = f"[N, {bundle.image.channels}, H, W] with H and W of 8 or more"
-        raise ValueError(f"images should be uint8 {expected}, these are {list(images.shape)}")
+    check_shape(images, bundle.image.channels)
     height, width = images.shape[2:]
     multiple: int = bundle.network.multiple  # type: ignore[assignment]
     options = {"reverse": True} if reverse else {}

@@ -27,18 +27,18 @@ class AdversarialLoss:
     is_relativistic: bool = False
 
     def on_discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
-        """The discriminator's loss of each pair, Float [N], for logits of real and of fake images, Float [N] each."""
+        """Return the discriminator's loss of each pair, Float [N], from logits of real and fake images, Float [N]."""
         return self.real(real - fake) if self.is_relativistic else self.real(real) + self.fake(fake)
 
     def on_generator(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
-        """The generator's loss of each pair, Float [N]. Logits of real images are for a relativistic loss alone."""
+        """Return the generator's loss of each pair, Float [N]; only relativistic losses use logits of real images."""
         if not self.is_relativistic:
             return self.generator(fake)
         assert real is not None, "a relativistic loss compares fake images with real ones"
         return self.generator(fake - real)
 
     def accuracies(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-        """Share of real and of fake images that the discriminator tells, two scalars.
+        """Return the shares of real and of fake images that the discriminator recognizes, two scalars.
 
         Where logits have no boundary, it is put halfway between the mean logits of the two.
         """

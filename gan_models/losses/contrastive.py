@@ -6,7 +6,7 @@ from torch.nn.functional import cross_entropy
 
 
 def patch_nce(queries: Tensor, keys: Tensor, temperature: float) -> Tensor:
-    """Cross entropy of finding each query's own key among the keys of its image (Park et al. 2020, arXiv 2007.15651).
+    """Return the cross entropy of finding each query's own key among its image's (Park et al. 2020, arXiv 2007.15651).
 
     Args:
         queries: Float [N, P, D] of length 1, of patches of the output.

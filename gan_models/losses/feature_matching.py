@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def feature_matching_loss(features: Sequence[Tensor], targets: Sequence[Tensor]) -> Tensor:
-    """Mean absolute difference of discriminator features, averaged over layers (Wang et al. 2018, arXiv 1711.11585).
+    """Return the mean absolute difference of discriminator features, over layers (Wang et al. 2018, arXiv 1711.11585).
 
     Args:
         features: of the generator's images, one Float [N, C, H, W] per layer.

@@ -9,7 +9,7 @@ from gan_models.images.randomness import Random
 
 
 def gradient_penalties(logits: Tensor, *images: Tensor) -> tuple[Tensor, ...]:
-    """Squared norm of the logits' gradient, averaged over each of several sets of images, in one backward pass.
+    """Return the squared norm of the logits' gradient, averaged over each of some sets of images, in one backward pass.
 
     At real images it is R1 (Mescheder et al. 2018, https://arxiv.org/abs/1801.04406, eq. 9), at fake ones R2.
 
@@ -25,14 +25,14 @@ def gradient_penalties(logits: Tensor, *images: Tensor) -> tuple[Tensor, ...]:
 
 
 def r1_penalty(logits: Tensor, images: Tensor) -> Tensor:
-    """`gradient_penalties` of one set: logits Float [N] of `images` Float [N, C, H, W], to a scalar."""
+    """Return `gradient_penalties` of one set: logits Float [N] of `images` Float [N, C, H, W], to a scalar."""
     return gradient_penalties(logits, images)[0]
 
 
 def wasserstein_gradient_penalty(
     discriminator: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, random: Random
 ) -> Tensor:
-    """Squared distance from 1 of the gradient's norm, between real and fake images (Gulrajani et al. 2017).
+    """Return the squared distance from 1 of the gradient's norm, between real and fake images (Gulrajani et al. 2017).
 
     https://arxiv.org/abs/1704.00028, eq. 3: at a point drawn uniformly on the line between the two of each pair.
 

@@ -1,16 +1,16 @@
 """Perceptual losses: images compared in the features of a network that was trained to recognize things."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-EPSILON = 1e-6  # against flat images, whose features may all be zero
+EPSILON = 1e-6  # The features of flat images may all be zero.
 NORMALIZED_EPSILON = 1e-5
 
 
 def perceptual_loss(features: Sequence[Tensor], targets: Sequence[Tensor]) -> Tensor:
-    """Mean squared difference of features (Johnson et al. 2016, https://arxiv.org/abs/1603.08155, eq. 2).
+    """Return the mean squared difference of features (Johnson et al. 2016, https://arxiv.org/abs/1603.08155, eq. 2).
 
     Each stage's is divided by the mean square of the target's features, image by image: stages whose features are
     large would otherwise be all that counts.
@@ -22,27 +22,16 @@ def perceptual_loss(features: Sequence[Tensor], targets: Sequence[Tensor]) -> Te
     Returns:
         A scalar, the mean over images and stages.
     """
-    return _mean_over_stages(features, targets, torch.square)
-
-
-def perceptual_l1_loss(features: Sequence[Tensor], targets: Sequence[Tensor]) -> Tensor:
-    """Mean absolute difference of features, divided by the target's mean absolute one; otherwise `perceptual_loss`."""
-    return _mean_over_stages(features, targets, torch.abs)
-
-
-def _mean_over_stages(
-    features: Sequence[Tensor], targets: Sequence[Tensor], magnitude: Callable[[Tensor], Tensor]
-) -> Tensor:
     stages = []
     for own, wanted in zip(features, targets, strict=True):
         wanted = wanted.detach()
-        scale = magnitude(wanted).mean(dim=(1, 2, 3)) + EPSILON
-        stages.append((magnitude(own - wanted).mean(dim=(1, 2, 3)) / scale).mean())
+        scale = wanted.square().mean(dim=(1, 2, 3)) + EPSILON
+        stages.append(((own - wanted).square().mean(dim=(1, 2, 3)) / scale).mean())
     return torch.stack(stages).mean()
 
 
 def content_loss(features: Tensor, targets: Tensor) -> Tensor:
-    """Mean squared difference of one stage's features, each with mean 0 and deviation 1 over the pixels of its channel.
+    """Return the mean squared difference of one stage's features, each with mean 0 and deviation 1 over its channel.
 
     It is the loss to the output of AdaIN (Huang & Belongie 2017, https://arxiv.org/abs/1703.06868, eq. 12) with the
     style taken out of both sides, so that it speaks of where things are and not of how they are painted.

@@ -3,13 +3,13 @@
 import torch
 from torch import Tensor
 
-WINDOW = 11  # pixels
+WINDOW = 11  # In pixels.
 SIGMA = 1.5
 STABILISERS = 0.01**2, 0.03**2
 
 
 def structural_dissimilarity(images: Tensor, targets: Tensor) -> Tensor:
-    """1 - SSIM of each image (Wang et al. 2004; as a loss, Zhao et al. 2017, https://arxiv.org/abs/1511.08861).
+    """Return 1 - SSIM of each image (Wang et al. 2004; as a loss, Zhao et al. 2017, https://arxiv.org/abs/1511.08861).
 
     It heeds faint texture, which squared errors give up for smoothness: with them, not in their place.
 
@@ -26,7 +26,7 @@ def structural_dissimilarity(images: Tensor, targets: Tensor) -> Tensor:
     height, width = images.shape[-2:]
     if min(height, width) < WINDOW:
         raise ValueError(f"SSIM takes {WINDOW}x{WINDOW} pixels or more, these are {height}x{width}; set ssim_weight 0")
-    x, y = (images + 1) / 2, (targets + 1) / 2  # black is 0: the luminance term compares ratios of means
+    x, y = (images + 1) / 2, (targets + 1) / 2  # Black is 0, as the luminance term compares ratios of means.
     moments = torch.stack([x, y, x * x, y * y, x * y])
     smoothed = _window_means(height, x.device) @ moments @ _window_means(width, x.device).T
     mean_x, mean_y, mean_xx, mean_yy, mean_xy = smoothed
@@ -39,7 +39,7 @@ def structural_dissimilarity(images: Tensor, targets: Tensor) -> Tensor:
 
 
 def _window_means(length: int, device: torch.device) -> Tensor:
-    """The Gaussian window at each place along a line where it fits: Float [length - 10, length], rows of sum 1."""
+    """Return the Gaussian window at each place of a line where it fits: Float [length - 10, length], rows of sum 1."""
     places = torch.arange(length, device=device, dtype=torch.float32)
     offsets = places - places[WINDOW // 2 : length - WINDOW // 2].unsqueeze(1)
     weights = torch.exp(-offsets.square() / (2 * SIGMA**2)) * (offsets.abs() <= WINDOW // 2)

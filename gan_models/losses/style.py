@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-EPSILON = 1e-5  # added to variances: the square root of 0 has no gradient
+EPSILON = 1e-5  # It is added to variances, as the square root of 0 has no gradient.
 
 
 class Statistics(NamedTuple):
@@ -17,14 +17,14 @@ class Statistics(NamedTuple):
 
 
 def statistics_of(features: Tensor) -> Statistics:
-    """The statistics of features Float [N, C, H, W]."""
+    """Return the statistics of features Float [N, C, H, W]."""
     mean = features.mean(dim=(2, 3), keepdim=True)
-    variance = (features - mean).square().mean(dim=(2, 3))  # torch.var_mean is slower on a CPU with channels last
+    variance = (features - mean).square().mean(dim=(2, 3))  # torch.var_mean is slower on a CPU with channels last.
     return Statistics(mean.flatten(1), (variance + EPSILON).sqrt())
 
 
 def style_loss(statistics: Sequence[Statistics], targets: Sequence[Statistics]) -> Tensor:
-    """Squared differences of means and deviations (Huang & Belongie 2017, https://arxiv.org/abs/1703.06868, eq. 13).
+    """Return squared differences of means and deviations (Huang & Belongie 2017, arXiv 1703.06868, eq. 13).
 
     Each stage's is divided by the target's own mean² + deviation², summed over channels: stages differ in the scale of
     their features by orders of magnitude, and unnormalized, one of them would be all that counts.
@@ -42,30 +42,3 @@ def style_loss(statistics: Sequence[Statistics], targets: Sequence[Statistics]) 
         error = (own.mean - mean).square().sum(1) + (own.deviation - deviation).square().sum(1)
         stages.append(error / (mean.square() + deviation.square()).sum(1))
     return torch.stack(stages).mean(0)
-
-
-def gram_loss(features: Sequence[Tensor], targets: Sequence[Tensor]) -> Tensor:
-    """Squared differences of Gram matrices (Gatys et al. 2015, https://arxiv.org/abs/1508.06576, eq. 4 and 5).
-
-    Each stage's is divided by the squared norm of the target's matrix, for the reason given in `style_loss`. Sizes
-    may differ between images and style images: matrices are means over pixels.
-
-    Args:
-        features: of the generator's images, one Float [N, C, H, W] per stage.
-        targets: of the style images, one Float [N, C, H', W'] per stage; no gradient flows to them.
-
-    Returns:
-        Float [N], the mean over stages.
-    """
-    stages = []
-    for own, wanted in zip(features, targets, strict=True):
-        target = gram_matrix(wanted).detach()
-        error = (gram_matrix(own) - target).square().sum(dim=(1, 2))
-        stages.append(error / (target.square().sum(dim=(1, 2)) + EPSILON))
-    return torch.stack(stages).mean(0)
-
-
-def gram_matrix(features: Tensor) -> Tensor:
-    """Mean product of each two channels over the pixels of features Float [N, C, H, W], as Float [N, C, C]."""
-    flat = features.flatten(2)
-    return flat @ flat.transpose(1, 2) / flat.shape[2]

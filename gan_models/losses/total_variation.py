@@ -4,7 +4,7 @@ from torch import Tensor
 
 
 def total_variation(images: Tensor) -> Tensor:
-    """Mean absolute difference of neighboring pixels (Rudin, Osher & Fatemi 1992), its anisotropic form.
+    """Return the mean absolute difference of neighboring pixels (Rudin, Osher & Fatemi 1992), its anisotropic form.
 
     Args:
         images: Float [N, C, H, W], H and W of 2 or more.

@@ -47,7 +47,7 @@ class DcganDiscriminator(nn.Module):
             self.embedding = spectral_norm(self.embedding) if self.embedding is not None else None
 
     def forward(self, images: Tensor, labels: Tensor | None) -> Tensor:
-        """Logits, Float [N], of images Float [N, channels, size, size] in [-1, 1], with int64 labels [N] or None."""
+        """Return logits, Float [N], of images Float [N, channels, size, size] in [-1, 1], labels int64 [N] or None."""
         features = self.layers(images)
         logits: Tensor = self.logit(features).squeeze(1)
         if self.embedding is not None:

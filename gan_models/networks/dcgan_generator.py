@@ -69,7 +69,7 @@ class DcganGenerator(nn.Module):
 
 
 def _upsampling(inputs: int, outputs: int, kind: str, bias: bool) -> list[nn.Module]:
-    """Layers that double height and width."""
+    """Return layers that double height and width."""
     if kind == "transposed":
         return [nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1, bias=bias)]
     return [nn.Upsample(scale_factor=2, mode="nearest"), nn.Conv2d(inputs, outputs, 3, padding=1, bias=bias)]

@@ -15,14 +15,14 @@ class MissingWeightsError(AtelierError):
 
 
 def untrained_efficientnet_lite0() -> Any:  # noqa: ANN401
-    """timm's network, weights yet to be loaded."""
-    import timm  # slow to import, and only needed here
+    """Return timm's network, weights yet to be loaded."""
+    import timm  # It is slow to import, and only needed here.
 
     return timm.create_model("efficientnet_lite0", pretrained=False)
 
 
 def load_efficientnet_lite0() -> tuple[Any, str]:
-    """timm's network with the package's weights, on the CPU in evaluation mode, and the SHA-256 of the weights file.
+    """Load timm's network with the package's weights, on the CPU in evaluation mode, and the SHA-256 of their file.
 
     Raises:
         MissingWeightsError: the package or its weights are missing or not what they should be.

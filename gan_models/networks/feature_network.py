@@ -15,10 +15,10 @@ from gan_models.networks.efficientnet_lite0 import (
 
 FeatureNetworkName = Literal["efficientnet_lite0", "vgg19"]
 
-MEAN = (0.485, 0.456, 0.406)  # of ImageNet, RGB in [0, 1]
+MEAN = (0.485, 0.456, 0.406)  # Those of ImageNet, for RGB in [0, 1].
 STD = (0.229, 0.224, 0.225)
-VGG19_WEIGHTS = "vgg19-dcbb9e9d.pth"  # torchvision's own name
-VGG19_ENDS = (2, 7, 12, 21)  # after relu1_1, relu2_1, relu3_1 and relu4_1: those of Huang & Belongie 2017
+VGG19_WEIGHTS = "vgg19-dcbb9e9d.pth"  # This is torchvision's name for it.
+VGG19_ENDS = (2, 7, 12, 21)  # After relu1_1, relu2_1, relu3_1 and relu4_1, as Huang & Belongie 2017.
 
 
 class FeatureNetwork(nn.Module):
@@ -43,11 +43,11 @@ class FeatureNetwork(nn.Module):
         self.register_buffer("std", torch.tensor(STD).view(1, 3, 1, 1), persistent=False)
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d):
-                layer.padding_mode = "replicate"  # zeros would tell what is at the border, and it would get a frame
+                layer.padding_mode = "replicate"  # Zeros would mark the border, and images would get a frame.
         self.eval().requires_grad_(False)
 
     def forward(self, images: Tensor, num_stages: int | None = None) -> list[Tensor]:
-        """The features of each stage, finest first.
+        """Return the features of each stage, finest first.
 
         Args:
             images: Float [N, 3, H, W] in [-1, 1], or [N, 1, H, W], which count as RGB of equal channels.
@@ -69,7 +69,7 @@ class FeatureNetwork(nn.Module):
 
 
 def load_feature_network(name: FeatureNetworkName, weights: Path | None = None) -> FeatureNetwork:
-    """A pretrained feature network, on the CPU. Nothing is ever downloaded.
+    """Load a pretrained feature network, on the CPU. Nothing is ever downloaded.
 
     Args:
         name: `efficientnet_lite0` comes with a package that Atelier depends on. `vgg19` takes torchvision's weights
@@ -85,7 +85,7 @@ def load_feature_network(name: FeatureNetworkName, weights: Path | None = None) 
 
 
 def untrained_feature_network(name: FeatureNetworkName) -> FeatureNetwork:
-    """The same network, its weights yet to be loaded: what a bundle that holds them is loaded into."""
+    """Return the same network, its weights yet to be loaded: what a bundle that holds them is loaded into."""
     return (
         _efficientnet_lite0(untrained_efficientnet_lite0())
         if name == "efficientnet_lite0"
@@ -94,7 +94,7 @@ def untrained_feature_network(name: FeatureNetworkName) -> FeatureNetwork:
 
 
 def _efficientnet_lite0(network: Any) -> FeatureNetwork:  # noqa: ANN401
-    """The stem, then the last blocks at 4, 8 and 16 pixels a step (timm's network ends at 32)."""
+    """Return the stem, then the last blocks at 4, 8 and 16 pixels a step (timm's network ends at 32)."""
     blocks = network.blocks
     stages = [nn.Sequential(network.conv_stem, network.bn1), blocks[:2], blocks[2], blocks[3:5]]
     return FeatureNetwork(stages, (32, 24, 40, 112), (2, 4, 8, 16))
@@ -107,14 +107,14 @@ def _vgg19(layers: nn.Sequential) -> FeatureNetwork:
 
 
 def _untrained_vgg19() -> nn.Sequential:
-    """The layers that the stages are made of: 3.5 of the network's 143 million weights."""
+    """Return the layers that the stages are made of: 3.5 of the network's 143 million weights."""
     from torchvision.models import vgg19
 
     with torch.device("meta"):
         layers = vgg19(weights=None).features[: VGG19_ENDS[-1]]
     for layer in layers:
         if isinstance(layer, nn.ReLU):
-            layer.inplace = False  # it would change the features of the stage before
+            layer.inplace = False  # It would change the features of the stage before.
     loadable: nn.Sequential = layers.to_empty(device="cpu")
     return loadable
 
@@ -129,7 +129,7 @@ def _read_vgg19(path: Path) -> nn.Sequential:
             f"the weights of VGG19 are not on this machine: {path} is missing; put torchvision's {VGG19_WEIGHTS} "
             "there, or use efficientnet_lite0, whose weights come with a package"
         ) from None
-    except Exception as error:  # whatever a damaged archive raises, or one of another network
+    except Exception as error:  # A damaged archive, or one of another network, raises many kinds.
         reason = " ".join(str(error).split())[:200]
         raise MissingWeightsError(f"{path} cannot be used as the weights of VGG19: {reason}") from None
     return layers

@@ -24,7 +24,7 @@ class PatchDiscriminator(nn.Module):
         self, channels: int, width: int, num_stages: int = 3, norm: Norm = "spectral", *, overlapping: bool = False
     ) -> None:
         super().__init__()
-        self.smallest = 4 * 2**num_stages if overlapping else 2**num_stages  # pixels that an image has to have a side
+        self.smallest = 4 * 2**num_stages if overlapping else 2**num_stages  # The fewest pixels a side of an image.
         self.stages = nn.ModuleList()
         inputs = channels
         for stage in range(num_stages + overlapping):

@@ -43,7 +43,7 @@ class PatchProjector(nn.Module):
 
 
 def draw_positions(features: Sequence[Tensor], num_patches: int, random: Random) -> list[Tensor]:
-    """Different places of each image and layer, int64 [N, P], `num_patches` or as many as there are.
+    """Draw different places of each image and layer, int64 [N, P], `num_patches` or as many as there are.
 
     Args:
         features: Float [N, C, H, W] for each layer.

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from gan_models.images.randomness import Random
 from gan_models.networks.resnet_generator import initialize
 
-WIDEST = 8  # times `width`
+WIDEST = 8  # In multiples of `width`.
 NUM_DROPOUT_STAGES = 3
 
 
@@ -33,7 +33,7 @@ class Pix2PixUNet(nn.Module):
         upsample: Literal["transposed", "nearest"] = "transposed",
     ) -> None:
         super().__init__()
-        self.multiple = 2**num_stages  # height and width have to be multiples of it
+        self.multiple = 2**num_stages  # Height and width have to be multiples of it.
         self.dropout = dropout
         widths = [width * min(2**stage, WIDEST) for stage in range(num_stages)]
         self.encoders, self.decoders = nn.ModuleList(), nn.ModuleList()

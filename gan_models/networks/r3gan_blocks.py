@@ -1,23 +1,24 @@
 """What the two networks of R3GAN are made of (Huang et al. 2024, https://arxiv.org/abs/2501.05441, section 4)."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, conv_transpose2d, pad
 
-SLOPE = 0.2  # of LeakyReLU
-COARSEST = 4  # pixels, the resolution of the generator's basis and the discriminator's last stage
+SLOPE = 0.2  # The slope of LeakyReLU.
+COARSEST = 4  # Pixels a side of the generator's basis and of the discriminator's last stage.
 
 
 def stage_widths(size: int, width: int, finest_width: int) -> list[int]:
-    """Channels at 4x4, 8x8, ... up to `size`: `finest_width` there, doubled at each coarser one up to `width`."""
+    """Return the channels at 4x4, 8x8, ... `size`: `finest_width` there, doubled at each coarser one up to `width`."""
     num_stages = int(math.log2(size // COARSEST)) + 1
     return [min(width, finest_width * 2**stage) for stage in reversed(range(num_stages))]
 
 
 def initialize(layer: nn.Conv2d | nn.Linear, gain: float = 1.0) -> None:
-    """Weights of N(0, gain² / fan_in), the bias zero."""
+    """Draw weights from N(0, gain² / fan_in), and set the bias to zero."""
     nn.init.normal_(layer.weight, 0.0, gain / math.sqrt(layer.weight[0].numel()))
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
@@ -48,7 +49,7 @@ class ResidualBlock(nn.Module):
         self.activation = nn.LeakyReLU(SLOPE, inplace=True)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """Float [N, width, H, W] to the same."""
+        """Map Float [N, width, H, W] to the same."""
         branch = self.activation(self.spatial(self.activation(self.expand(hidden))))
         output: Tensor = hidden + self.project(branch)
         return output
@@ -71,7 +72,7 @@ class Resample(nn.Module):
         self.register_buffer("filter", torch.outer(line, line)[None, None], persistent=False)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """Float [N, inputs, H, W] to [N, outputs, 2H, 2W] or [N, outputs, H / 2, W / 2]."""
+        """Map Float [N, inputs, H, W] to [N, outputs, 2H, 2W] or [N, outputs, H / 2, W / 2]."""
         mixed: Tensor
         if self.is_up:
             mixed = self.mix(hidden)
@@ -87,3 +88,19 @@ class Resample(nn.Module):
     def _weights(self, hidden: Tensor) -> Tensor:
         kernel: Tensor = self.filter  # type: ignore[assignment]
         return kernel.to(hidden.dtype).expand(hidden.shape[1], 1, 3, 3)
+
+
+def residual_stages(widths: Sequence[int], blocks: int, group_width: int | None, *, is_up: bool) -> list[nn.Module]:
+    """Return residual blocks at each of `widths`, and between two of them what doubles or halves height and width.
+
+    Args:
+        blocks: at each width.
+        group_width: see `ResidualBlock`.
+        is_up: whether the sides double.
+    """
+    layers: list[nn.Module] = []
+    for stage, own in enumerate(widths):
+        if stage:
+            layers.append(Resample(widths[stage - 1], own, is_up=is_up))
+        layers += [ResidualBlock(own, blocks * len(widths), group_width) for _ in range(blocks)]
+    return layers

@@ -4,7 +4,7 @@ import math
 
 from torch import Tensor, nn
 
-from gan_models.networks.r3gan_blocks import COARSEST, Resample, ResidualBlock, initialize, stage_widths
+from gan_models.networks.r3gan_blocks import COARSEST, initialize, residual_stages, stage_widths
 
 
 class R3ganDiscriminator(nn.Module):
@@ -30,20 +30,16 @@ class R3ganDiscriminator(nn.Module):
         widths = stage_widths(size, width, finest_width)[::-1]
         self.from_image = nn.Conv2d(channels, widths[0], 1)
         initialize(self.from_image)
-        layers: list[nn.Module] = []
-        for stage, own in enumerate(widths):
-            if stage:
-                layers.append(Resample(widths[stage - 1], own, is_up=False))
-            layers += [ResidualBlock(own, blocks * len(widths), group_width) for _ in range(blocks)]
+        stages = residual_stages(widths, blocks, group_width, is_up=False)
         basis = nn.Conv2d(widths[-1], widths[-1], COARSEST, groups=widths[-1], bias=False)
         initialize(basis)
-        self.layers = nn.Sequential(*layers, basis, nn.Flatten())
+        self.layers = nn.Sequential(*stages, basis, nn.Flatten())
         self.logit = nn.Linear(widths[-1], embedding_dim if num_labels else 1)
         initialize(self.logit)
         self.embedding = nn.Embedding(num_labels, embedding_dim) if num_labels else None
 
     def forward(self, images: Tensor, labels: Tensor | None) -> Tensor:
-        """Logits, Float [N], of images Float [N, channels, size, size], with int64 labels [N] or None."""
+        """Return logits, Float [N], of images Float [N, channels, size, size], with int64 labels [N] or None."""
         outputs: Tensor = self.logit(self.layers(self.from_image(images)))
         if self.embedding is None:
             return outputs.squeeze(1)

@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from gan_models.networks.r3gan_blocks import COARSEST, Resample, ResidualBlock, initialize, stage_widths
+from gan_models.networks.r3gan_blocks import COARSEST, initialize, residual_stages, stage_widths
 
 
 class R3ganGenerator(nn.Module):
@@ -49,12 +49,7 @@ class R3ganGenerator(nn.Module):
         self.basis = nn.Parameter(torch.randn(1, widths[0], COARSEST, COARSEST))
         self.weigh = nn.Linear(latent_dim * (2 if num_labels else 1), widths[0])
         initialize(self.weigh)
-        layers: list[nn.Module] = []
-        for stage, own in enumerate(widths):
-            if stage:
-                layers.append(Resample(widths[stage - 1], own, is_up=True))
-            layers += [ResidualBlock(own, blocks * len(widths), group_width) for _ in range(blocks)]
-        self.layers = nn.Sequential(*layers)
+        self.layers = nn.Sequential(*residual_stages(widths, blocks, group_width, is_up=True))
         to_image = nn.Conv2d(widths[-1], channels, 1)
         initialize(to_image)
         self.to_image = nn.Sequential(to_image, nn.Tanh() if output == "tanh" else nn.Identity())

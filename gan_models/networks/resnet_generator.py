@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, interpolate, pad
 
-WITHIN = 0.98  # of [-1, 1], whose ends tanh reaches at infinity
+WITHIN = 0.98  # A share of [-1, 1], whose ends tanh reaches at infinity.
 
 
 class ResnetGenerator(nn.Module):
@@ -19,7 +19,7 @@ class ResnetGenerator(nn.Module):
         residual: add what is learnt to the image itself, so that an untrained network returns its input.
     """
 
-    multiple = 4  # height and width have to be multiples of it
+    multiple = 4  # Height and width have to be multiples of it.
 
     def __init__(self, channels: int, width: int, blocks: int, *, antialias: bool, residual: bool = False) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class ResnetGenerator(nn.Module):
         return self.translate(images)[0]
 
     def translate(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Translated images, and the features of `encode` that came about on the way."""
+        """Translate images, and return the features of `encode` that came about on the way too."""
         hidden, features = self._encode(images, len(self.blocks))
         drawn: Tensor = self.last(self.ups(hidden))
         if self.residual:
@@ -50,7 +50,7 @@ class ResnetGenerator(nn.Module):
         return drawn.tanh(), features
 
     def encode(self, images: Tensor) -> list[Tensor]:
-        """Features of images, Float [N, width, h, w] for each of `feature_widths`, computed no deeper than needed."""
+        """Return features of images, Float [N, width, h, w] for each of `feature_widths`, and go no deeper."""
         return self._encode(images, self._tapped_blocks[1] + 1)[1]
 
     def _encode(self, images: Tensor, depth: int) -> tuple[Tensor, list[Tensor]]:
@@ -96,7 +96,7 @@ class ResidualBlock(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """Float [N, width, H, W] to the same."""
+        """Map Float [N, width, H, W] to the same."""
         result: Tensor = images + self.branch(images)
         return result
 
@@ -114,7 +114,7 @@ class Down(nn.Module):
         self.rest = nn.Sequential(*_norm_relu(2 * width), BlurDown() if antialias else nn.Identity())
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Float [N, width, H, W] to what the convolution made of it, and to [N, 2 width, H / 2, W / 2]."""
+        """Map Float [N, width, H, W] to what the convolution made of it, and to [N, 2 width, H / 2, W / 2]."""
         convolved = self.convolution(images)
         return convolved, self.rest(convolved)
 
@@ -123,7 +123,7 @@ class BlurDown(nn.Module):
     """Halves the resolution by the filter [1,2,1] in both directions and every other pixel."""
 
     def forward(self, images: Tensor) -> Tensor:
-        """Float [N, C, H, W] to [N, C, H / 2, W / 2]."""
+        """Map Float [N, C, H, W] to [N, C, H / 2, W / 2]."""
         channels = images.shape[1]
         line = torch.tensor([0.25, 0.5, 0.25], dtype=images.dtype, device=images.device)
         kernel = (line[:, None] * line).expand(channels, 1, 3, 3)
@@ -134,12 +134,12 @@ class BlurUp(nn.Module):
     """Doubles the resolution bilinearly, which is zero-stuffing and the filter [1,3,3,1]."""
 
     def forward(self, images: Tensor) -> Tensor:
-        """Float [N, C, H, W] to [N, C, 2 H, 2 W]."""
+        """Map Float [N, C, H, W] to [N, C, 2 H, 2 W]."""
         return interpolate(images, scale_factor=2, mode="bilinear", align_corners=False)
 
 
 def initialize(module: nn.Module) -> None:
-    """Weights of convolutions and linear layers from N(0, 0.02), biases 0 (Radford et al. 2016, arXiv 1511.06434)."""
+    """Draw weights of convolutions and linear layers from N(0, 0.02), biases 0 (Radford et al. 2016)."""
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
         nn.init.normal_(module.weight, 0.0, 0.02)
         if module.bias is not None:
@@ -151,7 +151,7 @@ def _norm_relu(width: int) -> tuple[nn.Module, nn.Module]:
 
 
 def _up(width: int, antialias: bool) -> nn.Sequential:
-    """[N, width, H, W] to [N, width / 2, 2 H, 2 W]."""
+    """Return layers that map [N, width, H, W] to [N, width / 2, 2 H, 2 W]."""
     half = width // 2
     if antialias:
         return nn.Sequential(BlurUp(), nn.Conv2d(width, half, 3, padding=1), *_norm_relu(half))

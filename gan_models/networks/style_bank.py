@@ -8,9 +8,9 @@ from torch.nn.functional import interpolate, leaky_relu
 
 from gan_models.networks.feature_network import FeatureNetwork
 
-COARSEST = 8  # pixels of the image per pixel of the coarsest features that are transformed
-FLOOR = 0.05  # added to variances in those units: less than that is noise, which AdaIN would blow up
-STYLE_GAIN = 4.0  # learned styles move this many times faster than weights, as they are only a few numbers
+COARSEST = 8  # Pixels of the image per pixel of the coarsest features that are transformed.
+FLOOR = 0.05  # It is added to variances: less than that is noise, which AdaIN would blow up.
+STYLE_GAIN = 4.0  # Learned styles, only a few numbers, move this many times faster than weights.
 
 
 class StyleBank(nn.Module):
@@ -38,7 +38,7 @@ class StyleBank(nn.Module):
         self.num_stages = sum(stride <= COARSEST for stride in encoder.strides)
         self.channels = [channels, *encoder.channels[: self.num_stages]]
         self.strides = (1, *encoder.strides[: self.num_stages])
-        self.multiple = self.strides[-1]  # height and width have to be multiples of it
+        self.multiple = self.strides[-1]  # Height and width have to be multiples of it.
         self.style_size = 2 * sum(self.channels)
         self.register_buffer("reference_mean", torch.zeros(sum(self.channels)))
         self.register_buffer("reference_deviation", torch.ones(sum(self.channels)))
@@ -71,21 +71,21 @@ class StyleBank(nn.Module):
         return images + alpha * self._style_path(self.levels(images) if levels is None else levels, style)
 
     def learned_styles(self, labels: Tensor) -> Tensor:
-        """The styles of int64 labels [N], Float [N, style_size]."""
+        """Return the styles of int64 labels [N], Float [N, style_size]."""
         means, logarithms = (STYLE_GAIN * self.styles[labels]).chunk(2, dim=1)
         return torch.cat([means, logarithms.exp()], dim=1)
 
     def style_of(self, images: Tensor) -> Tensor:
-        """The style of each of images Float [N, channels, H, W] in [-1, 1], Float [N, style_size]."""
+        """Return the style of each of images Float [N, channels, H, W] in [-1, 1], Float [N, style_size]."""
         return self.style_of_levels(self.levels(images))
 
     def style_of_levels(self, levels: Sequence[Tensor]) -> Tensor:
-        """The style of images of which there are `levels`, Float [N, style_size]."""
+        """Return the style of images of which there are `levels`, Float [N, style_size]."""
         moments = [_moments(level) for level in levels]
         return torch.cat([mean for mean, _ in moments] + [deviation for _, deviation in moments], dim=1).flatten(1)
 
     def levels(self, images: Tensor, features: Sequence[Tensor] | None = None) -> list[Tensor]:
-        """What images Float [N, channels, H, W] look like at each resolution, in the units of `calibrate`.
+        """Describe what images Float [N, channels, H, W] look like at each resolution, in the units of `calibrate`.
 
         Args:
             images: the finest level.
@@ -111,7 +111,7 @@ class StyleBank(nn.Module):
         self.reference_deviation.copy_(torch.cat([variance.sqrt().clamp(min=1e-3) for variance, _ in moments]))
 
     def _skip_channels(self) -> Sequence[int]:
-        """Channels that the decoder is given at each level but the coarsest: at the finest, the image besides."""
+        """Count the channels that the decoder gets at each level but the coarsest: at the finest, also the image."""
         return (2 * self.channels[0], *self.channels[1:-1])
 
     def _style_path(self, levels: Sequence[Tensor], style: Tensor) -> Tensor:
@@ -141,14 +141,14 @@ def _convolution(inputs: int, outputs: int) -> nn.Conv2d:
 
 
 def _adain(features: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:
-    """Features [N, C, H, W] with the mean and deviation [N, C] over their pixels."""
+    """Give features [N, C, H, W] the mean and deviation [N, C] over their pixels."""
     own_mean, own_deviation = _moments(features)
     normalized = (features - own_mean) / own_deviation
     return normalized * deviation[:, :, None, None] + mean[:, :, None, None]
 
 
 def _moments(features: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and deviation over the pixels of features [N, C, H, W], each [N, C, 1, 1]."""
+    """Return mean and deviation over the pixels of features [N, C, H, W], each [N, C, 1, 1]."""
     mean = features.mean(dim=(2, 3), keepdim=True)
     # torch.var_mean is several times slower on a CPU in this memory format.
     return mean, ((features - mean).square().mean(dim=(2, 3), keepdim=True) + FLOOR).sqrt()

@@ -1,4 +1,4 @@
-"""A PatchGAN that is told which style an image should be in."""
+"""A PatchGAN that is given the style which an image should be in."""
 
 from itertools import pairwise
 
@@ -15,7 +15,7 @@ class StyleDiscriminator(nn.Module):
     Args:
         channels: of the images.
         width: channels after the first layer; doubled at each coarser one.
-        num_styles: that it tells apart.
+        num_styles: that it distinguishes.
         num_stages: each halves the resolution.
     """
 

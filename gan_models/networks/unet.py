@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 MIN_CONTRAST = 1 / 255
-SMOOTHINGS = 8  # per resolution, in the first guess of what fills a hole
-DIFFUSIONS = 48  # steps from that guess towards the steady state; holes in images of 64 pixels need 32
-SMALLEST = 1e-12  # squared error that counts as none
+SMOOTHINGS = 8  # Smoothings at each resolution of the first guess of what fills a hole.
+DIFFUSIONS = 48  # Steps from that guess towards the steady state; holes in images of 64 pixels need 32.
+SMALLEST = 1e-12  # A squared error that counts as none.
 
 
 class NafBlock(nn.Module):
@@ -27,7 +27,7 @@ class NafBlock(nn.Module):
         self.scale = nn.Parameter(torch.zeros(1, width, 1, 1))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Float [N, width, H, W] to the same."""
+        """Map Float [N, width, H, W] to the same."""
         left, right = self.depthwise(self.expand(self.norm(images))).chunk(2, dim=1)
         gated = left * right
         gated = gated * self.attention(gated.mean(dim=(2, 3), keepdim=True))
@@ -49,7 +49,7 @@ class UNet(nn.Module):
 
     def __init__(self, channels: int, width: int, blocks: Sequence[int]) -> None:
         super().__init__()
-        self.multiple = 2 ** (len(blocks) - 1)  # height and width have to be multiples of it
+        self.multiple = 2 ** (len(blocks) - 1)  # Height and width have to be multiples of it.
         self.first = nn.Conv2d(channels + 1, width, 3, padding=1)
         self.encoders, self.downs, self.ups, self.decoders = (nn.ModuleList() for _ in range(4))
         for num_blocks in blocks[:-1]:
@@ -96,7 +96,7 @@ class UNet(nn.Module):
 @torch.compiler.disable  # type: ignore[untyped-decorator]
 @torch.no_grad()
 def fill_smoothly(images: Tensor, mask: Tensor) -> Tensor:
-    """Holes filled as heat would spread into them from the known pixels: what the network starts from.
+    """Fill holes as heat would spread into them from the known pixels: what the network starts from.
 
     Each missing pixel becomes the mean of its four neighbors. Images without holes stay as they are and cost nothing.
     Shapes as in `UNet.forward`.
@@ -110,7 +110,7 @@ def fill_smoothly(images: Tensor, mask: Tensor) -> Tensor:
 
 
 def _diffused(images: Tensor, mask: Tensor) -> Tensor:
-    """Nearer to the steady state of diffusion into the holes, by conjugate gradients on Laplace's equation."""
+    """Come nearer to the steady state of diffusion into the holes, by conjugate gradients on Laplace's equation."""
     error = -mask * _curvature(images)
     direction, squared = error, _dot(error, error)
     for _ in range(DIFFUSIONS):
@@ -125,7 +125,7 @@ def _diffused(images: Tensor, mask: Tensor) -> Tensor:
 
 
 def _curvature(images: Tensor) -> Tensor:
-    """Four times each pixel less its neighbors; beyond the edge of the image lies the pixel itself."""
+    """Return four times each pixel less its neighbors; beyond the edge of the image lies the pixel itself."""
     around = nn.functional.pad(images, (1, 1, 1, 1), mode="replicate")
     neighbors = around[..., :-2, 1:-1] + around[..., 2:, 1:-1] + around[..., 1:-1, :-2] + around[..., 1:-1, 2:]
     return 4 * images - neighbors
@@ -136,7 +136,7 @@ def _dot(left: Tensor, right: Tensor) -> Tensor:
 
 
 def _pull_push(images: Tensor, mask: Tensor) -> Tensor:
-    """A first guess (Gortler et al. 1996, "The Lumigraph", section 3.4).
+    """Return a first guess (Gortler et al. 1996, "The Lumigraph", section 3.4).
 
     Means of known pixels at coarser and coarser resolutions, which then fill the finer ones, smoothed at each.
     """

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from gan_models.networks.dcgan_generator import DcganGenerator
 
-LOG_VARIANCE_RANGE = (-12.0, 6.0)  # keeps exp() finite on images unlike any that it was trained on
+LOG_VARIANCE_RANGE = (-12.0, 6.0)  # It keeps exp() finite on images unlike any in training.
 
 
 class Vae(nn.Module):
@@ -51,7 +51,7 @@ class Vae(nn.Module):
         return images
 
     def encode(self, images: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Mean and log variance of the latent, Float [N, latent_dim] each, of images [N, C, size, size] in [-1, 1]."""
+        """Return the latents' mean and log variance, Float [N, latent_dim], of images [N, C, size, size] in [-1, 1]."""
         features = self.encoder(images)
         if self.embedding is not None:
             assert labels is not None, "a conditional encoder needs labels"

@@ -35,7 +35,7 @@ _GENERATORS = {
 
 
 def build_recipe(config: TrainConfig, num_labels: int, device: torch.device | str = "cpu") -> Recipe:
-    """The recipe that `config` names, its networks initialized from the config's seed, on `device`.
+    """Build the recipe that `config` names, its networks initialized from the config's seed, on `device`.
 
     Args:
         config: a training config.
@@ -48,12 +48,12 @@ def build_recipe(config: TrainConfig, num_labels: int, device: torch.device | st
 
 
 def build_generator(recipe: RecipeConfig, image: ImageConfig, num_labels: int) -> nn.Module:
-    """The network that a bundle of `recipe` holds, with weights yet to be loaded."""
+    """Build the network that a bundle of `recipe` holds, with weights yet to be loaded."""
     return cast(nn.Module, _GENERATORS[recipe.name](recipe, image, num_labels))  # type: ignore[operator]
 
 
 def task_of(recipe: RecipeConfig) -> Task:
-    """What models of `recipe` do: "generate" images or "restore" them."""
+    """Return what models of `recipe` do: "generate" images or "restore" them."""
     return _RECIPES[recipe.name].task
 
 

@@ -2,15 +2,17 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 
 from gan_models.config import TrainConfig
 from gan_models.images.randomness import Random
+from gan_models.recipes.gradients import gradient_norm
+from gan_models.recipes.memory_format import memory_format
+from gan_models.recipes.processes import average_gradients
 
 Task = Literal["generate", "restore", "translate", "stylize"]
 
@@ -49,16 +51,16 @@ class Recipe(ABC):
     def __init__(self, config: TrainConfig, device: torch.device) -> None:
         self.config = config
         self.device = device
-        self.learning_rate_scale = 1.0  # lowered by a rollback
+        self.learning_rate_scale = 1.0  # A rollback lowers it.
 
     @property
     def generator(self) -> nn.Module:
-        """The network that is kept: the EMA follows it and the bundle holds it."""
+        """Return the network that is kept: the EMA follows it and the bundle holds it."""
         return self.networks["generator"]
 
     @abstractmethod
     def training_step(self, batch: Batch, step: int, random: Random) -> dict[str, Tensor]:
-        """One update of every network.
+        """Update every network once.
 
         Args:
             batch: on the device of the recipe.
@@ -71,15 +73,17 @@ class Recipe(ABC):
 
     @abstractmethod
     def preview(self, network: nn.Module, batch: Batch, random: Random) -> Preview:
-        """What `network`, a copy of `generator` in evaluation mode, does with fixed inputs."""
+        """Show what `network`, a copy of `generator` in evaluation mode, does with fixed inputs."""
 
     def learning_rate(self, step: int, network: str) -> float:
-        """The rate of the optimizer of `network` at a step, counted from 1: rising, constant, falling by `schedule`."""
+        """Return the rate for a network at a step, counted from 1: rising, constant, falling by `schedule`."""
         recipe, steps = self.config.recipe, self.config.steps
         done = (step - 1) / steps
         if step / steps < recipe.warm_up:
             return recipe.learning_rate * step / steps / recipe.warm_up
-        fallen = min(1.0, max(0.0, 1 - (1 - done) / recipe.decay)) if recipe.decay else 0.0  # share of the way down
+        fallen = (
+            min(1.0, max(0.0, 1 - (1 - done) / recipe.decay)) if recipe.decay else 0.0
+        )  # The share of the way down.
         curve = {"constant": 0.0, "linear": fallen, "cosine": 0.5 * (1 - math.cos(math.pi * fallen))}[recipe.schedule]
         return recipe.learning_rate * (1 - curve * (1 - recipe.final_learning_rate))
 
@@ -113,22 +117,22 @@ class Recipe(ABC):
         return norm
 
     def place(self, network: nn.Module) -> nn.Module:
-        """`network` on the device, in the memory format of the config."""
+        """Move `network` to the device, in the memory format of the config."""
         chosen = memory_format(self.config, self.device)
         return network.to(device=self.device, memory_format=chosen)  # type: ignore[call-overload,no-any-return]
 
     def adam(self, network: nn.Module, betas: tuple[float, float]) -> torch.optim.Adam:
-        """Adam for the parameters of `network`; `set_learning_rates` gives it the rate."""
+        """Make Adam for the parameters of `network`; `set_learning_rates` gives it the rate."""
         return torch.optim.Adam(network.parameters(), betas=betas, fused=self.config.speed.fused_optimizer)
 
     def autocast(self) -> AbstractContextManager[Any]:
-        """The precision of the config for forward passes; auto is bfloat16 on a GPU and float32 on a CPU."""
+        """Set the precision of the config for forward passes; auto is bfloat16 on a GPU and float32 on a CPU."""
         precision = self.config.speed.precision
         enabled = self.device.type == "cuda" if precision == "auto" else precision == "bfloat16"
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=enabled)
 
     def state_dict(self) -> dict[str, Any]:
-        """Networks, optimizers and the learning rate's scale, as plain containers and tensors."""
+        """Return networks, optimizers and the learning rate's scale, as plain containers and tensors."""
         return {
             "networks": {name: network.state_dict() for name, network in self.networks.items()},
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
@@ -146,70 +150,3 @@ class Recipe(ABC):
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
         self.learning_rate_scale = float(state["learning_rate_scale"])
-
-
-def memory_format(config: TrainConfig, device: torch.device) -> torch.memory_format:
-    """That of images and convolutions: what the config chooses, or else what is faster."""
-    chosen = config.speed.channels_last
-    if chosen == "auto":
-        chosen = device.type == "cuda" or not config.recipe.instance_norm
-    return torch.channels_last if chosen else torch.contiguous_format
-
-
-@contextmanager
-def frozen(*networks: nn.Module) -> Iterator[None]:
-    """Within it, no gradients are computed for the weights of `networks`: they only pass them on."""
-    for network in networks:
-        network.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for network in networks:
-            network.requires_grad_(True)
-
-
-def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
-    """The mean of each gradient over all processes; with one process they stay as they are."""
-    if not distributed.is_initialized() or distributed.get_world_size() == 1:
-        return
-    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    flat = torch.cat([gradient.flatten() for gradient in gradients])
-    distributed.all_reduce(flat)
-    flat /= distributed.get_world_size()
-    sizes = [gradient.numel() for gradient in gradients]
-    for gradient, mean in zip(gradients, torch.split(flat, sizes), strict=True):
-        gradient.copy_(mean.view_as(gradient))
-
-
-def mean_over_processes(value: Tensor) -> Tensor:
-    """The mean of a detached tensor over all processes: what a recipe measures on its share and steers itself by."""
-    if not distributed.is_initialized() or distributed.get_world_size() == 1:
-        return value
-    total = value.clone()
-    distributed.all_reduce(total)
-    return total / distributed.get_world_size()
-
-
-def gradient_norm(parameters: Iterable[nn.Parameter]) -> Tensor:
-    """Euclidean norm of all gradients together, a scalar."""
-    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
-    return norm
-
-
-def tile(images: Tensor, columns: int) -> Tensor:
-    """Images Float [N, C, H, W] in [-1, 1] as one picture, uint8 [C, rows * H, columns * W], row by row."""
-    num, channels, height, width = images.shape
-    assert num % columns == 0, "the rows of a picture are full"
-    rows = to_uint8(images).reshape(num // columns, columns, channels, height, width)
-    return rows.permute(2, 0, 3, 1, 4).reshape(channels, num // columns * height, columns * width).contiguous()
-
-
-def to_uint8(images: Tensor) -> Tensor:
-    """Float images in [-1, 1], clamped, as uint8 in [0, 255]."""
-    return ((images.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
-
-
-def to_float(images: Tensor) -> Tensor:
-    """uint8 images in [0, 255] as Float in [-1, 1]."""
-    return images.float() / 127.5 - 1

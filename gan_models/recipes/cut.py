@@ -6,17 +6,19 @@ import torch
 from torch import Tensor, nn
 
 from gan_models.config import CutConfig, ImageConfig, TrainConfig
+from gan_models.images.pixels import make_grid
 from gan_models.images.randomness import Random
 from gan_models.losses.adversarial import ADVERSARIAL_LOSSES
 from gan_models.losses.contrastive import patch_nce
 from gan_models.networks.patch_projector import PatchProjector, draw_positions
 from gan_models.networks.resnet_generator import ResnetGenerator
-from gan_models.recipes.base import Batch, Preview, Recipe, Task, frozen, tile
+from gan_models.recipes.base import Batch, Preview, Recipe, Task
+from gan_models.recipes.gradients import frozen
 from gan_models.recipes.patch_judgment import build_discriminator, discriminator_terms, variety
 
 
 def build_generator(config: CutConfig, image: ImageConfig, num_labels: int) -> ResnetGenerator:
-    """The generator of a `cut` config, untrained. It takes no labels."""
+    """Return the generator of a `cut` config, untrained. It takes no labels."""
     return ResnetGenerator(image.channels, config.width, config.blocks, antialias=config.antialias)
 
 
@@ -45,7 +47,7 @@ class CutRecipe(Recipe):
         self.optimizers = {name: self.adam(network, self.recipe.betas) for name, network in self.networks.items()}
 
     def training_step(self, batch: Batch, step: int, random: Random) -> dict[str, Tensor]:
-        """One update of the discriminator, then one of the generator and the projector together."""
+        """Update the discriminator, then the generator and the projector together."""
         assert batch.targets is not None, "the recipe has a target domain"
         self.set_learning_rates(step)
         generator = cast(ResnetGenerator, self.networks["generator"].train())
@@ -79,16 +81,16 @@ class CutRecipe(Recipe):
         return values | {"loss/generator": loss.detach(), "loss/discriminator": discriminator_loss.detach()}
 
     def preview(self, network: nn.Module, batch: Batch, random: Random) -> Preview:
-        """Columns of images, rows source, translated, and images of the target domain to compare with."""
+        """Show images in columns, rows source, translated, and images of the target domain to compare with."""
         assert batch.targets is not None, "the recipe has a target domain"
         columns = min(len(batch.images), len(batch.targets))
         with torch.no_grad():
             translated = network(batch.images[:columns]).float()
         rows = torch.cat([batch.images[:columns], translated, batch.targets[:columns]])
-        return Preview(tile(rows, columns), {"health/diversity": variety(translated)})
+        return Preview(make_grid(rows, columns), {"health/diversity": variety(translated)})
 
     def _contrast(self, outputs: Tensor, keys: list[Tensor], is_mirrored: Tensor | None, random: Random) -> Tensor:
-        """PatchNCE of each output against the features of its input, averaged over the layers, Float [M].
+        """Return PatchNCE of each output against the features of its input, averaged over the layers, Float [M].
 
         Where the input was mirrored, the features of the output are mirrored back.
         """
@@ -111,5 +113,5 @@ class CutRecipe(Recipe):
 
 
 def _mirrored(images: Tensor, which: Tensor) -> Tensor:
-    """Images [N, C, H, W], those of `which`, bool [N, 1, 1, 1], mirrored left to right."""
+    """Mirror those of images [N, C, H, W] that `which`, bool [N, 1, 1, 1], names left to right."""
     return torch.where(which, images.flip(3), images)

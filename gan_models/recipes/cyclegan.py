@@ -7,18 +7,20 @@ import torch
 from torch import Tensor, nn
 
 from gan_models.config import CycleganConfig, ImageConfig, TrainConfig
+from gan_models.images.pixels import make_grid
 from gan_models.images.randomness import Random
 from gan_models.losses.adversarial import ADVERSARIAL_LOSSES
 from gan_models.networks.resnet_generator import ResnetGenerator, TranslationPair
-from gan_models.recipes.base import Batch, Preview, Recipe, Task, frozen, tile
+from gan_models.recipes.base import Batch, Preview, Recipe, Task
 from gan_models.recipes.fake_pool import FakePool
+from gan_models.recipes.gradients import frozen
 from gan_models.recipes.patch_judgment import build_discriminator, discriminator_terms, variety
 
 DOMAINS = ("source", "target")
 
 
 def build_generator(config: CycleganConfig, image: ImageConfig, num_labels: int) -> TranslationPair:
-    """Both generators of a `cyclegan` config, untrained. They take no labels."""
+    """Return both generators of a `cyclegan` config, untrained. They take no labels."""
     there, back = (
         ResnetGenerator(
             image.channels, config.width, config.blocks, antialias=config.antialias, residual=config.residual
@@ -52,7 +54,7 @@ class CycleganRecipe(Recipe):
         self.pools = {domain: FakePool(depth) for domain in DOMAINS}
 
     def training_step(self, batch: Batch, step: int, random: Random) -> dict[str, Tensor]:
-        """One update of both generators, then one of each discriminator."""
+        """Update both generators, then each discriminator."""
         assert batch.targets is not None, "the recipe has a target domain"
         self.set_learning_rates(step)
         sources, targets = batch.images, batch.targets
@@ -82,7 +84,7 @@ class CycleganRecipe(Recipe):
         return values | {name: torch.stack([one[name] for one in of_each]).mean() for name in of_each[0]}
 
     def preview(self, network: nn.Module, batch: Batch, random: Random) -> Preview:
-        """Columns of images, rows source, translated and back again; then the same from the target domain.
+        """Show images in columns, rows source, translated and back again; then the same from the target domain.
 
         `health/cycle_l1` is the mean absolute error of there and back again, on [0, 1].
         """
@@ -94,10 +96,10 @@ class CycleganRecipe(Recipe):
             cycled = network(there, reverse=True).float(), network(back).float()
         error = (cycled[0] - sources).abs().mean().item() / 2
         rows = torch.cat([sources, there, cycled[0], targets, back, cycled[1]])
-        return Preview(tile(rows, columns), {"health/cycle_l1": error, "health/diversity": variety(there)})
+        return Preview(make_grid(rows, columns), {"health/cycle_l1": error, "health/diversity": variety(there)})
 
     def state_dict(self) -> dict[str, Any]:
-        """Also the past fakes."""
+        """Return what `Recipe.state_dict` returns, and the past fakes."""
         pools = {name: pool.images for name, pool in self.pools.items() if pool.images is not None}
         return {**super().state_dict(), "fake_pools": pools}
 

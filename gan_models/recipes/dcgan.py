@@ -11,12 +11,13 @@ from gan_models.images.randomness import Random
 from gan_models.losses.adversarial import ADVERSARIAL_LOSSES
 from gan_models.networks.dcgan_discriminator import DcganDiscriminator
 from gan_models.networks.dcgan_generator import DcganGenerator
-from gan_models.recipes.base import Batch, mean_over_processes
+from gan_models.recipes.base import Batch
 from gan_models.recipes.generation import AdversarialRecipe
+from gan_models.recipes.processes import mean_over_processes
 
 
 def build_generator(config: DcganConfig, image: ImageConfig, num_labels: int) -> DcganGenerator:
-    """The generator of a `dcgan` config, untrained."""
+    """Return the generator of a `dcgan` config, untrained."""
     labels = num_labels if config.conditional else 0
     return DcganGenerator(image.size, image.channels, config.width, config.latent_dim, labels, config.upsample)
 
@@ -42,11 +43,11 @@ class DcganRecipe(AdversarialRecipe):
         self.augment_probability = torch.zeros((), device=device)
 
     def gammas(self, step: int) -> tuple[float, float]:
-        """Those of the config."""
+        """Return those of the config."""
         return self.recipe.r1_gamma, self.recipe.r2_gamma
 
     def augment(self, images: Tensor, step: int, random: Random) -> Tensor:
-        """Always, sometimes or never, as the config says."""
+        """Augment always, sometimes or never, as the config says."""
         if self.recipe.augment == "diffaugment":
             return diff_augment(images, random)
         if self.recipe.augment == "adaptive":
@@ -62,14 +63,14 @@ class DcganRecipe(AdversarialRecipe):
             self.augment_probability = (self.augment_probability + move).clamp(0, 1)
 
     def training_step(self, batch: Batch, step: int, random: Random) -> dict[str, Tensor]:
-        """One update of the discriminator, then one of the generator."""
+        """Update the discriminator, then the generator."""
         values = super().training_step(batch, step, random)
         if self.recipe.augment == "adaptive":
             values["health/augment_probability"] = self.augment_probability
         return values
 
     def state_dict(self) -> dict[str, Any]:
-        """What `Recipe.state_dict` says, and the probability of augmentation."""
+        """Return what `Recipe.state_dict` returns, and the probability of augmentation."""
         return {**super().state_dict(), "augment_probability": self.augment_probability}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -33,7 +33,7 @@ class FakePool:
         """
         if self.depth == 0:
             return images
-        if self.images is None or self.images.shape[1:] != images.shape:  # of another number of processes
+        if self.images is None or self.images.shape[1:] != images.shape:  # They are of another number of processes.
             self.images = images.new_zeros(0, *images.shape)
         if len(self.images) < self.depth:
             self.images = torch.cat([self.images, images[None]])

@@ -8,10 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from gan_models.config import TrainConfig
+from gan_models.images.pixels import make_grid
 from gan_models.images.randomness import Random
 from gan_models.losses.adversarial import AdversarialLoss
 from gan_models.losses.penalties import gradient_penalties
-from gan_models.recipes.base import Batch, Preview, Recipe, Task, frozen, tile
+from gan_models.recipes.base import Batch, Preview, Recipe, Task
+from gan_models.recipes.gradients import frozen
 
 PREVIEW_ROWS = 8
 PREVIEW_COLUMNS = 10
@@ -29,7 +31,7 @@ class GenerationRecipe(Recipe):
         self.num_labels = cast(int, generator.num_labels)
 
     def preview(self, network: nn.Module, batch: Batch, random: Random) -> Preview:
-        """A grid with one column per label (ten at most), one latent per image.
+        """Show a grid with one column per label (ten at most), one latent per image.
 
         `health/diversity` is the standard deviation of a pixel over images of one label, averaged, on [0, 1].
         """
@@ -38,38 +40,38 @@ class GenerationRecipe(Recipe):
         with torch.no_grad():
             images = network(self.latents(PREVIEW_ROWS * columns, random), labels).float().clamp(-1, 1)
         diversity = images.reshape(PREVIEW_ROWS, columns, -1).std(dim=0).mean() / 2
-        return Preview(tile(images, columns), {"health/diversity": diversity.item()})
+        return Preview(make_grid(images, columns), {"health/diversity": diversity.item()})
 
     def latents(self, num: int, random: Random) -> Tensor:
-        """Float [num, latent_dim], standard normal."""
+        """Draw Float [num, latent_dim], standard normal."""
         return random.normal(num, self.latent_dim)
 
     def labels_of(self, batch: Batch) -> Tensor | None:
-        """The labels that the networks are given, None where they take none."""
+        """Return the labels that the networks are given, None where they take none."""
         return batch.labels if self.num_labels else None
 
 
 class AdversarialRecipe(GenerationRecipe):
     """A generator against one discriminator that judges whole images, one update of each a step.
 
-    A subclass sets `loss`, the network and optimizer "discriminator", and says what penalties and augmentation a step
-    has.
+    A subclass sets `loss`, the network and optimizer "discriminator", and defines the penalties and the
+    augmentation of a step.
     """
 
     loss: AdversarialLoss
     penalty_every: int = 1
-    couples_batch: bool = False  # whether what the discriminator says of an image depends on the others in the batch
+    couples_batch: bool = False  # Whether a logit depends on the other images in the batch.
 
     @abstractmethod
     def gammas(self, step: int) -> tuple[float, float]:
-        """Weights of the R1 and R2 penalties at a step, counted from 1."""
+        """Return the weights of the R1 and R2 penalties at a step, counted from 1."""
 
     @abstractmethod
     def augment(self, images: Tensor, step: int, random: Random) -> Tensor:
-        """What the discriminator is shown of real or of fake images [N, C, S, S]."""
+        """Return what the discriminator is shown of real or of fake images [N, C, S, S]."""
 
     def training_step(self, batch: Batch, step: int, random: Random) -> dict[str, Tensor]:
-        """One update of the discriminator, then one of the generator."""
+        """Update the discriminator, then the generator."""
         generator, discriminator = self.networks["generator"].train(), self.networks["discriminator"].train()
         labels, num = self.labels_of(batch), len(batch.images)
         self.set_learning_rates(step)
@@ -109,16 +111,16 @@ class AdversarialRecipe(GenerationRecipe):
         }
 
     def observe(self, real_logits: Tensor, fake_logits: Tensor) -> None:
-        """Called with the discriminator's logits, Float [N] each, after its update."""
+        """Take note of the discriminator's logits, Float [N] each, after its update."""
 
     def _judge(
         self, reals: Tensor, fakes: Tensor, labels: Tensor | None, gammas: tuple[float, float]
     ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """Logits of real and of fake images, and the penalties that have a weight, "r1" before "r2"."""
+        """Return logits of real and of fake images, and the penalties that have a weight, "r1" before "r2"."""
         discriminator = self.networks["discriminator"]
         sets = {"r1": reals.requires_grad_(gammas[0] > 0), "r2": fakes.requires_grad_(gammas[1] > 0)}
         penalized = {name: images for name, images in sets.items() if images.requires_grad}
-        if not self.couples_batch and len(penalized) != 1:  # one pass, unless half of it would be for nothing
+        if not self.couples_batch and len(penalized) != 1:  # One pass does, unless half of it would be for nothing.
             images, both = torch.cat([reals, fakes]), None if labels is None else torch.cat([labels, labels])
             with self._precision(images):
                 real_logits, fake_logits = discriminator(images, both).float().tensor_split(2)
@@ -133,5 +135,5 @@ class AdversarialRecipe(GenerationRecipe):
         return real_logits, fake_logits, dict(zip(penalized, penalties, strict=True))
 
     def _precision(self, images: Tensor) -> AbstractContextManager[Any]:
-        """The gradients of penalties take float32."""
+        """Set the precision: the gradients of penalties take float32."""
         return nullcontext() if images.requires_grad else self.autocast()

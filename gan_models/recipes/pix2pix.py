@@ -7,20 +7,22 @@ from torch import Tensor, nn
 
 from gan_models.config import ImageConfig, Pix2PixConfig, TrainConfig
 from gan_models.images.paired_inputs import condition
+from gan_models.images.pixels import make_grid
 from gan_models.images.randomness import Random
 from gan_models.losses.adversarial import ADVERSARIAL_LOSSES
 from gan_models.networks.pix2pix_unet import Pix2PixUNet
-from gan_models.recipes.base import Batch, Preview, Recipe, Task, frozen, tile
+from gan_models.recipes.base import Batch, Preview, Recipe, Task
+from gan_models.recipes.gradients import frozen
 from gan_models.recipes.patch_judgment import build_discriminator, discriminator_terms, variety
 
 
 def build_generator(config: Pix2PixConfig, image: ImageConfig, num_labels: int) -> Pix2PixUNet:
-    """The U-Net of a `pix2pix` config, untrained. It takes no labels."""
+    """Return the U-Net of a `pix2pix` config, untrained. It takes no labels."""
     return Pix2PixUNet(image.channels, config.width, config.num_stages, config.dropout, config.upsample)
 
 
 class Pix2PixRecipe(Recipe):
-    """A U-Net led by L1 and by a PatchGAN that sees the input beside the output."""
+    """A U-Net led by L1 and by a PatchGAN that sees the input next to the output."""
 
     task: ClassVar[Task] = "translate"
 
@@ -41,7 +43,7 @@ class Pix2PixRecipe(Recipe):
         self.optimizers = {name: self.adam(network, self.recipe.betas) for name, network in self.networks.items()}
 
     def training_step(self, batch: Batch, step: int, random: Random) -> dict[str, Tensor]:
-        """One update of the discriminator, where there is one, then one of the generator."""
+        """Update the discriminator, where there is one, then the generator."""
         generator = self.networks["generator"].train()
         self.set_learning_rates(step)
         inputs, targets = self._pair(batch)
@@ -63,15 +65,15 @@ class Pix2PixRecipe(Recipe):
         return values
 
     def preview(self, network: nn.Module, batch: Batch, random: Random) -> Preview:
-        """Columns of images, rows input, output and target. `health/l1` is the mean absolute error on [0, 1]."""
+        """Show images in columns, rows input, output and target. `health/l1` is the mean absolute error on [0, 1]."""
         inputs, targets = self._pair(batch)
         with torch.no_grad():
             outputs = network(inputs).float()
         values = {"health/l1": (outputs - targets).abs().mean().item() / 2, "health/diversity": variety(outputs)}
-        return Preview(tile(torch.cat([inputs, outputs, targets]), len(inputs)), values)
+        return Preview(make_grid(torch.cat([inputs, outputs, targets]), len(inputs)), values)
 
     def _pair(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Images and their partners; where these are not in the data, both sides are made from the images."""
+        """Return images and their partners; where these are not in the data, both sides are made from the images."""
         if batch.targets is not None:
             return batch.images, batch.targets
         return condition(batch.images, self.recipe.input), condition(batch.images, self.recipe.target)

@@ -16,7 +16,7 @@ from gan_models.recipes.generation import AdversarialRecipe
 
 
 def build_generator(config: R3ganConfig, image: ImageConfig, num_labels: int) -> R3ganGenerator:
-    """The generator of an `r3gan` config, untrained."""
+    """Return the generator of an `r3gan` config, untrained."""
     return R3ganGenerator(
         size=image.size,
         channels=image.channels,
@@ -66,17 +66,17 @@ class R3ganRecipe(AdversarialRecipe):
                 group["betas"] = (beta1, self._scheduled(beta2, self.recipe.final_beta2, step))
 
     def gammas(self, step: int) -> tuple[float, float]:
-        """The weight of R1 at a step, counted from 1, and the same of R2."""
+        """Return the weight of R1 at a step, counted from 1, and the same of R2."""
         gamma = self._scheduled(self.gamma, self.gamma * self.recipe.final_gamma, step)
         return gamma, gamma
 
     def augment(self, images: Tensor, step: int, random: Random) -> Tensor:
-        """Each transformation with the probability of `step`."""
+        """Apply each transformation with the probability of `step`."""
         if not self.recipe.augment_probability:
             return images
         return random_augment(images, self._scheduled(0.0, self.recipe.augment_probability, step), random)
 
     def _scheduled(self, start: float, end: float, step: int) -> float:
-        """Along a half cosine from `start` to `end` over the burn-in, `end` after it."""
+        """Go along half a cosine from `start` to `end` over the burn-in, and stay at `end` after it."""
         done = min(1.0, (step - 1) / self.config.steps / self.recipe.burn_in)
         return end + (start - end) * 0.5 * (1 + math.cos(math.pi * done))

@@ -8,6 +8,7 @@ from torch.nn.functional import adaptive_max_pool2d
 
 from gan_models.config import ImageConfig, RestoreConfig, TrainConfig
 from gan_models.images.degradations import Degraded, degrade_seeded, image_seeds
+from gan_models.images.pixels import make_grid
 from gan_models.images.randomness import Random
 from gan_models.losses.adversarial import ADVERSARIAL_LOSSES
 from gan_models.losses.feature_matching import feature_matching_loss
@@ -17,20 +18,21 @@ from gan_models.losses.structural import structural_dissimilarity
 from gan_models.networks.feature_network import load_feature_network
 from gan_models.networks.patch_discriminator import PatchDiscriminator
 from gan_models.networks.unet import UNet
-from gan_models.recipes.base import Batch, Preview, Recipe, Task, frozen, tile
+from gan_models.recipes.base import Batch, Preview, Recipe, Task
+from gan_models.recipes.gradients import frozen
 
 PREVIEW_COLUMNS = 8
 DISCRIMINATOR_LEARNING_RATE = 1e-3
-RECONSTRUCTION_WEIGHT = 0.005  # a decibel then pulls about as a change of L1 by 0.005 would
+RECONSTRUCTION_WEIGHT = 0.005  # A decibel then pulls about as a change of L1 by 0.005 would.
 
 
 def build_generator(config: RestoreConfig, image: ImageConfig, num_labels: int) -> UNet:
-    """The restoring network of a `restore` config, untrained. It takes no labels."""
+    """Return the restoring network of a `restore` config, untrained. It takes no labels."""
     return UNet(image.channels, config.width, config.blocks)
 
 
 class RestoreRecipe(Recipe):
-    """A U-Net that learns to maximize PSNR, then PatchGAN, feature matching and a perceptual term besides."""
+    """A U-Net that learns to maximize PSNR, then also PatchGAN, feature matching and a perceptual term."""
 
     task: ClassVar[Task] = "restore"
 
@@ -43,18 +45,18 @@ class RestoreRecipe(Recipe):
         if self.recipe.adversarial_from < 1:
             self.networks["discriminator"] = self.place(PatchDiscriminator(config.image.channels, self.recipe.width))
         self.optimizers = {name: self.adam(network, self.recipe.betas) for name, network in self.networks.items()}
-        self.features: nn.Module | None = None  # frozen, and so neither in `networks` nor in checkpoints
+        self.features: nn.Module | None = None  # It is frozen, and so neither in `networks` nor in checkpoints.
         if self.recipe.perceptual_weight and self.recipe.adversarial_from < 1:
             self.features = self.place(load_feature_network("efficientnet_lite0"))
         shares = self.recipe.shares or (1,) * len(self.recipe.degradations)
         self.turns = [which for which, share in enumerate(shares) for _ in range(share)]
 
     def learning_rate(self, step: int, network: str) -> float:
-        """The config's schedule. The discriminator, which comes late, learns at a constant rate."""
+        """Follow the config's schedule. The discriminator, which comes late, learns at a constant rate."""
         return DISCRIMINATOR_LEARNING_RATE if network == "discriminator" else super().learning_rate(step, network)
 
     def training_step(self, batch: Batch, step: int, random: Random) -> dict[str, Tensor]:
-        """One update of the generator and, from `adversarial_from` on, one of the discriminator before it."""
+        """Update the generator and, from `adversarial_from` on, the discriminator before it."""
         generator = self.networks["generator"].train()
         self.set_learning_rates(step)
         degraded = self._degrade(batch.images, step, random)
@@ -83,7 +85,7 @@ class RestoreRecipe(Recipe):
         return values
 
     def preview(self, network: nn.Module, batch: Batch, random: Random) -> Preview:
-        """Columns of images, rows degraded, restored and original.
+        """Show images in columns, rows degraded, restored and original.
 
         `health/error_left` is the squared error left, as a share of that of the degraded images.
         """
@@ -94,11 +96,11 @@ class RestoreRecipe(Recipe):
             restored = network(*degraded).float().clamp(-1, 1)
         left = (restored - images).square().mean() / (degraded.images - images).square().mean()
         return Preview(
-            tile(torch.cat([degraded.images, restored, images]), columns), {"health/error_left": left.item()}
+            make_grid(torch.cat([degraded.images, restored, images]), columns), {"health/error_left": left.item()}
         )
 
     def _degrade(self, images: Tensor, step: int, random: Random) -> Degraded:
-        """Every image by the degradation whose turn it is.
+        """Degrade every image by the degradation whose turn it is.
 
         Turns go round, as many for each degradation as its share, over all images of a run: what an image gets
         depends on its place among them, not on which process it is in.
@@ -150,18 +152,18 @@ class RestoreRecipe(Recipe):
 
 
 def _restored_region(mask: Tensor) -> Tensor:
-    """Where images [N, 1, H, W] are restored: in their holes, and everywhere where they have none."""
+    """Return where images [N, 1, H, W] are restored: in their holes, and everywhere where they have none."""
     return torch.where(mask.amax(dim=(1, 2, 3), keepdim=True) > 0, mask, 1.0)
 
 
 def _restored_patches(mask: Tensor, logits: Tensor) -> Tensor:
-    """Which patches of a map of `logits` [N, 1, h, w] hold restored pixels."""
+    """Return which patches of a map of `logits` [N, 1, h, w] hold restored pixels."""
     patches: Tensor = adaptive_max_pool2d(_restored_region(mask), logits.shape[-2:])
     return patches
 
 
 def _mean_over(values: Tensor, where: Tensor) -> Tensor:
-    """Mean over images of each one's mean over the patches `where` is 1; both Float [N, 1, h, w].
+    """Return the mean over images of each one's mean over the patches `where` is 1; both Float [N, 1, h, w].
 
     Not the mean over all patches at once: holes differ in size, and processes would then weigh images differently.
     """

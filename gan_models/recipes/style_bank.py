@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from gan_models.config import ImageConfig, StyleBankConfig, TrainConfig
+from gan_models.images.pixels import make_grid
 from gan_models.images.randomness import Random, generator_for
 from gan_models.losses.adversarial import ADVERSARIAL_LOSSES
 from gan_models.losses.penalties import r1_penalty
@@ -15,12 +16,13 @@ from gan_models.losses.total_variation import total_variation
 from gan_models.networks.feature_network import load_feature_network, untrained_feature_network
 from gan_models.networks.style_bank import StyleBank
 from gan_models.networks.style_discriminator import StyleDiscriminator
-from gan_models.recipes.base import Batch, Preview, Recipe, Task, frozen, tile
+from gan_models.recipes.base import Batch, Preview, Recipe, Task
+from gan_models.recipes.gradients import frozen
 
 PREVIEW_ROWS = 3
 PREVIEW_STYLES = 8
-OWN_SHARE = 0.2  # of the images, given their own style: they should stay what they are
-LEARNED_SHARE = 0.4  # given a learned style; the others are given the statistics of a painting
+OWN_SHARE = 0.2  # A share of images is given its own style and should stay what it is.
+LEARNED_SHARE = 0.4  # A share is given a learned style, and the others a painting's statistics.
 NUM_NOISE_IMAGES = 32
 
 
@@ -45,7 +47,7 @@ class Painted(NamedTuple):
 
 
 def build_generator(config: StyleBankConfig, image: ImageConfig, num_labels: int) -> StyleBank:
-    """The network of a `style_bank` config, its weights and its encoder's yet to be loaded.
+    """Build the network of a `style_bank` config, its weights and its encoder's yet to be loaded.
 
     Paintings without labels are one style.
     """
@@ -54,7 +56,7 @@ def build_generator(config: StyleBankConfig, image: ImageConfig, num_labels: int
 
 
 class StyleBankRecipe(Recipe):
-    """Content and style losses in the features of the frozen encoder, a PatchGAN that knows the styles besides."""
+    """Content and style losses in the features of the frozen encoder, and a PatchGAN that knows the styles."""
 
     task: ClassVar[Task] = "stylize"
 
@@ -73,7 +75,7 @@ class StyleBankRecipe(Recipe):
         self.optimizers = {name: self.adam(network, self.recipe.betas) for name, network in self.networks.items()}
 
     def training_step(self, batch: Batch, step: int, random: Random) -> dict[str, Tensor]:
-        """One update of the discriminator, where there is one, then one of the generator."""
+        """Update the discriminator, where there is one, then the generator."""
         assert batch.targets is not None, "a style bank is trained on two domains"
         labels = batch.target_labels
         labels = torch.zeros(len(batch.images), dtype=torch.int64, device=self.device) if labels is None else labels
@@ -96,7 +98,7 @@ class StyleBankRecipe(Recipe):
         return values
 
     def preview(self, network: nn.Module, batch: Batch, random: Random) -> Preview:
-        """Photographs in the first column, then each in every learned style.
+        """Show photographs in the first column, then each in every learned style.
 
         `health/style_spread` is the mean absolute difference between the first style's and the others' images, on the
         scale of [0, 1]: 0 where the styles are all one.
@@ -109,7 +111,7 @@ class StyleBankRecipe(Recipe):
                 labels = torch.full((rows,), style, device=self.device)
                 columns.append(network(images, cast(StyleBank, network).learned_styles(labels)).float().clamp(-1, 1))
         spread = (torch.stack(columns[2:]) - columns[1]).abs().mean() / 2 if styles > 1 else torch.zeros(())
-        picture = tile(torch.stack(columns, dim=1).flatten(0, 1), styles + 1)
+        picture = make_grid(torch.stack(columns, dim=1).flatten(0, 1), styles + 1)
         return Preview(picture, {"health/style_spread": spread.item()})
 
     def _paint(self, images: Tensor, targets: Tensor, labels: Tensor, drawn: Drawn) -> Painted:
@@ -133,7 +135,7 @@ class StyleBankRecipe(Recipe):
         )
 
     def _feature_terms(self, images: Tensor, painted: Painted, drawn: Drawn) -> tuple[Tensor, dict[str, Tensor]]:
-        """The weighted sum of all but the adversarial term, and each of them alone."""
+        """Return the weighted sum of all but the adversarial term, and each of them alone."""
         middle = len(painted.features) // 2
         content = content_loss(painted.features[middle], painted.of_images[middle])
         statistics, wanted = (map(statistics_of, features) for features in (painted.features, painted.of_targets))
@@ -179,7 +181,7 @@ class StyleBankRecipe(Recipe):
 
 
 def pink_noise(num: int, channels: int, size: int) -> Tensor:
-    """Noise with the 1/f spectrum of natural images (Field 1987), Float [num, channels, size, size] within [-1, 1]."""
+    """Draw noise with the 1/f spectrum of natural images (Field 1987), Float [num, channels, size, size] in [-1, 1]."""
     white = torch.randn(num, channels, size, size, generator=generator_for("pink noise"))
     rows, columns = torch.fft.fftfreq(size)[:, None], torch.fft.rfftfreq(size)[None]
     frequency = (rows.square() + columns.square()).sqrt().clamp(min=1 / size)
@@ -188,6 +190,6 @@ def pink_noise(num: int, channels: int, size: int) -> Tensor:
 
 
 def _of_paintings(values: Tensor, drawn: Drawn) -> Tensor:
-    """The mean of values [N, ...] over the batch, where images that were given their own style count as 0."""
+    """Return the mean of values [N, ...] over the batch, where images that were given their own style count as 0."""
     per_image = values.flatten(1).mean(1) if values.ndim > 1 else values
     return (per_image * ~drawn.own).mean()

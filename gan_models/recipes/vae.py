@@ -14,7 +14,7 @@ from gan_models.recipes.generation import GenerationRecipe
 
 
 def build_generator(config: VaeConfig, image: ImageConfig, num_labels: int) -> Vae:
-    """The autoencoder of a `vae` config, untrained; called, it decodes."""
+    """Build the autoencoder of a `vae` config, untrained; called, it decodes."""
     labels = num_labels if config.conditional else 0
     return Vae(image.size, image.channels, config.width, config.latent_dim, labels)
 
@@ -33,7 +33,7 @@ class VaeRecipe(GenerationRecipe):
         self.optimizers = {name: self.adam(network, self.recipe.betas) for name, network in self.networks.items()}
 
     def training_step(self, batch: Batch, step: int, random: Random) -> dict[str, Tensor]:
-        """One update of encoder and decoder. Losses are in nats per image."""
+        """Update encoder and decoder. Losses are in nats per image."""
         network = cast(Vae, self.networks["generator"].train())
         labels = self.labels_of(batch)
         self.set_learning_rates(step)

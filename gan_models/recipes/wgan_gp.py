@@ -11,12 +11,13 @@ from gan_models.losses.adversarial import ADVERSARIAL_LOSSES
 from gan_models.losses.penalties import wasserstein_gradient_penalty
 from gan_models.networks.dcgan_discriminator import DcganDiscriminator
 from gan_models.networks.dcgan_generator import DcganGenerator
-from gan_models.recipes.base import Batch, frozen
+from gan_models.recipes.base import Batch
 from gan_models.recipes.generation import GenerationRecipe
+from gan_models.recipes.gradients import frozen
 
 
 def build_generator(config: WganGpConfig, image: ImageConfig, num_labels: int) -> DcganGenerator:
-    """The generator of a `wgan_gp` config, untrained."""
+    """Return the generator of a `wgan_gp` config, untrained."""
     labels = num_labels if config.conditional else 0
     return DcganGenerator(image.size, image.channels, config.width, config.latent_dim, labels, config.upsample)
 
@@ -39,7 +40,7 @@ class WganGpRecipe(GenerationRecipe):
         self.optimizers = {name: self.adam(network, self.recipe.betas) for name, network in self.networks.items()}
 
     def training_step(self, batch: Batch, step: int, random: Random) -> dict[str, Tensor]:
-        """`discriminator_steps` updates of the discriminator, then one of the generator."""
+        """Update the discriminator `discriminator_steps` times, then the generator."""
         generator, discriminator = self.networks["generator"].train(), self.networks["discriminator"].train()
         labels, num = self.labels_of(batch), len(batch.images)
         self.set_learning_rates(step)

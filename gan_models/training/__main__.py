@@ -49,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="directory of the run; where it has begun, it goes on")
     parser.add_argument("--steps", type=int, help="in place of the config's")
     parser.add_argument("--cache", type=Path, help="directory of decoded images that are mapped; default: OUT/../cache")
-    parser.add_argument("--dry-run", action="store_true", help="say what would be trained, and write nothing")
+    parser.add_argument("--dry-run", action="store_true", help="print what would be trained, and write nothing")
     options = parser.parse_args(arguments)
     logging.basicConfig(format="%(message)s", level=logging.INFO if sys.stderr.isatty() else logging.WARNING)
     try:
@@ -100,11 +100,11 @@ def _train(config: TrainConfig, data: Path, out: Path, cache: Path, device: torc
 
 
 def _enter(config: TrainConfig, out: Path, until_the_end: ExitStack) -> bool:
-    """Take possession of the directory of a run, and say whether it has been finished."""
+    """Take possession of the directory of a run, and return whether it has been finished."""
     out.mkdir(parents=True, exist_ok=True)
     lock = until_the_end.enter_context((out / ".lock").open("w"))
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # held until the process ends, however it ends
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # It is held until the process ends, however it ends.
     except BlockingIOError:
         raise CheckpointError(f"another process is training into {out}; wait for it or stop it") from None
     if not (out / "bundle").exists():
@@ -116,7 +116,7 @@ def _enter(config: TrainConfig, out: Path, until_the_end: ExitStack) -> bool:
 
 @contextmanager
 def _signals_noted() -> Iterator[Callable[[], bool]]:
-    """Within it, SIGTERM and Ctrl-C are only noted: whether one has asked the run to stop."""
+    """Only note SIGTERM and Ctrl-C within the context, and yield whether one has asked the run to stop."""
     received: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
@@ -131,7 +131,7 @@ def _signals_noted() -> Iterator[Callable[[], bool]]:
 
 
 def _fail(message: str, code: int) -> int:
-    if is_first_process():  # the others have the same to say
+    if is_first_process():  # The others would print the same.
         print(f"error: {message}", file=sys.stderr)
     return code
 

@@ -8,11 +8,13 @@ from torch import Tensor
 from gan_models.config import TrainConfig
 from gan_models.data.image_set import TrainingData
 from gan_models.images.augmentation import random_flips, random_windows
+from gan_models.images.pixels import to_float
 from gan_models.images.randomness import WHOLE, Random, Share, generator_for, random_for
-from gan_models.recipes.base import Batch, memory_format, to_float
+from gan_models.recipes.base import Batch
+from gan_models.recipes.memory_format import memory_format
 from gan_models.training.placement import Place
 
-PURPOSES = ("images", "targets")  # of random numbers; of a pair both sides have those of the images
+PURPOSES = ("images", "targets")  # Names of random numbers; both sides of a pair have the images'.
 EPOCHS = ("epoch", "target epoch")
 
 
@@ -52,7 +54,7 @@ class Batches:
         self._next: tuple[int, Future[list[Tensor]]] | None = None
 
     def at(self, step: int) -> Batch:
-        """This process's share of the batch of `step`, counted from 1."""
+        """Return this process's share of the batch of `step`, counted from 1."""
         gathered = self._gathered(step)
         parts = []
         for which, images in enumerate(gathered):
@@ -62,7 +64,7 @@ class Batches:
         return Batch(*parts[0], *(parts[1] if len(parts) > 1 else (None, None)))
 
     def fixed(self, num: int) -> Batch:
-        """The first `num` images, in windows that are always the same ones: for previews."""
+        """Return the first `num` images, in windows that are always the same ones: for previews."""
         parts = []
         for which, images in enumerate(self._images):
             purpose = PURPOSES[self._drawn_as[which]]
@@ -73,7 +75,7 @@ class Batches:
         return Batch(*parts[0], *(parts[1] if len(parts) > 1 else (None, None)))
 
     def _gathered(self, step: int) -> list[Tensor]:
-        """The stored images of a batch, uint8; those of the next step are begun."""
+        """Return the stored images of a batch, uint8, and begin those of the next step."""
         if self._thread is None:
             return self._gather(step)
         begun, self._next = self._next, None
@@ -98,7 +100,7 @@ class Batches:
         return None if labels is None else labels[self._indices(which, step).to(self.device)]
 
     def _indices(self, which: int, step: int) -> Tensor:
-        """This process's stretch of the permutations of all epochs, laid end to end."""
+        """Return this process's stretch of the permutations of all epochs, laid end to end."""
         num = self.config.batch_size // self.share.count
         start = (step - 1) * self.config.batch_size + self.share.index * num
         total, parts, end = len(self._images[which]), [], start + num
@@ -109,7 +111,7 @@ class Batches:
         return torch.cat(parts)
 
     def _order(self, which: int, epoch: int) -> Tensor:
-        """The permutation of an epoch, which is kept while it lasts: making one takes as long as the set is large."""
+        """Return the permutation of an epoch, kept while it lasts: making one takes as long as the set is large."""
         order = self._orders.get((which, epoch))
         if order is None:
             generator = generator_for(self.config.seed, EPOCHS[which], epoch)
@@ -119,7 +121,7 @@ class Batches:
         return order
 
     def _prepared(self, images: Tensor, random: Random, flips: bool) -> Tensor:
-        """Stored images as the config wants them, on the device."""
+        """Return stored images as the config wants them, on the device."""
         images = images.to(self.device, non_blocking=True)
         if self.config.image.fit == "crop":
             images = random_windows(images, self.config.image.size, random)

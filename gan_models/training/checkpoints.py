@@ -52,7 +52,9 @@ class Checkpoints:
         manifest = {"step": step, "sha256": hashlib.sha256(content).hexdigest(), "identity": self.identity}
         data_path = self._data_path(step)
         try:
-            data_path.with_suffix(".json").unlink(missing_ok=True)  # no manifest, no checkpoint, until it is whole
+            data_path.with_suffix(".json").unlink(
+                missing_ok=True
+            )  # Without a manifest it is no checkpoint, until it is whole.
             write_durably(data_path, content)
             write_durably(data_path.with_suffix(".json"), json.dumps(manifest, indent=2).encode())
         except OSError as error:
@@ -70,7 +72,7 @@ class Checkpoints:
         sync(self.directory)
 
     def load_latest(self) -> tuple[int, dict[str, Any]] | None:
-        """Step and state of the newest checkpoint that is whole, on the CPU; None where there has been none.
+        """Load step and state of the newest checkpoint that is whole, to the CPU; None where there has been none.
 
         Damaged ones are named in a warning and passed over; what unfinished saves left is removed.
 
@@ -95,7 +97,7 @@ class Checkpoints:
         return None
 
     def latest_step(self) -> int:
-        """The step of the newest checkpoint; there is one."""
+        """Return the step of the newest checkpoint; there is one."""
         return self._steps()[0]
 
     def discard(self, step: int) -> None:
@@ -137,7 +139,7 @@ class Checkpoints:
             stray.unlink()
 
     def _steps(self) -> list[int]:
-        """Steps of the finished checkpoints, newest first."""
+        """Return steps of the finished checkpoints, newest first."""
         return sorted(
             (int(path.stem.removeprefix("step-")) for path in self.directory.glob("step-*.json")), reverse=True
         )

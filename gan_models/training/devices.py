@@ -9,7 +9,7 @@ from gan_models.training.distributed import Processes, own_gpu
 
 
 def device_for(config: TrainConfig) -> torch.device:
-    """The device that `config` asks for; of several GPUs, the one of this process.
+    """Return the device that `config` asks for; of several GPUs, the one of this process.
 
     Raises:
         ConfigError: it asks for a GPU and there is none.
@@ -29,11 +29,11 @@ def prepare(device: torch.device, speed: SpeedConfig) -> None:
     """Set what holds for the whole process: on a GPU, TensorFloat-32 and the search for the fastest convolutions."""
     if device.type == "cuda":
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = speed.tf32
-        torch.backends.cudnn.benchmark = True  # all batches are of one shape
+        torch.backends.cudnn.benchmark = True  # All batches are of one shape.
 
 
 def share_statistics(recipe: Recipe, processes: Processes) -> None:
-    """On several GPUs, batch norm takes its statistics over the whole batch, as if there were one.
+    """Take batch norm's statistics over the whole batch on several GPUs, as if there were one.
 
     PyTorch has this for GPUs alone: on CPUs, each process takes those of its share.
     """

@@ -1,7 +1,7 @@
 """Several processes that train one model: each takes its share of every batch, and all decide alike.
 
 `torchrun --nproc-per-node 2 -m gan_models.training ...` starts them. Gradients are averaged by `Recipe.update`; here
-is the rest: what one process finds out, all are told, so that they stop, roll back and fail at the same step.
+is the rest: what one process finds out, all learn, so that they stop, roll back and fail at the same step.
 """
 
 import os
@@ -19,7 +19,7 @@ from gan_models.images.randomness import Share
 
 Result = TypeVar("Result")
 
-PATIENCE = timedelta(hours=2)  # others wait while the first process decodes images or writes a checkpoint
+PATIENCE = timedelta(hours=2)  # Others wait while the first process decodes images or writes a checkpoint.
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,11 @@ class Processes:
 
     @property
     def is_first(self) -> bool:
-        """Whether this is the process that writes files."""
+        """Return whether this is the process that writes files."""
         return self.rank == 0
 
     def share(self, batch_size: int) -> Share:
-        """This process's part of every batch.
+        """Return this process's part of every batch.
 
         Raises:
             ConfigError: batches cannot be shared equally.
@@ -48,7 +48,7 @@ class Processes:
         return Share(self.rank, self.count)
 
     def any(self, flag: bool) -> bool:
-        """Whether `flag` holds in any process. Said over the CPU, so that a GPU need not be waited for."""
+        """Return whether `flag` holds in any process, asked over the CPU, so that no GPU need be waited for."""
         if self.count == 1:
             return flag
         total = torch.tensor(int(flag))
@@ -56,14 +56,14 @@ class Processes:
         return bool(total)
 
     def mean(self, values: Tensor) -> Tensor:
-        """The mean of a tensor over all processes, on the CPU; not finite where it is so in any of them."""
+        """Return the mean of a tensor over all processes, on the CPU; not finite where it is so in any of them."""
         values = values.cpu()
         if self.count > 1:
             distributed.all_reduce(values)
         return values / self.count
 
     def on_first(self, function: Callable[[], Result]) -> Result:
-        """What `function` returns in the first process, or the exception it raises there, in every process."""
+        """Return in every process what `function` returns in the first one, or raise what it raises there."""
         if self.count == 1:
             return function()
         answer: list[Result | Exception | None] = [None]
@@ -78,7 +78,7 @@ class Processes:
         return cast(Result, answer[0])
 
     def gather(self, value: Result) -> list[Result]:
-        """What every process has, by rank. All get it."""
+        """Return what every process has, by rank, to all of them."""
         gathered: list[Result] = [value] * self.count
         if self.count > 1:
             distributed.all_gather_object(gathered, value)
@@ -90,7 +90,7 @@ ALONE = Processes()
 
 @contextmanager
 def join(device: torch.device) -> Iterator[Processes]:
-    """The processes that `torchrun` started, this among them; without it, this one alone.
+    """Join the processes that `torchrun` started, this one among them; without it, this one is alone.
 
     Tensors on a CPU go by gloo, those on a GPU by NCCL.
     """
@@ -106,15 +106,15 @@ def join(device: torch.device) -> Iterator[Processes]:
 
 
 def num_processes() -> int:
-    """How many processes were started together."""
+    """Count the processes that were started together."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def is_first_process() -> bool:
-    """Whether this is the process that speaks for all, before and after they have joined."""
+    """Return whether this is the process that speaks for all, before and after they have joined."""
     return os.environ.get("RANK", "0") == "0"
 
 
 def own_gpu() -> int:
-    """The index of the GPU that this process is to use."""
+    """Return the index of the GPU that this process is to use."""
     return int(os.environ.get("LOCAL_RANK", "0"))

@@ -15,14 +15,14 @@ PLACES = {"device": "the GPU's memory", "memory": "memory", "mapped": "a memory-
 
 
 def describe(config: TrainConfig, data: Path, device: torch.device, num_processes: int = 1) -> str:
-    """The config with all defaults, parameters, data and memory of a run, as text. Nothing is written.
+    """Describe the config with all defaults, parameters, data and memory of a run. Nothing is written.
 
     Raises:
         DataError: the dataset is damaged or does not fit the config.
     """
     listings = list_training_data(data, "train", config)
     num_labels = len(listings[-1].label_names)
-    recipe = build_recipe(config, num_labels)  # on the CPU, whatever the run's device
+    recipe = build_recipe(config, num_labels)  # It is built on the CPU, whatever the run's device.
     needs = bytes_of_weights(recipe.networks, set(recipe.optimizers))
     needs["activations"] = bytes_of_activations(recipe, config, num_labels) // num_processes
     num_bytes = sum(listing.num_bytes for listing in listings)
@@ -36,7 +36,7 @@ def describe(config: TrainConfig, data: Path, device: torch.device, num_processe
     lines += ["", "data"]
     for name, listing in zip(("images", "targets"), listings, strict=False):
         shape = "x".join(map(str, listing.shape))
-        lines.append(f"  {name:<16} {len(listing.rows):>14,} of {shape}, {_amount(listing.num_bytes)} decoded")
+        lines.append(f"  {name:<16} {len(listing):>14,} of {shape}, {_amount(listing.num_bytes)} decoded")
     lines.append(f"  {'labels':<16} {num_labels:>14,}")
     lines.append(f"  live in          {PLACES[place]}")
     lines += ["", f"memory on the {'GPU' if device.type == 'cuda' else 'CPU'}, of each process"]

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-WARM_UP = 0.05  # the half-life is at most this share of the images seen so far, as in StyleGAN2
+WARM_UP = 0.05  # The half-life is at most this share of the images seen so far, as in StyleGAN2.
 
 
 class ExponentialMovingAverage:
@@ -34,7 +34,7 @@ class ExponentialMovingAverage:
                 average.copy_(current)
 
     def state_dict(self) -> dict[str, Any]:
-        """Weights and buffers of the copy."""
+        """Return weights and buffers of the copy."""
         return self.network.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from gan_models.training.distributed import ALONE, Processes
 
 DIVERSITY = "health/diversity"
 ACCURACIES = ("health/discriminator_accuracy_real", "health/discriminator_accuracy_fake")
-IMAGES_PER_LABEL = 16  # that the training images' own diversity is measured on
+IMAGES_PER_LABEL = 16  # The training images' own diversity is measured on so many.
 MOST_LABELS = 10
 
 
@@ -38,7 +38,7 @@ class HealthMonitor:
         self._reports.append((step, list(values), torch.stack([value.float() for value in values.values()])))
 
     def check(self) -> dict[str, float]:
-        """The values of the last step reported, after a look at all those since the last check.
+        """Check all values since the last call, and return those of the last step reported.
 
         Raises:
             UnhealthyError: naming the first step and value that is not finite.
@@ -76,7 +76,7 @@ class CollapseWatch:
         self._perfect = 0
 
     def look(self, step: int, values: Mapping[str, float]) -> None:
-        """Look at what a step logged.
+        """Check what a step logged.
 
         Raises:
             UnhealthyError: a value is not finite, all images generated look alike, or the discriminator has long been
@@ -106,14 +106,20 @@ class CollapseWatch:
 
 
 def saturates(recipe: Recipe) -> bool:
-    """Whether a discriminator that is always right has nothing more to teach. Wasserstein and relativistic losses, for
-    which logits have no boundary between real and fake, go on pulling however far apart they are."""
+    """Return whether a discriminator that is always right has nothing more to teach.
+
+    Wasserstein and relativistic losses, whose logits have no boundary between real and fake, go on pulling however far
+    apart these are.
+    """
     return getattr(getattr(recipe, "loss", None), "boundary", None) is not None
 
 
 def real_diversity(images: ImageSet, conditional: bool) -> float:
-    """`health/diversity` of training images: a pixel's standard deviation over images, of one label where a model is
-    conditional, averaged over pixels and labels, on [0, 1]. A few images, spread over the set, suffice."""
+    """Return `health/diversity` of training images.
+
+    It is the standard deviation of a pixel over images, of one label where a model is conditional, averaged over pixels
+    and labels, on [0, 1]. A few images, spread over the set, suffice.
+    """
     labels = images.labels if conditional else None
     groups = [torch.arange(len(images.images))]
     if labels is not None:
@@ -127,7 +133,7 @@ def real_diversity(images: ImageSet, conditional: bool) -> float:
 
 
 def check_weights(networks: Mapping[str, nn.Module], step: int) -> None:
-    """Look at the weights before they are kept.
+    """Check the weights before they are kept.
 
     Raises:
         UnhealthyError: a weight or a buffer of one of the networks is not finite.

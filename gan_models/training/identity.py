@@ -13,7 +13,7 @@ IRRELEVANT: dict[str, Any] = {"device": True, "speed": {"data", "memory_limit"}}
 
 
 def identity(config: TrainConfig) -> dict[str, Any]:
-    """The config, JSON-like, without what does not matter, and with the digest of the bundle that it begins from.
+    """Return the config, JSON-like, without what does not matter, with the digest of the bundle that it begins from.
 
     Raises:
         BundleError: there is no bundle at `init_from`.
@@ -25,7 +25,7 @@ def identity(config: TrainConfig) -> dict[str, Any]:
 
 
 def config_digest(config: TrainConfig) -> str:
-    """SHA-256 of `identity`.
+    """Return SHA-256 of `identity`.
 
     Raises:
         BundleError: as for `identity`.

@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 def initialize_from(path: Path, generator: nn.Module, config: TrainConfig, label_names: tuple[str, ...]) -> None:
     """Give `generator` the weights of the bundle at `path`.
 
-    Where the labels have changed since, weights of another shape, such as the embedding of the labels, begin anew.
+    Where the labels have changed since, weights of another shape, such as the embedding of the labels, begin untrained.
 
     Raises:
         BundleError: there is no bundle, or it is of another recipe, of other images, or of another architecture.
@@ -39,7 +39,7 @@ def initialize_from(path: Path, generator: nn.Module, config: TrainConfig, label
             f"first); it was trained with: {_differences(bundle.description, config)}"
         )
     if unlike:
-        logger.warning("the labels have changed: %s begin anew", ", ".join(name for name in unlike if name in own))
+        logger.warning("the labels have changed: %s begin untrained", ", ".join(name for name in unlike if name in own))
     with torch.no_grad():
         for name, tensor in own.items():
             if name not in unlike:

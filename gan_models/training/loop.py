@@ -42,7 +42,7 @@ class Outcome(IntEnum):
     """How a run ended, as the exit code of its process."""
 
     DONE = 0
-    PREEMPTED = 75  # EX_TEMPFAIL: run it again
+    PREEMPTED = 75  # It is EX_TEMPFAIL: the run can go on.
 
 
 class Trainer:
@@ -104,16 +104,16 @@ class Trainer:
         """Train to the last step and write the bundle.
 
         Args:
-            should_stop: asked after each step; where it says so, the run writes a checkpoint and ends.
-            progress: told the step and the values each time that some are logged.
+            should_stop: asked after each step; where it returns true, the run writes a checkpoint and ends.
+            progress: called with the step and the values each time that some are logged.
 
         Raises:
             UnhealthyError: numbers that are not finite or a collapse, again after all roll backs.
             CheckpointError: a checkpoint could not be written.
         """
         if self.step == 0:
-            self._preview()  # where it starts from: the first picture of the series that a reviewer pages through
-            self._save()  # so that there is always something to go back to
+            self._preview()  # A reviewer's series of pictures starts with it.
+            self._save()  # There is always something to go back to.
         while self.step < self.config.steps:
             try:
                 if self._train(should_stop, progress) is Outcome.PREEMPTED:
@@ -155,7 +155,7 @@ class Trainer:
         return Outcome.DONE
 
     def _preview(self, *, is_kept: bool = True) -> dict[str, float]:
-        """What the preview of this step measures; the first process makes it and, if it is kept, writes its picture."""
+        """Return what this step's preview measures; the first process makes it and may write its picture."""
 
         def preview() -> dict[str, float]:
             random = random_for(self.config.seed, "preview", device=self.device)
@@ -196,7 +196,7 @@ class Trainer:
             raise UnhealthyError(f"{error}; it was rolled back {len(self.rollbacks)} times before") from error
 
         def go_back() -> Rollbacks:
-            if self.rollbacks.led_to(self.saved_step):  # from there it has gone wrong before: one further
+            if self.rollbacks.led_to(self.saved_step):  # From there it has gone wrong before, so go one further.
                 self.checkpoints.discard(self.saved_step)
             self.rollbacks.add(self.step, self.checkpoints.latest_step(), str(error))
             return self.rollbacks

@@ -11,11 +11,11 @@ from gan_models.images.randomness import random_for
 from gan_models.recipes import Recipe
 from gan_models.recipes.base import Batch
 
-TRIED_IMAGES = 4  # in the step that activations are measured in
+TRIED_IMAGES = 4  # Activations are measured in a step of so many images.
 
 
 def bytes_of_weights(networks: dict[str, nn.Module], trained: set[str]) -> dict[str, int]:
-    """Exact bytes of the weights and buffers, the gradients, Adam's two moments, and the EMA of the generator.
+    """Count the bytes of the weights and buffers, the gradients, Adam's two moments, and the EMA of the generator.
 
     Args:
         networks: of a recipe.
@@ -32,7 +32,7 @@ def bytes_of_weights(networks: dict[str, nn.Module], trained: set[str]) -> dict[
 
 
 def bytes_of_activations(recipe: Recipe, config: TrainConfig, num_labels: int) -> int:
-    """The most that is held for backward passes at any moment of a step, for a whole batch, in float32.
+    """Count the most bytes held for backward passes at any moment of a step, for a whole batch, in float32.
 
     Measured: autograd reports what it keeps and lets go in one real step on a few images of noise, and what those
     took is scaled to the batch. Weights, gradients and the workspace of convolutions are not in it. The step changes

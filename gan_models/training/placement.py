@@ -12,8 +12,8 @@ from gan_models.data.split_index import Listing, Progress
 
 Place = Literal["device", "memory", "mapped"]
 
-DEVICE_SHARE = 0.4  # of a GPU's free memory, that images may take
-NUM_PREVIEW_IMAGES = 8  # of the evaluation split: all that training needs of it
+DEVICE_SHARE = 0.4  # Images may take this share of a GPU's free memory.
+NUM_PREVIEW_IMAGES = 8  # Training needs so many images of the evaluation split.
 GIB = 1 << 30
 
 
@@ -26,7 +26,7 @@ class LoadedData(NamedTuple):
 
 
 def place_for(num_bytes: int, speed: SpeedConfig, device: torch.device, num_processes: int = 1) -> Place:
-    """Where `num_bytes` of decoded images go. On a CPU, the device's memory is the memory.
+    """Return where `num_bytes` of decoded images go. On a CPU, the device's memory is the memory.
 
     Several processes on a CPU map one file, so that they do not hold a copy each.
     """
@@ -46,7 +46,7 @@ def load_data(
     num_processes: int = 1,
     progress: Progress | None = None,
 ) -> LoadedData:
-    """The images of a dataset that `config` trains on, decoded or found decoded in `cache`.
+    """Load the images of a dataset that `config` trains on, decoded or found decoded in `cache`.
 
     Raises:
         DataError: the dataset is damaged or does not fit the config.

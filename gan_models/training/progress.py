@@ -40,7 +40,7 @@ class ProgressBars:
 
     def decoded(self, done: int, total: int) -> None:
         """Show how many images are decoded."""
-        if self._decoding is None or done == 1:  # a second set of images has a bar of its own
+        if self._decoding is None or done == 1:  # A second set of images has a bar of its own.
             self._decoding = self._bars.add_task("decode", total=total, note="images")
         self._bars.update(self._decoding, completed=done)
 

@@ -8,7 +8,7 @@ from gan_models.files import write_durably
 
 
 class Rollbacks:
-    """What went wrong and where the run went back to, in `rollbacks.json` beside the checkpoints.
+    """What went wrong and where the run went back to, in `rollbacks.json` next to the checkpoints.
 
     Args:
         directory: of the checkpoints.
@@ -22,7 +22,7 @@ class Rollbacks:
         return len(self.entries)
 
     def led_to(self, step: int) -> bool:
-        """Whether the last one went back to the checkpoint of `step`."""
+        """Return whether the last one went back to the checkpoint of `step`."""
         return bool(self.entries) and bool(self.entries[-1]["to"] == step)
 
     def add(self, step: int, to: int, reason: str) -> None:

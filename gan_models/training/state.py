@@ -9,11 +9,12 @@ from gan_models.recipes import Recipe
 from gan_models.training.distributed import Processes
 from gan_models.training.ema import ExponentialMovingAverage
 
-SAME_IN_ALL = ("networks", "optimizers", "learning_rate_scale")  # of a recipe's state; its own are pools of fakes, say
+# Of a recipe's state. Each process has others of its own, such as pools of fakes.
+SAME_IN_ALL = ("networks", "optimizers", "learning_rate_scale")
 
 
 def state_of(recipe: Recipe, ema: ExponentialMovingAverage, processes: Processes) -> dict[str, Any]:
-    """The state of a run: the first process's, and of each other one what it does not share with it."""
+    """Return the state of a run: the first process's, and of each other one what it does not share with it."""
     state = recipe.state_dict()
     own = {name: value for name, value in state.items() if name not in SAME_IN_ALL}
     others = processes.gather(_packed(own))[1:]

@@ -16,9 +16,9 @@ import yaml
 from PIL import Image
 
 from gan_models.config import TrainConfig, domains_of, paired_domains, recipe_config
+from gan_models.data.image_row import ImageRow
 from gan_models.data.image_set import ImageSet, TrainingData
 from gan_models.data.shard_writer import write_shards
-from gan_models.data.shards import ImageRecord
 from gan_models.recipes import task_of
 from gan_models.training.__main__ import main
 
@@ -114,8 +114,8 @@ def image_set(recipe: dict[str, Any], num: int = 20) -> ImageSet:
         random = torch.Generator().manual_seed(0)
         labels = torch.arange(num) % 2
         images = 60 + 120 * labels.view(-1, 1, 1, 1) + torch.randint(40, (num, 1, 16, 16), generator=random)
-        return ImageSet(images.to(torch.uint8), labels, ("dark", "light"), ("",) * num, ("",) * num, "blobs")
-    return ImageSet(_tiles(num, seed=0), None, (), ("",) * num, ("",) * num, "tiles")
+        return ImageSet(images.to(torch.uint8), labels, ("dark", "light"), "blobs")
+    return ImageSet(_tiles(num, seed=0), None, (), "tiles")
 
 
 def training_data(recipe: dict[str, Any], num: int = 20) -> TrainingData:
@@ -128,7 +128,7 @@ def training_data(recipe: dict[str, Any], num: int = 20) -> TrainingData:
         negatives = replace(images, images=255 - images.images, digest="negatives")
         return TrainingData(images, negatives, is_paired=True)
     labels = torch.arange(num) % 2
-    targets = ImageSet(_tiles(num, seed=1), labels, ("cafe", "iris"), ("",) * num, ("",) * num, "paintings")
+    targets = ImageSet(_tiles(num, seed=1), labels, ("cafe", "iris"), "paintings")
     return TrainingData(images, targets)
 
 
@@ -157,7 +157,7 @@ def write_data(recipe: dict[str, Any], directory: Path, num: int = 20) -> None:
     write_shards(records, directory)
 
 
-def _records(images: ImageSet, domain: str | None, *, is_paired: bool) -> list[ImageRecord]:
+def _records(images: ImageSet, domain: str | None, *, is_paired: bool) -> list[ImageRow]:
     records = []
     for index, pixels in enumerate(images.images):
         content = io.BytesIO()
@@ -170,7 +170,7 @@ def _records(images: ImageSet, domain: str | None, *, is_paired: bool) -> list[I
         pair = f"{index}" if is_paired else None
         size = {"width": array.shape[1], "height": array.shape[0]}
         row = {"label": label, "domain": domain, "split": split, "source": "test", "pair": pair, **size}
-        records.append(ImageRecord(content.getvalue(), f"{index}.png", id_, **row))
+        records.append(ImageRow(content.getvalue(), f"{index}.png", id_, **row))
     return records
 
 

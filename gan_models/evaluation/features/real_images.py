@@ -34,12 +34,12 @@ class RealImages:
         self._size = listings[0].image.size
         self.split_digest = "+".join(listing.digest for listing in listings)
         self.label_names = listings[0].label_names
-        total = sum(self._windows_of(listing) * len(listing.rows) for listing in listings)
+        total = sum(self._windows_of(listing) * len(listing) for listing in listings)
         self._chosen: NDArray[np.int64] | None = None
         if num is not None and num < total:
             chosen = np.linspace(0, total - 1, num).astype(np.int64)
             if len(listings) == 1 and self._windows_of(listings[0]) == 1:
-                listings = (listings[0].part([int(index) for index in chosen]),)  # what is not wanted is not decoded
+                listings = (listings[0].part(chosen),)  # what is not wanted is not decoded
             else:
                 self._chosen = chosen
         self._listings = listings
@@ -68,13 +68,8 @@ class RealImages:
     def labels(self) -> NDArray[np.int64] | None:
         if not self.label_names:
             return None
-        index = {name: i for i, name in enumerate(self.label_names)}
-        labels = np.concatenate(
-            [
-                np.repeat([index[row["label"]] for row in listing.rows.values()], self._windows_of(listing))
-                for listing in self._listings
-            ]
-        ).astype(np.int64)
+        of_images = [(listing.labels, self._windows_of(listing)) for listing in self._listings]
+        labels = np.concatenate([np.repeat(labels, windows) for labels, windows in of_images if labels is not None])
         return labels if self._chosen is None else labels[self._chosen]
 
     def _is_whole(self, images: Tensor) -> bool:

@@ -4,9 +4,9 @@ import torch
 from torch import Tensor
 
 from gan_models.evaluation.stats.intervals import Array, Estimate
+from gan_models.images.pixels import to_float
 from gan_models.losses.perceptual import content_loss
 from gan_models.networks.feature_network import FeatureNetwork
-from gan_models.recipes.base import to_float
 
 STAGE = 2  # of four: 8 pixels a step, where content is held on to in training too
 

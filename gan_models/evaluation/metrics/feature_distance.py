@@ -7,8 +7,8 @@ from torch import Tensor
 
 from gan_models.evaluation.errors import NonFiniteError
 from gan_models.evaluation.stats.intervals import Array
+from gan_models.images.pixels import to_float
 from gan_models.networks.feature_network import FeatureNetwork
-from gan_models.recipes.base import to_float
 
 EPSILON = 1e-10  # against places where no feature responds
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from gan_models.evaluation.errors import EvaluationError
 from gan_models.evaluation.features.weights import parse_weights, read_weights
 from gan_models.evaluation.stats.intervals import Array
-from gan_models.recipes.base import to_float
+from gan_models.images.pixels import to_float
 
 BACKBONE = "alexnet-owt-7be5be79.pth"  # torchvision's name, which ends in the first digits of its SHA-256
 MIN_SIDE = 31  # below it nothing is left for the last stages

@@ -7,9 +7,9 @@ from torch import Tensor
 
 from gan_models.evaluation.errors import InsufficientDataError, NonFiniteError
 from gan_models.evaluation.stats.intervals import Array
+from gan_models.images.pixels import to_float
 from gan_models.losses.style import statistics_of
 from gan_models.networks.feature_network import FeatureNetwork
-from gan_models.recipes.base import to_float
 
 
 class Styles:

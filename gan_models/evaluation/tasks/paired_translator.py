@@ -20,8 +20,8 @@ from gan_models.evaluation.stats.intervals import Array, mean_of
 from gan_models.evaluation.tasks.distances import Baseline, RealSide, add_distances, add_diversity
 from gan_models.evaluation.tasks.full_reference import BaselineImages, add_feature_distances, load_perception
 from gan_models.images.paired_inputs import NUM_SEGMENTS, condition, luminance, tones_of
+from gan_models.images.pixels import to_float, to_uint8
 from gan_models.inference.translate import translate
-from gan_models.recipes.base import to_float, to_uint8
 
 INPUT = "the input itself"
 STEPS = ("reading the images", "translating", "measuring", "pictures")

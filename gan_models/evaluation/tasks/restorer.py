@@ -35,9 +35,9 @@ from gan_models.evaluation.tasks.full_reference import (
     load_perception,
 )
 from gan_models.images.degradations import degrade_seeded, image_seeds
+from gan_models.images.pixels import to_float, to_uint8
 from gan_models.images.randomness import random_for
 from gan_models.inference.restore import restore
-from gan_models.recipes.base import to_float, to_uint8
 
 DEGRADED = "degraded input"
 

@@ -28,10 +28,10 @@ from gan_models.evaluation.stats.intervals import Array, Estimate, mean_of
 from gan_models.evaluation.tasks.distances import Baseline, RealSide, add_distances
 from gan_models.evaluation.tasks.full_reference import stage_facts
 from gan_models.images.paired_inputs import luminance
+from gan_models.images.pixels import to_float, to_uint8
 from gan_models.inference.stylize import stylize
 from gan_models.ingest.decoding import UnreadableImageError, decode
 from gan_models.networks.feature_network import FeatureNetwork, load_feature_network
-from gan_models.recipes.base import to_float, to_uint8
 
 ALPHAS = (0.0, 0.25, 0.5, 0.75, 1.0)
 MIN_FOR_ART_DISTANCE = 64

@@ -20,8 +20,8 @@ from gan_models.evaluation.tasks import paired_translator
 from gan_models.evaluation.tasks.distances import Baseline, RealSide, add_distances, add_diversity
 from gan_models.evaluation.tasks.full_reference import Perception, add_feature_distances, load_perception
 from gan_models.images.paired_inputs import luminance
+from gan_models.images.pixels import to_float, to_uint8
 from gan_models.inference.translate import translate
-from gan_models.recipes.base import to_float, to_uint8
 
 MIN_TARGETS = 100  # windows of the target domain's evaluation split; with fewer, the training ones count as well
 

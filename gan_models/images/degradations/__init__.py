@@ -7,11 +7,11 @@ from torch import Tensor
 
 from gan_models.config import Deblur, Degradation, Denoise, Inpaint, SuperResolution
 from gan_models.images.degradations.blur import blurred
-from gan_models.images.degradations.eight_bits import as_8_bits
 from gan_models.images.degradations.holes import holes
 from gan_models.images.degradations.noise import noisy
 from gan_models.images.degradations.resolution import reduced
 from gan_models.images.degradations.watermark import watermarked
+from gan_models.images.pixels import quantize
 from gan_models.images.randomness import Random
 
 
@@ -28,15 +28,15 @@ def degrade(images: Tensor, degradation: Degradation, random: Random) -> Degrade
 
 
 def image_seeds(num: int, random: Random) -> list[int]:
-    """A seed for each of `num` images: all that a degradation draws of `random`, which may be on any device."""
+    """Draw a seed for each of `num` images: all that a degradation takes from `random`, which may be on any device."""
     seeds: list[int] = random.integers(num, 2**62).tolist()
     return seeds
 
 
 def degrade_seeded(images: Tensor, degradation: Degradation, seeds: Sequence[int]) -> Degraded:
-    """Degrade each image as its seed says, on the device that the images are on.
+    """Degrade each image by its seed, on the device that the images are on.
 
-    On a CPU the result for an image does not depend on the images beside it.
+    On a CPU the result for an image does not depend on the other images of the batch.
 
     Args:
         images: Float [N, C, H, W] in [-1, 1].
@@ -59,7 +59,7 @@ def degrade_seeded(images: Tensor, degradation: Degradation, seeds: Sequence[int
         degraded = reduced(images, degradation, seeds)
     else:
         degraded = watermarked(images, degradation, seeds)
-    return Degraded(as_8_bits(degraded), empty)
+    return Degraded(quantize(degraded), empty)
 
 
 __all__ = ["Degraded", "degrade", "degrade_seeded", "image_seeds"]

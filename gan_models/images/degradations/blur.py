@@ -9,16 +9,16 @@ from torch.nn.functional import conv2d, pad
 
 from gan_models.config import Deblur
 
-REFERENCE_SIDE = 64  # pixels; sigmas are given for an image of this size
-LEAST_STRETCH = 0.25  # of an anisotropic kernel: its short axis as a share of its long one
-LARGEST_BEND = 0.75 * math.pi  # how far a camera turns while it moves, radians
+REFERENCE_SIDE = 64  # Sigmas are given for an image of so many pixels a side.
+LEAST_STRETCH = 0.25  # The shortest axis of a kernel, as a share of its longest.
+LARGEST_BEND = 0.75 * math.pi  # How far a camera turns while it moves, in radians.
 PATH_POINTS = 65
-PATH_SIGMA = 0.5  # pixels; how wide the line is that a moving camera draws
+PATH_SIGMA = 0.5  # The width of the line that a moving camera draws, in pixels.
 KERNEL_NUMBERS = 5
 
 
 def blurred(images: Tensor, degradation: Deblur, seeds: Sequence[int]) -> Tensor:
-    """Images Float [N, C, H, W] in [-1, 1], each under a kernel of its own, continued by reflection; not clamped."""
+    """Blur images Float [N, C, H, W] in [-1, 1], each by a kernel of its own, continued by reflection; not clamped."""
     own = torch.Generator(images.device)
     kernels = blur_kernels(degradation, seeds, min(images.shape[-2:])).to(images.device)
     done = []
@@ -29,7 +29,7 @@ def blurred(images: Tensor, degradation: Deblur, seeds: Sequence[int]) -> Tensor
 
 
 def blur_kernels(degradation: Deblur, seeds: Sequence[int], side: int) -> Tensor:
-    """The kernels of images whose shorter side is `side`: Float [N, K, K] on the CPU, K odd, each of sum 1."""
+    """Draw the kernels of images whose shorter side is `side`: Float [N, K, K] on the CPU, K odd, each of sum 1."""
     scale = side / REFERENCE_SIDE
     radius = min(math.ceil(3 * degradation.sigma_max * scale), side - 1)
     own = torch.Generator()
@@ -50,7 +50,7 @@ def blur_kernels(degradation: Deblur, seeds: Sequence[int], side: int) -> Tensor
 
 
 def gaussian_kernel(along: float, across: float, angle: float, radius: int) -> Tensor:
-    """A Gaussian, Float [2 * radius + 1] squared, of sum 1. Deviations in pixels; `angle` of the first in radians."""
+    """Return a Gaussian, Float [2 * radius + 1] squared, of sum 1. Deviations in pixels, `angle` in radians."""
     rows, columns = _offsets(radius)
     u = columns * math.cos(angle) + rows * math.sin(angle)
     v = rows * math.cos(angle) - columns * math.sin(angle)
@@ -59,14 +59,14 @@ def gaussian_kernel(along: float, across: float, angle: float, radius: int) -> T
 
 
 def convolved(image: Tensor, kernel: Tensor) -> Tensor:
-    """An image Float [C, H, W] under a kernel [K, K], continued by reflection. K // 2 is less than H and W."""
+    """Convolve an image Float [C, H, W] with a kernel [K, K], continued by reflection. K // 2 is less than H and W."""
     radius = kernel.shape[0] // 2
     continued = pad(image.unsqueeze(1), (radius, radius, radius, radius), mode="reflect")
     return conv2d(continued, kernel.flip(0, 1)[None, None]).squeeze(1)
 
 
 def _motion(sigma: float, angle: float, bend: float, radius: int) -> Tensor:
-    """An arc whose points have the deviation `sigma` along it, as long as a straight line of that deviation."""
+    """Return an arc whose points have the deviation `sigma` along it, as long as a straight line of that deviation."""
     length = math.sqrt(12) * sigma
     time = torch.linspace(-0.5, 0.5, PATH_POINTS)
     heading = angle + bend * time

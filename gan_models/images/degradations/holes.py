@@ -9,11 +9,11 @@ from gan_models.config import Inpaint
 
 MAX_STROKES = 5
 STROKE_CORNERS = 4
-HOLE_NUMBERS = 8 + MAX_STROKES * (3 + 2 * STROKE_CORNERS)  # random numbers that describe one image's hole
+HOLE_NUMBERS = 8 + MAX_STROKES * (3 + 2 * STROKE_CORNERS)  # So many random numbers describe one image's hole.
 
 
 def holes(degradation: Inpaint, seeds: Sequence[int], images: Tensor) -> Tensor:
-    """Masks for images [N, C, H, W], of their dtype and on their device: [N, 1, H, W], 1 where a pixel is missing."""
+    """Draw masks for images [N, C, H, W], of their dtype, on their device: [N, 1, H, W], 1 where a pixel is missing."""
     own = torch.Generator(images.device)
     numbers = torch.stack(
         [torch.rand(HOLE_NUMBERS, generator=own.manual_seed(seed), device=images.device) for seed in seeds]
@@ -22,7 +22,7 @@ def holes(degradation: Inpaint, seeds: Sequence[int], images: Tensor) -> Tensor:
 
 
 def _holes(numbers: Tensor, degradation: Inpaint, height: int, width: int) -> Tensor:
-    """Bool [N, 1, H, W]: boxes for about half of the images, strokes for the others.
+    """Draw bool [N, 1, H, W]: boxes for about half of the images, strokes for the others.
 
     A target share is drawn from [share_min, share_max]. A box has that area. Strokes are polylines, and the brush is
     as thick as makes them cover it, so that both scale with the image.
@@ -33,7 +33,7 @@ def _holes(numbers: Tensor, degradation: Inpaint, height: int, width: int) -> Te
     area = (degradation.share_min + (degradation.share_max - degradation.share_min) * numbers[:, 0]) * height * width
     is_box = (numbers[:, 1] < 0.5).view(-1, 1, 1)
 
-    aspect = torch.exp((numbers[:, 2] - 0.5) * 1.4)  # height to width, from 1:2 to 2:1
+    aspect = torch.exp((numbers[:, 2] - 0.5) * 1.4)  # Height to width is from 1:2 to 2:1.
     box_height = (area * aspect).sqrt().clamp(max=height - 1.0)
     box_width = (area / box_height).clamp(max=width - 1.0)
     top = (numbers[:, 3] * (height - box_height)).view(-1, 1, 1)
@@ -55,7 +55,7 @@ def _holes(numbers: Tensor, degradation: Inpaint, height: int, width: int) -> Te
 
 
 def _polylines(strokes: Tensor, side: float, height: int, width: int) -> Tensor:
-    """Corners of the strokes, Float [N, MAX_STROKES, STROKE_CORNERS + 1, 2] as (row, column), in pixels."""
+    """Draw corners of strokes, Float [N, MAX_STROKES, STROKE_CORNERS + 1, 2] as (row, column), in pixels."""
     scale = strokes.new_tensor([height, width])
     start = strokes[..., :2].unsqueeze(2) * scale
     heading = 2 * torch.pi * (strokes[..., 2:3] + (strokes[..., 3 : 3 + STROKE_CORNERS] - 0.5).cumsum(-1) * 0.6)
@@ -65,10 +65,10 @@ def _polylines(strokes: Tensor, side: float, height: int, width: int) -> Tensor:
 
 
 def _distance_to(corners: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """Distance of every pixel to each polyline, Float [N, MAX_STROKES, H, W], in pixels."""
+    """Return the distance of every pixel to each polyline, Float [N, MAX_STROKES, H, W], in pixels."""
     start, end = corners[:, :, :-1], corners[:, :, 1:]
     nearest: Tensor | None = None
-    for i in range(start.shape[2]):  # a segment at a time keeps the memory at one [N, MAX_STROKES, H, W]
+    for i in range(start.shape[2]):  # All segments at once would need many times the memory.
         a, along = start[:, :, i, :, None, None], (end - start)[:, :, i, :, None, None]
         down, right = rows - a[:, :, 0], columns - a[:, :, 1]
         share = (down * along[:, :, 0] + right * along[:, :, 1]) / along.square().sum(2).clamp(min=1e-6)

@@ -19,8 +19,8 @@ from torch.nn.functional import interpolate
 from gan_models.images.degradations.blur import convolved, gaussian_kernel
 
 MODES = ("area", "bilinear", "bicubic")
-LEAST_SIDE = 8  # pixels; no image is resized below it on the way
-NUMBERS = 16  # random ones that an order takes at most
+LEAST_SIDE = 8  # No image is resized below so many pixels on the way.
+NUMBERS = 16  # An order takes at most so many random numbers.
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,11 @@ class Order:
 
 FIRST = Order(1.0, (0.2, 3.0), 0.2, 0.7, (0.15, 1.5), (1.0, 30.0), (0.05, 3.0))
 SECOND = Order(0.8, (0.2, 1.5), 0.3, 0.4, (0.3, 1.2), (1.0, 25.0), (0.05, 2.5))
-GRAY_NOISE = 0.4  # chance that noise is the same in all channels
+GRAY_NOISE = 0.4  # The chance that noise is the same in all channels.
 
 
 def really_reduced(images: Tensor, size: tuple[int, int], seeds: Sequence[int]) -> Tensor:
-    """Images Float [N, C, H, W] in [-1, 1], each through a chain of its own to [N, C, *size], in [-1, 1]."""
+    """Send images Float [N, C, H, W] in [-1, 1] each through a chain of its own to [N, C, *size], in [-1, 1]."""
     return torch.cat(
         [_through_chain(image.unsqueeze(0), size, seed) for image, seed in zip(images, seeds, strict=True)]
     )
@@ -60,7 +60,7 @@ def _through_chain(image: Tensor, size: tuple[int, int], seed: int) -> Tensor:
 
 
 def _pass(image: Tensor, order: Order, size: tuple[int, int] | None, own: torch.Generator) -> Tensor:
-    """[1, C, H, W] through one order, and to `size` at its end where one is given."""
+    """Send [1, C, H, W] through one order, and to `size` at its end where one is given."""
     draw = iter(torch.rand(NUMBERS, generator=own).tolist())
     blurs = next(draw) < order.blur_chance
     along, stretch, angle = _between(order.blur, next(draw)), 0.25 + 0.75 * next(draw), math.pi * next(draw)
@@ -100,7 +100,7 @@ def _resized(image: Tensor, size: tuple[int, int], mode: str) -> Tensor:
 
 
 def _as_jpeg(image: Tensor, quality: int) -> Tensor:
-    """[1, C, H, W] written as a JPEG file and read again."""
+    """Write [1, C, H, W] as a JPEG file and read it again."""
     pixels = ((image[0].clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
     content = io.BytesIO()
     Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).save(content, "JPEG", quality=quality)

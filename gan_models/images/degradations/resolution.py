@@ -6,21 +6,21 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from gan_models.config import SuperResolution
-from gan_models.images.degradations.eight_bits import as_8_bits
 from gan_models.images.degradations.real_chain import really_reduced
+from gan_models.images.pixels import quantize
 
 
 def reduced(images: Tensor, degradation: SuperResolution, seeds: Sequence[int]) -> Tensor:
-    """Images Float [N, C, H, W] in [-1, 1], `factor` times smaller and enlarged to what they were; not clamped."""
+    """Reduce images Float [N, C, H, W] in [-1, 1] by `factor` and enlarge them to what they were; not clamped."""
     height, width = images.shape[-2:]
     size = max(1, height // degradation.factor), max(1, width // degradation.factor)
     if degradation.chain == "real":
         small = really_reduced(images, size, seeds)
     else:
         small = interpolate(images, size=size, mode="bicubic", align_corners=False, antialias=True)
-    return enlarged(as_8_bits(small), (height, width))  # it is a file of 8 bits that gets enlarged
+    return enlarged(quantize(small), (height, width))  # What gets enlarged is a file of 8 bits.
 
 
 def enlarged(images: Tensor, size: tuple[int, int]) -> Tensor:
-    """Images Float [N, C, h, w] enlarged to [N, C, *size] by bicubic interpolation; not clamped."""
+    """Enlarge images Float [N, C, h, w] to [N, C, *size] by bicubic interpolation; not clamped."""
     return interpolate(images, size=size, mode="bicubic", align_corners=False)

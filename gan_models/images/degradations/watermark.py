@@ -11,14 +11,14 @@ from torch import Tensor
 from gan_models.config import Watermark
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-TEXT_HEIGHTS = (0.12, 0.3)  # of the font, as a share of the shorter side; half of it where the text is repeated
+TEXT_HEIGHTS = (0.12, 0.3)  # The font, as a share of the shorter side; repeated text has half of it.
 LOGO_RADII = (0.12, 0.3)
-LARGEST_ANGLE = 45.0  # degrees
-NUMBERS = 24  # random ones that describe one image's watermark
+LARGEST_ANGLE = 45.0  # In degrees.
+NUMBERS = 24  # So many random numbers describe one image's watermark.
 
 
 def watermarked(images: Tensor, degradation: Watermark, seeds: Sequence[int]) -> Tensor:
-    """Images Float [N, C, H, W] in [-1, 1] under a watermark each; they stay in [-1, 1].
+    """Put a watermark on each of images Float [N, C, H, W] in [-1, 1]; they stay in [-1, 1].
 
     Half are white, a quarter black, and a quarter of any color. A third are one text, a third a text repeated in
     rows, and a third a logo with or without a text.
@@ -37,7 +37,7 @@ def watermarked(images: Tensor, degradation: Watermark, seeds: Sequence[int]) ->
 
 
 def _mark(height: int, width: int, numbers: Sequence[float]) -> Tensor:
-    """What is covered, Float [H, W] in [0, 1], with soft edges."""
+    """Draw what is covered, Float [H, W] in [0, 1], with soft edges."""
     kind, size, angle, down, right, count, with_text, *letters = numbers
     side, reach = min(height, width), math.ceil(math.hypot(height, width))
     # Drawn on a square that still covers the image when it is turned, and turned around the image's center.
@@ -72,7 +72,7 @@ def _rows_of(text: str, pen: ImageDraw.ImageDraw, reach: int, font_size: float) 
 
 
 def _logo(pen: ImageDraw.ImageDraw, middle: tuple[float, float], radius: float, corners: int, filled: bool) -> None:
-    """A ring around a polygon; a filled disk where it is filled."""
+    """Draw a ring around a polygon, or a filled disk."""
     x, y = middle
     line = max(1, round(radius / 6))
     box = (x - radius, y - radius, x + radius, y + radius)

@@ -9,10 +9,11 @@ import torch
 from PIL import Image
 
 from gan_models.config import DcganConfig, ImageConfig, TrainConfig
+from gan_models.data.image_row import ImageRow
 from gan_models.data.image_set import list_training_data, load, load_split
 from gan_models.data.pixel_cache import load_mapped
 from gan_models.data.shard_writer import write_shards
-from gan_models.data.shards import DataError, ImageRecord
+from gan_models.data.shards import DataError
 from gan_models.data.split_index import Listing, list_split
 
 IMAGE = ImageConfig(size=16)
@@ -29,7 +30,7 @@ def data(tmp_path: Path) -> Path:
             pixels = torch.randint(256, (20, 18, 3), generator=random, dtype=torch.uint8)
             Image.fromarray(pixels.numpy()).save(content, "PNG")
             label = ("cat", "dog")[index % 2]
-            records.append(ImageRecord(content.getvalue(), "", f"{index:064x}", "train", label, None, 18, 20, "test"))
+            records.append(ImageRow(content.getvalue(), "", f"{index:064x}", "train", label, None, 18, 20, "test"))
         write_shards(records, tmp_path / "data")
     return tmp_path / "data"
 
@@ -58,7 +59,7 @@ def test_a_mapped_set_equals_the_one_in_memory(listing: Listing, tmp_path: Path)
     in_memory = load(listing)
     assert torch.equal(mapped.images, in_memory.images)
     assert torch.equal(mapped.labels, in_memory.labels)
-    assert (mapped.ids, mapped.sources, mapped.digest) == (in_memory.ids, in_memory.sources, in_memory.digest)
+    assert (mapped.label_names, mapped.digest) == (in_memory.label_names, in_memory.digest)
     assert told == [(done, 12) for done in (3, 6, 9, 12)]
 
 
@@ -148,7 +149,7 @@ def test_decoding_that_is_interrupted_begins_anew(listing: Listing, tmp_path: Pa
 
 
 def test_an_image_that_is_damaged_is_named(data: Path, tmp_path: Path) -> None:
-    record = ImageRecord(b"no image", "", "f" * 64, "train", "cat", None, 18, 20, "test")
+    record = ImageRow(b"no image", "", "f" * 64, "train", "cat", None, 18, 20, "test")
     write_shards([record], data)
     with pytest.raises(DataError, match=r"image f+ in .* cannot be read"):
         load_mapped(list_split(data, "train", IMAGE), tmp_path / "cache")
@@ -157,9 +158,9 @@ def test_an_image_that_is_damaged_is_named(data: Path, tmp_path: Path) -> None:
 def test_a_label_that_no_training_image_has_is_refused_where_a_model_could_be_asked_for_it(data: Path) -> None:
     content = io.BytesIO()
     Image.new("RGB", (18, 20)).save(content, "PNG")
-    bird = ImageRecord(content.getvalue(), "", f"{99:064x}", "evaluation", "bird", None, 18, 20, "test")
+    bird = ImageRow(content.getvalue(), "", f"{99:064x}", "evaluation", "bird", None, 18, 20, "test")
     write_shards([bird], data)
     with pytest.raises(DataError, match="lack the label bird, which evaluation images have"):
         list_training_data(data, "train", TrainConfig(image=IMAGE, recipe=DcganConfig(), steps=1))
     without = TrainConfig(image=IMAGE, recipe=DcganConfig(conditional=False), steps=1)
-    assert len(list_training_data(data, "train", without)[0].rows) == 12
+    assert len(list_training_data(data, "train", without)[0]) == 12

@@ -12,8 +12,8 @@ from sklearn.datasets import load_digits
 
 from gan_models.bundles.bundle import save_bundle
 from gan_models.config import DcganConfig, ImageConfig, RestoreConfig
+from gan_models.data.image_row import ImageRow
 from gan_models.data.shard_writer import write_shards
-from gan_models.data.shards import ImageRecord
 from gan_models.evaluation.__main__ import main
 from gan_models.evaluation.comparison import compare, load_evaluation
 from gan_models.evaluation.figures.pictures import MAX_BYTES
@@ -28,7 +28,7 @@ RESTORE = f"evaluate:\n  num_images: 24\n  extractor: {{size: 32}}\n  degradatio
 
 def record(image, split, label=None):
     content = encode_png(image)
-    return ImageRecord(content, "x.png", image_id(image), split, label, None, *image.size, source="test")
+    return ImageRow(content, "x.png", image_id(image), split, label, None, *image.size, source="test")
 
 
 def make_bundle(directory, recipe, image, label_names, seed, spoil=None):

@@ -7,7 +7,7 @@ from skimage.data import astronaut
 from skimage.filters import threshold_multiotsu
 
 from gan_models.images.paired_inputs import NUM_BINS, condition, levels_of, luminance, segments, tones_of
-from gan_models.recipes.base import to_float, to_uint8
+from gan_models.images.pixels import to_float, to_uint8
 
 PHOTO = to_float(torch.from_numpy(astronaut()).permute(2, 0, 1)[None, :, ::4, ::4].contiguous())
 

@@ -7,9 +7,9 @@ import torch
 
 from gan_models.bundles.bundle import Bundle, load_bundle, save_bundle
 from gan_models.config import ImageConfig, recipe_config
+from gan_models.images.pixels import to_float, to_uint8
 from gan_models.inference.translate import translate
 from gan_models.recipes import build_generator
-from gan_models.recipes.base import to_float, to_uint8
 from tests.support.training_runs import CUT, CYCLEGAN, PAIRS, PIX2PIX, RESTORE
 
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from gan_models.evaluation.metrics.ssim import ssim
+from gan_models.images.pixels import to_float
 from gan_models.losses.structural import structural_dissimilarity
-from gan_models.recipes.base import to_float
 
 
 def test_it_is_one_less_the_ssim_of_the_evaluation() -> None:

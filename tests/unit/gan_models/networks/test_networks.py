@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from gan_models.evaluation.tasks.classical_baselines import fill_by_diffusion
+from gan_models.images.pixels import to_float, to_uint8
 from gan_models.networks.dcgan_discriminator import DcganDiscriminator
 from gan_models.networks.dcgan_generator import DcganGenerator
 from gan_models.networks.patch_discriminator import PatchDiscriminator
 from gan_models.networks.unet import UNet, fill_smoothly
-from gan_models.recipes.base import to_float, to_uint8
 
 
 @pytest.mark.parametrize(("size", "channels"), [(8, 1), (32, 1), (64, 3)])

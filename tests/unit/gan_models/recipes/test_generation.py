@@ -6,10 +6,11 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from gan_models.images.pixels import to_float
 from gan_models.images.randomness import random_for
 from gan_models.networks.r3gan_blocks import Resample, ResidualBlock, stage_widths
 from gan_models.recipes import build_recipe
-from gan_models.recipes.base import Batch, Recipe, to_float
+from gan_models.recipes.base import Batch, Recipe
 from tests.support.training_runs import DCGAN, R3GAN, VAE, WGAN_GP, image_set, train_config
 
 EACH = pytest.mark.parametrize("section", [DCGAN, WGAN_GP, R3GAN, VAE], ids=lambda section: section["name"])

@@ -5,9 +5,11 @@ import copy
 import pytest
 import torch
 
+from gan_models.images.pixels import to_float
 from gan_models.images.randomness import random_for
 from gan_models.recipes import build_generator, build_recipe, task_of
-from gan_models.recipes.base import Batch, Recipe, gradient_norm, tile, to_float, to_uint8
+from gan_models.recipes.base import Batch, Recipe
+from gan_models.recipes.gradients import gradient_norm
 from tests.support.training_runs import DCGAN, RESTORE, image_set, train_config
 
 
@@ -119,13 +121,3 @@ def test_gradient_norm_is_that_of_all_gradients_together() -> None:
     for parameter, gradient in zip(parameters, ([3.0, 0.0], [0.0, 4.0]), strict=True):
         parameter.grad = torch.tensor(gradient)
     assert gradient_norm(parameters).item() == pytest.approx(5)
-
-
-def test_every_uint8_value_survives_the_way_to_float_and_back() -> None:
-    values = torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16)
-    assert torch.equal(to_uint8(to_float(values)), values)
-
-
-def test_tiles_lie_row_by_row() -> None:
-    picture = tile(torch.tensor([-1.0, 1.0, 1.0, -1.0]).view(4, 1, 1, 1).expand(4, 1, 2, 2), columns=2)
-    assert picture[0, ::2, ::2].tolist() == [[0, 255], [255, 0]]

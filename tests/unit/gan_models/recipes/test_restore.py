@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from gan_models.config import ConfigError, RestoreConfig, TrainConfig, validate
+from gan_models.images.pixels import to_float
 from gan_models.images.randomness import Share, random_for
 from gan_models.recipes import build_recipe
-from gan_models.recipes.base import Batch, to_float
+from gan_models.recipes.base import Batch
 from tests.support.training_runs import RESTORE, image_set, train_config, train_section
 
 FOUR = [{"kind": "denoise"}, {"kind": "inpaint"}, {"kind": "super_resolution", "factor": 2}, {"kind": "deblur"}]

@@ -6,12 +6,13 @@ import pytest
 import torch
 
 from gan_models.config import ConfigError, TrainConfig, recipe_config, validate
+from gan_models.images.pixels import make_grid, to_float
 from gan_models.images.randomness import Share, random_for
 from gan_models.networks.patch_discriminator import PatchDiscriminator
 from gan_models.networks.pix2pix_unet import Pix2PixUNet
 from gan_models.networks.resnet_generator import ResnetGenerator
 from gan_models.recipes import build_recipe
-from gan_models.recipes.base import Batch, tile, to_float
+from gan_models.recipes.base import Batch
 from gan_models.recipes.fake_pool import FakePool
 from tests.support.training_runs import CUT, CYCLEGAN, PAIRS, PIX2PIX, train_config, train_section, training_data
 
@@ -179,8 +180,8 @@ def test_a_section_is_read_back_from_what_is_written_of_it() -> None:
 def test_the_targets_of_pairs_are_learnt_from_and_shown() -> None:
     recipe, batch = build_recipe(train_config(PAIRS), 0), batch_of(PAIRS)
     shown = recipe.preview(recipe.generator.eval(), batch, random_for("preview")).picture
-    assert torch.equal(shown[:, :16], tile(batch.images, 8))
-    assert torch.equal(shown[:, 32:], tile(batch.targets, 8))
+    assert torch.equal(shown[:, :16], make_grid(batch.images, 8))
+    assert torch.equal(shown[:, 32:], make_grid(batch.targets, 8))
     inputs, targets = recipe._pair(batch)
     assert inputs is batch.images
     assert targets is batch.targets

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from gan_models.data.image_set import TrainingData
+from gan_models.images.pixels import to_uint8
 from gan_models.images.randomness import Share
-from gan_models.recipes.base import Batch, to_uint8
+from gan_models.recipes.base import Batch
 from gan_models.training.batches import Batches
 from gan_models.training.loop import Outcome, Trainer
 from gan_models.training.placement import load_data
@@ -66,7 +67,7 @@ def test_pairs_of_a_dataset_are_partners_wherever_they_live_and_in_previews(tmp_
     config = train_config(PAIRS, flips=True, steps=40, speed={"data": place})
     loaded = load_data(tmp_path / "data", config, CPU, tmp_path / "cache")
     assert loaded.training.is_paired
-    assert len(loaded.training.images.ids) == 32
+    assert len(loaded.training.images.images) == 32
     batches = Batches(loaded.training, config, CPU, place=loaded.place)
     assert all(are_partners(batches.at(step)) for step in STEPS)
     previews = Batches(loaded.previews, config, CPU).fixed(8)

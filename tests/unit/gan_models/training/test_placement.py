@@ -8,7 +8,7 @@ import torch
 from gan_models.config import SpeedConfig
 from gan_models.data.image_set import TrainingData
 from gan_models.images.randomness import Share
-from gan_models.recipes.base import memory_format
+from gan_models.recipes.memory_format import memory_format
 from gan_models.training.batches import Batches
 from gan_models.training.placement import load_data, place_for
 from tests.support.training_runs import CUT, DCGAN, PAIRS, RESTORE, image_set, train_config, train_section, write_run

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from gan_models.recipes import build_recipe
-from gan_models.recipes.base import memory_format
+from gan_models.recipes.memory_format import memory_format
 from gan_models.training.loop import Outcome, Trainer
 from tests.support.training_runs import CUT, DCGAN, train_config, training_data
 

@@ -12,8 +12,8 @@ from sklearn.datasets import load_digits
 
 from gan_models.bundles.bundle import load_bundle, save_bundle
 from gan_models.config import DcganConfig, ExtractorConfig, ImageConfig, Pix2PixConfig
+from gan_models.data.image_row import ImageRow
 from gan_models.data.shard_writer import write_shards
-from gan_models.data.shards import ImageRecord
 from gan_models.evaluation.features.cache import FeatureCache
 from gan_models.evaluation.features.extractor import load_extractor
 from gan_models.evaluation.features.near_duplicates import correlation, near_duplicates
@@ -33,8 +33,8 @@ def as_jpeg(image: Image.Image) -> Image.Image:
     return Image.open(content).convert("L")
 
 
-def record(image: Image.Image, split: str) -> ImageRecord:
-    return ImageRecord(encode_png(image), "x.png", image_id(image), split, None, None, *image.size, source="test")
+def record(image: Image.Image, split: str) -> ImageRow:
+    return ImageRow(encode_png(image), "x.png", image_id(image), split, None, None, *image.size, source="test")
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ from gan_models.evaluation.errors import EvaluationError, NonFiniteError
 from gan_models.evaluation.metrics import lpips as module
 from gan_models.evaluation.metrics.feature_distance import feature_distances
 from gan_models.evaluation.metrics.lpips import load_lpips, lpips
+from gan_models.images.pixels import to_float
 from gan_models.networks.feature_network import load_feature_network
-from gan_models.recipes.base import to_float
 from tests.support.golden import absolute, photographs, relative
 
 

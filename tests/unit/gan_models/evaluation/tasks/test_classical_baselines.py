@@ -14,8 +14,8 @@ from gan_models.evaluation.tasks.classical_baselines import (
     fill_by_diffusion,
 )
 from gan_models.images.degradations import degrade_seeded, image_seeds
+from gan_models.images.pixels import to_float, to_uint8
 from gan_models.images.randomness import random_for
-from gan_models.recipes.base import to_float, to_uint8
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ from sklearn.datasets import load_digits
 
 from gan_models.bundles.bundle import save_bundle
 from gan_models.config import EvaluateConfig, ImageConfig, VaeConfig
+from gan_models.data.image_row import ImageRow
 from gan_models.data.shard_writer import write_shards
-from gan_models.data.shards import ImageRecord
 from gan_models.evaluation.run import evaluate_to
 from gan_models.ingest.decoding import encode_png, image_id
 from gan_models.recipes import build_generator
@@ -24,7 +24,7 @@ def test_reconstruction_is_measured_beside_the_mean_image(tmp_path: Path, label_
         image = Image.fromarray((pixels * 15.9).astype(np.uint8))
         label, split = str(target) if label_names else None, "evaluation" if index < 20 else "train"
         records.append(
-            ImageRecord(encode_png(image), "x.png", image_id(image), split, label, None, *image.size, source="test")
+            ImageRow(encode_png(image), "x.png", image_id(image), split, label, None, *image.size, source="test")
         )
     write_shards(records, tmp_path / "data")
     recipe, image = VaeConfig(width=4, latent_dim=8), ImageConfig(size=16, channels=1)

@@ -19,8 +19,8 @@ from gan_models.config import (
     read_evaluate_config,
     recipe_config,
 )
+from gan_models.data.image_row import ImageRow
 from gan_models.data.shard_writer import write_shards
-from gan_models.data.shards import ImageRecord
 from gan_models.evaluation.comparison import load_evaluation
 from gan_models.evaluation.errors import EvaluationError, InsufficientDataError
 from gan_models.evaluation.metrics.content_distance import content_distance
@@ -48,7 +48,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
             row, column = divmod(number, 4)
             tile = Image.fromarray(photo[64 * row : 64 * row + 32, 64 * column : 64 * column + 32])
             split, content = "train" if number % 4 else "evaluation", encode_png(tile)
-            records.append(ImageRecord(content, "x.png", image_id(tile), split, label, domain, 32, 32, "test"))
+            records.append(ImageRow(content, "x.png", image_id(tile), split, label, domain, 32, 32, "test"))
     write_shards(records, home / "data")
     Image.fromarray(coffee()[300:364, :96]).save(home / "unseen.png")
     return home

@@ -11,8 +11,9 @@ from skimage.data import astronaut, coffee
 
 from gan_models.bundles.bundle import save_bundle
 from gan_models.config import EvaluateConfig, ExtractorConfig, ImageConfig, recipe_config
+from gan_models.data.image_row import ImageRow
 from gan_models.data.shard_writer import write_shards
-from gan_models.data.shards import DataError, ImageRecord
+from gan_models.data.shards import DataError
 from gan_models.data.split_index import Listing
 from gan_models.evaluation.comparison import load_evaluation
 from gan_models.evaluation.run import evaluate_to
@@ -36,7 +37,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
             tile = Image.fromarray(photo[64 * row : 64 * row + 32, 64 * column : 64 * column + 32])
             split = "train" if number % 3 else "evaluation"
             content = encode_png(tile)
-            records.append(ImageRecord(content, "x.png", image_id(tile), split, None, domain, 32, 32, "test"))
+            records.append(ImageRow(content, "x.png", image_id(tile), split, None, domain, 32, 32, "test"))
     write_shards(records, directory)
     return directory
 
@@ -96,7 +97,7 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for key, pixels, domain in zip(keys, (tile, tile + 20), ("photo", "map"), strict=True):
             split, content = "train" if number % 3 else "evaluation", encode_png(Image.fromarray(pixels))
             row_of = {"split": split, "label": None, "domain": domain, "width": 32, "height": 32, "source": "test"}
-            records.append(ImageRecord(content, "x.png", key, **row_of, pair=keys[0]))
+            records.append(ImageRow(content, "x.png", key, **row_of, pair=keys[0]))
     directory = tmp_path_factory.mktemp("pairs") / "data"
     write_shards(records, directory)
     return directory
