@@ -51,7 +51,7 @@ def test_without_labels_in_the_data_or_in_the_config_it_is_unconditional(section
     ("section", "steps"),
     [
         ({**WGAN_GP, "learning_rate": 0.005}, 60),
-        ({**R3GAN, "learning_rate": 0.005, "gamma": 0.1}, 60),
+        ({**R3GAN, "learning_rate": 0.01, "gamma": 0.1}, 60),
         ({**VAE, "learning_rate": 0.01}, 40),
     ],
     ids=["wgan_gp", "r3gan", "vae"],
