@@ -1,5 +1,7 @@
 """Run the tests of gan_models with the arithmetic of other processors: `make test-numerics`.
 
+    python -m tests.support.numerics [what else pytest is given, such as `-k style_bank` or `-m learning`]
+
 Kernels for other instructions, and another number of threads, sum in another order and so round differently. A test
 that passes on one machine by its rounding alone fails here. Tests of learning also get three other seeds: they cost
 too little to assert what holds for one.
@@ -40,7 +42,7 @@ class Combination:
         """Return what pytest is started with: a process for each core, as each test takes `threads` of them."""
         num_processes = max(1, (os.cpu_count() or 1) // self.threads)
         of_learning = ["-m", "learning"] if self.seed else []
-        return [*FOLDERS, "-n", str(num_processes), "--seed", str(self.seed), *of_learning]
+        return [*FOLDERS, "-n", str(num_processes), "--seed", str(self.seed), *of_learning, *sys.argv[1:]]
 
     def environment(self) -> dict[str, str]:
         """Return the environment that pytest and the processes of the tests are started in."""
