@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prefect import flow
-from prefect.events import emit_event
 
 from flows.config.model_config import DatasetConfig, SourceConfig
 from flows.config.settings import Settings
@@ -17,7 +16,7 @@ from flows.datasets.removal import commit_if_allowed
 from flows.datasets.withdrawals import apply_withdrawals, withdrawals
 from flows.lookup import dataset as lookup
 from flows.runtime.locks import locked
-from flows.runtime.prefect_runs import name_flow_run
+from flows.runtime.prefect_runs import announce, name_flow_run
 from flows.runtime.progress import echo, progress, with_rate
 from flows.runtime.records import DatasetVersion
 from flows.sources.base import Source
@@ -115,11 +114,8 @@ def _build(ctx: StageContext, fingerprint: str, sources: list[Source]) -> Datase
         tracking.describe(run_id, f"Version `{md5}` of **{config.name}**: {_counts(version)}.")
         tracking.finish(version)
     publish(ctx, "dataset", config.name, run_id, f"Version `{md5}` of **{config.name}**: {_counts(version)}.")
-    emit_event(
-        "atelier.dataset.versioned",
-        resource={"prefect.resource.id": f"atelier.dataset.{config.name}", "prefect.resource.name": config.name},
-        payload=version.model_dump(mode="json"),
-    )
+    payload = version.model_dump(mode="json")
+    announce("atelier.dataset.versioned", f"atelier.dataset.{config.name}", config.name, payload)
     return version
 
 

@@ -8,6 +8,7 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
 from prefect.deployments import run_deployment
+from prefect.events import emit_event
 from prefect.runtime import flow_run
 
 from flows.runtime.errors import StageError
@@ -32,6 +33,13 @@ def leave_artifact(key: str, text: str, description: str) -> None:
     """Leave Markdown on the current flow run; do nothing outside of one."""
     if flow_run.id:
         create_markdown_artifact(text, key=key.replace("_", "-"), description=description)
+
+
+def announce(event: str, resource_id: str, resource_name: str, payload: dict[str, Any]) -> None:
+    """Emit an event for automations; do nothing outside of a flow run, where Prefect would start a server for it."""
+    if flow_run.id:
+        resource = {"prefect.resource.id": resource_id, "prefect.resource.name": resource_name}
+        emit_event(event, resource=resource, payload=payload)
 
 
 def call_deployment(

@@ -1,5 +1,6 @@
 """Real projects for the tests of the platform: git, DVC, MLflow on SQLite, and one Prefect server for the session."""
 
+import logging
 import os
 import shutil
 import signal
@@ -17,8 +18,11 @@ import mlflow
 import pytest
 import yaml
 from PIL import Image
+from prefect.logging.configuration import ensure_logging_setup
+from prefect.logging.handlers import PrefectConsoleHandler
 from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from prefect.testing.utilities import prefect_test_harness
+from rich.console import Console
 from sklearn.datasets import load_digits
 
 from flows.config.settings import Settings
@@ -86,6 +90,21 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
     MlflowClient(f"sqlite:///{file}").search_experiments()
     return file
+
+
+def log_to_the_present_stderr() -> None:
+    """Let Prefect's handler look for standard error when it writes.
+
+    It keeps what it finds when Prefect is imported, which is where pytest captures output to, and closes it when a run
+    is over: servers and threads that end later would fail to say so, each with a traceback on the terminal.
+    """
+    ensure_logging_setup()
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, PrefectConsoleHandler):
+            handler.console = Console(stderr=True, markup=False, highlight=False)
+
+
+log_to_the_present_stderr()
 
 
 @pytest.fixture(scope="session")

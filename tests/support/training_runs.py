@@ -80,6 +80,8 @@ RECIPES: dict[str, dict[str, Any]] = {
     "restore with every degradation": {**RESTORE, "degradations": EVERY_DEGRADATION, "shares": [2, 1, 1, 1, 1, 1]},
 }
 
+SECONDS_UNTIL_HUNG = 600.0  # what a process is given that has not hung, on however busy a machine
+
 
 def task_and_target(recipe: dict[str, Any]) -> tuple[str, str | None]:
     """What models of `recipe` do, and the domain that they turn images into."""
@@ -206,7 +208,7 @@ class Running:
         """Whether it has not ended."""
         return self.process.is_alive()
 
-    def wait(self, seconds: float = 60) -> tuple[int, str]:
+    def wait(self, seconds: float = SECONDS_UNTIL_HUNG) -> tuple[int, str]:
         """Its exit code, below 0 where a signal ended it, and what it wrote to standard error."""
         self.process.join(seconds)
         assert self.process.exitcode is not None, f"it is still running after {seconds} seconds"
@@ -216,7 +218,7 @@ class Running:
 
     def wait_for(self, condition: Callable[[], bool]) -> None:
         """Wait until something has happened."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + SECONDS_UNTIL_HUNG
         while not condition():
             assert self.is_alive(), f"the process ended before: {self.wait()}"
             assert time.monotonic() < deadline, "it did not happen"

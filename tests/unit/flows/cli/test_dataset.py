@@ -4,7 +4,6 @@ import shutil
 from collections.abc import Callable
 
 import pytest
-from prefect.settings import PREFECT_SERVER_ALLOW_EPHEMERAL_MODE, temporary_settings
 from typer.testing import CliRunner
 
 from flows.cli.main import app
@@ -37,8 +36,7 @@ def said(capsys: pytest.CaptureFixture[str]) -> Atelier:
 @pytest.fixture
 def built(project: Project) -> DatasetVersion:
     """A version; the stage is called as a plain function: that it runs as a flow is for its own tests."""
-    with temporary_settings({PREFECT_SERVER_ALLOW_EPHEMERAL_MODE: False}):
-        return dataset.fn(project.config)
+    return dataset.fn(project.config)
 
 
 def test_a_config_alone_is_the_stage_and_a_command_is_a_command(monkeypatch: pytest.MonkeyPatch, said: Atelier):

@@ -2,12 +2,11 @@
 
 import csv
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PIL import Image
-from prefect.settings import PREFECT_SERVER_ALLOW_EPHEMERAL_MODE, temporary_settings
 
 from flows.config.model_config import read_model_config
 from flows.config.settings import Settings
@@ -23,14 +22,8 @@ from gan_models.data.shards import read_rows, shard_paths
 from tests.support.project import Project
 
 
-@pytest.fixture(autouse=True)
-def _without_prefect() -> Iterator[None]:
-    """The stage is called as a plain function here: that it runs as a flow is for its own tests."""
-    with temporary_settings({PREFECT_SERVER_ALLOW_EPHEMERAL_MODE: False}):
-        yield
-
-
 def version_of(project: Project) -> DatasetVersion:
+    """Build a version; the stage is called as a plain function: that it runs as a flow is for its own tests."""
     return dataset.fn(project.config)
 
 

@@ -18,20 +18,25 @@ def batch_of(recipe: dict[str, object], num: int = 16) -> Batch:
     return Batch(to_float(images.images)[..., :16, :16].contiguous(), images.labels)
 
 
-def train(recipe: Recipe, batch: Batch, steps: range) -> list[dict[str, torch.Tensor]]:
-    return [recipe.training_step(batch, step, random_for("test", step)) for step in steps]
+def train(recipe: Recipe, batch: Batch, steps: range, seed: int = 0) -> list[dict[str, torch.Tensor]]:
+    return [recipe.training_step(batch, step, random_for("test", seed, step)) for step in steps]
 
 
-def test_restoration_error_goes_down_in_thirty_steps() -> None:
-    recipe = build_recipe(train_config({**RESTORE, "adversarial_from": 1, "learning_rate": 0.01}, steps=60), 0)
+@pytest.mark.learning
+def test_restoration_error_goes_down_in_thirty_steps(seed: int) -> None:
+    section = {**RESTORE, "adversarial_from": 1, "learning_rate": 0.01}
+    recipe = build_recipe(train_config(section, steps=60, seed=seed), 0)
     batch = batch_of(RESTORE)
-    losses = [recipe.training_step(batch, step, random_for("same"))["loss/reconstruction"] for step in range(1, 31)]
+    losses = [
+        recipe.training_step(batch, step, random_for("same", seed))["loss/reconstruction"] for step in range(1, 31)
+    ]
     assert losses[-1] < losses[0] - 1  # decibel
 
 
-def test_dcgan_learns_the_shade_of_each_label_in_sixty_steps() -> None:
-    recipe = build_recipe(train_config({**DCGAN, "width": 8, "learning_rate": 0.003}, steps=120), 2)
-    train(recipe, batch_of(DCGAN), range(1, 61))
+@pytest.mark.learning
+def test_dcgan_learns_the_shade_of_each_label_in_sixty_steps(seed: int) -> None:
+    recipe = build_recipe(train_config({**DCGAN, "width": 8, "learning_rate": 0.003}, steps=120, seed=seed), 2)
+    train(recipe, batch_of(DCGAN), range(1, 61), seed)
     images = recipe.generator(torch.randn(64, 8), torch.arange(64) % 2)
     dark, light = images[::2].mean(), images[1::2].mean()
     assert light - dark > 0.4

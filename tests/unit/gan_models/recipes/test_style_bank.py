@@ -37,15 +37,19 @@ def trained(steps, **recipe):
     return made, values
 
 
-def test_it_learns_to_paint_in_each_style():
-    recipe, values = trained(30)
-    assert values[-1]["loss/style"] < values[0]["loss/style"]
-    network, images = recipe.generator.eval(), batch().images
+@pytest.mark.learning
+def test_it_learns_to_paint_in_each_style(seed):
+    section = {**SECTION, "steps": 60, "batch_size": 16, "seed": seed}
+    recipe, images = build_recipe(TrainConfig.model_validate(section), num_labels=2), batch(16)
+    # Which image is given which style is the same in every step, so that losses are of the same thing.
+    losses = [recipe.training_step(images, step, random_for("same", seed))["loss/style"] for step in range(1, 61)]
+    assert losses[-1] < 0.7 * losses[0]
+    network = recipe.generator.eval()
     with torch.no_grad():
-        red, blue = (network(images, network.learned_styles(torch.full((8,), style))) for style in (0, 1))
+        red, blue = (network(images.images, network.learned_styles(torch.full((16,), style))) for style in (0, 1))
     towards_red = (red - blue).mean(dim=(0, 2, 3))
-    assert towards_red[0] > 0.1
-    assert towards_red[2] < -0.1
+    assert towards_red[0] > 0.2
+    assert towards_red[2] < -0.2
 
 
 def test_alpha_goes_from_the_photograph_itself_to_all_of_the_style():

@@ -51,24 +51,29 @@ def test_every_variant_steps_with_finite_values_and_moves_every_network(section)
     assert preview.values["health/diversity"] >= 0
 
 
-def test_pix2pix_gets_nearer_to_its_targets_in_forty_steps() -> None:
-    recipe = build_recipe(train_config({**PIX2PIX, "input": "gray", "width": 8, "learning_rate": 0.003}, steps=80), 0)
+@pytest.mark.learning
+def test_pix2pix_gets_nearer_to_its_targets_in_forty_steps(seed) -> None:
+    recipe = build_recipe(
+        train_config({**PIX2PIX, "input": "gray", "width": 8, "learning_rate": 0.003}, steps=80, seed=seed), 0
+    )
     batch = batch_of(PIX2PIX)
-    losses = [recipe.training_step(batch, step, random_for(step))["loss/l1"] for step in range(1, 41)]
+    losses = [recipe.training_step(batch, step, random_for(seed, step))["loss/l1"] for step in range(1, 41)]
     assert losses[-1] < 0.6 * losses[0]
 
 
-def test_cyclegan_learns_the_way_back_in_forty_steps() -> None:
-    recipe = build_recipe(train_config({**CYCLEGAN, "learning_rate": 0.003}, steps=80), 0)
+@pytest.mark.learning
+def test_cyclegan_learns_the_way_back_in_forty_steps(seed) -> None:
+    recipe = build_recipe(train_config({**CYCLEGAN, "learning_rate": 0.003}, steps=80, seed=seed), 0)
     batch = batch_of(CYCLEGAN)
-    cycles = [recipe.training_step(batch, step, random_for(step))["loss/cycle"] for step in range(1, 41)]
-    assert cycles[-1] < 0.6 * cycles[0]
+    cycles = [recipe.training_step(batch, step, random_for(seed, step))["loss/cycle"] for step in range(1, 41)]
+    assert cycles[-1] < 0.75 * cycles[0]
 
 
-def test_cut_learns_to_recognize_patches_in_forty_steps() -> None:
-    recipe = build_recipe(train_config({**CUT, "learning_rate": 0.003}, steps=80), 0)
+@pytest.mark.learning
+def test_cut_learns_to_recognize_patches_in_forty_steps(seed) -> None:
+    recipe = build_recipe(train_config({**CUT, "learning_rate": 0.003}, steps=80, seed=seed), 0)
     batch = batch_of(CUT)
-    losses = [recipe.training_step(batch, step, random_for(step))["loss/contrast"] for step in range(1, 41)]
+    losses = [recipe.training_step(batch, step, random_for(seed, step))["loss/contrast"] for step in range(1, 41)]
     assert losses[-1] < 0.8 * losses[0]
 
 

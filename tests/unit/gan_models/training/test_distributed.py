@@ -49,7 +49,7 @@ def by_two(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of what two processes made of every recipe."""
     out = tmp_path_factory.mktemp("two")
     for process in start_two([str(out), str(STEPS)], train_every_recipe):
-        code, errors = process.wait(120)
+        code, errors = process.wait()
         assert code == 0, errors
     return out
 

@@ -1,4 +1,4 @@
-"""Each switch of `speed` does what it says."""
+"""Each switch of the section `speed` does what it says; how fast they are is for benchmarks."""
 
 import shutil
 from pathlib import Path
