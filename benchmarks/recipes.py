@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-import yaml
 
 from benchmarks.support.claims import claims_of, claims_of_generation, interval, sentence
 from benchmarks.support.measured import Measured, MeasurementError, Workshop
@@ -23,7 +22,7 @@ from flows.config.settings import Settings
 from flows.datasets.builder import DatasetRefusedError
 from flows.runtime.progress import echo
 from flows.sources.base import SourceError
-from gan_models.config import ConfigError
+from gan_models.config import ConfigError, read_yaml
 from gan_models.evaluation.metrics.catalog import METRICS
 from gan_models.evaluation.result import Metric
 
@@ -41,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--state", type=Path, help="what is done already; without it .atelier/benchmarks")
     options = parser.parse_args(arguments)
     settings = Settings()
-    groups = yaml.safe_load((HERE / "recipes.yaml").read_text())
+    groups = read_yaml(HERE / "recipes.yaml")["groups"]
     files = {row["config"]: options.configs / f"{row['config']}.yaml" for group in groups for row in group["rows"]}
     unknown = sorted(set(options.only or ()) - set(files))
     if unknown:

@@ -180,7 +180,7 @@ def prepare_images(scratch: Path, config: TrainConfig) -> tuple[Path, Path]:
 def time_ours(config: TrainConfig, shards: Path) -> Run:
     """Train with this package's own command, and read what it logged."""
     out = Path(tempfile.mkdtemp(dir=shards.parent))
-    (out / "config.yaml").write_text(yaml.safe_dump({"train": config.model_dump(mode="json", exclude_none=True)}))
+    (out / "config.yaml").write_text(yaml.safe_dump({"train": config.model_dump(mode="json")}))
     arguments = [sys.executable, "-m", "gan_models.training", "--config", str(out / "config.yaml")]
     watched = Watched(Command([*arguments, "--data", str(shards), "--out", str(out / "run")], ROOT, ""))
     watched.wait()

@@ -4,10 +4,9 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import yaml
 from prefect import flow
 
-from flows.config.model_config import as_written
+from flows.config.run_config import write_run_config
 from flows.datasets import versions
 from flows.evaluations.comparison import Opponent, judge_against
 from flows.evaluations.mlflow_report import log_judgment, log_numbers, log_protocol, report, review_text
@@ -155,7 +154,7 @@ def _measure(ctx: StageContext, target: EvaluationTarget, bundle: Path, fingerpr
     home = ctx.settings.state / "runs" / fingerprint
     home.mkdir(parents=True, exist_ok=True)
     config = home / "config.yaml"
-    config.write_text(yaml.safe_dump(as_written(ctx.model, ctx.settings.root), sort_keys=False))
+    write_run_config(ctx.model, config, ctx.settings.root)
     out = home / "evaluation"
     arguments = ["-m", "gan_models.evaluation", "--bundle", str(bundle), "--data", str(data)]
     arguments += [

@@ -12,9 +12,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-import yaml
 from prefect import flow
 
+from flows.config.run_config import write_run_config
 from flows.config.settings import Settings
 from flows.datasets import versions
 from flows.lookup import dataset as dataset_lookup
@@ -86,7 +86,7 @@ def _train(ctx: StageContext, version: DatasetVersion, fingerprint: str, lock: i
         "git_commit": versions.git_commit(settings),
     }
     with stage_run(ctx, model.name, "train", fingerprint, name=model.name, tags=tags) as run_id:
-        tracking.log_params(run_id, model.train.model_dump(mode="json", exclude_none=True))
+        tracking.log_params(run_id, model.train.model_dump(mode="json"))
         tracking.log_dataset(run_id, version, "training")
         tracking.log_files(run_id, [out / "config.yaml"])
         mirror = RunMirror(tracking, run_id, out)
@@ -127,17 +127,16 @@ def _begin(ctx: StageContext, out: Path) -> str | None:
     Returns:
         The name of the model whose weights were taken, None where there is none.
     """
-    config = ctx.model.model_dump(mode="json", exclude_none=True)
+    begin_at = ctx.model.train.init_from
     file, pinned = out / "config.yaml", out / "initial"
     initial = None if file.exists() else find_initial_weights(ctx)
     if initial:
         echo(f"train     {ctx.model.name}: beginning from {initial.name}")
         pin(initial, pinned)
-    elif not pinned.exists() and config["train"].pop("init_from", None):
-        echo(f"train     {ctx.model.name}: {ctx.model.train.init_from} is not there yet, beginning from scratch")
-    if pinned.exists():
-        config["train"]["init_from"] = str(pinned)
-    file.write_text(yaml.safe_dump(config, sort_keys=False))
+    elif not pinned.exists() and begin_at is not None:
+        echo(f"train     {ctx.model.name}: {begin_at} is not there yet, beginning from scratch")
+    train = ctx.model.train.model_copy(update={"init_from": str(pinned) if pinned.exists() else None})
+    write_run_config(ctx.model.model_copy(update={"train": train}), file, ctx.settings.root)
     return initial.name if initial else None
 
 

@@ -1,6 +1,8 @@
 """Writing a file so that a crash or a full disk never leaves half of one under its name."""
 
+import errno
 import os
+import sqlite3
 from pathlib import Path
 
 TEMPORARY_SUFFIX = ".partial"
@@ -34,3 +36,10 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def is_disk_full(error: OSError | sqlite3.OperationalError) -> bool:
+    """Return whether an error says that there is no space left: on the disk, in the quota, or in a limit on files."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return error.sqlite_errorcode == sqlite3.SQLITE_FULL

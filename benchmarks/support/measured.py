@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel
 from safetensors import safe_open
 
-from flows.config.model_config import DatasetConfig, ModelConfig, as_written, read_model_config
+from flows.config.model_config import DatasetConfig, ModelConfig, read_model_config
+from flows.config.run_config import write_run_config
 from flows.datasets.builder import build_dataset
 from flows.lookup import dataset, evaluation, training
 from flows.runtime.code_digest import code_digest
@@ -76,7 +76,7 @@ class Workshop:
         config = read_model_config(file)
         home = self.folder / file.stem
         home.mkdir(parents=True, exist_ok=True)
-        (home / "config.yaml").write_text(yaml.safe_dump(as_written(config, self.root)))
+        write_run_config(config, home / "config.yaml", self.root)
         data = self._dataset(config.dataset)
         digest = content_digest(data)
         arguments = ["--config", str(home / "config.yaml"), "--data", str(data)]

@@ -1,6 +1,5 @@
 """`atelier dataset`: the stage by a config alone, and what tells of its versions or takes images out of them."""
 
-import difflib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,6 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from flows.config.settings import Settings
+from gan_models.text import nearest
 
 if TYPE_CHECKING:
     from flows.config.model_config import DatasetConfig
@@ -26,7 +26,7 @@ class StageOrCommand(TyperGroup):
         """Args: of the command line, without `atelier dataset`."""
         known = [*self.commands]
         first = args[0] if args else "--help"
-        is_config = first not in known and not first.startswith("-") and not difflib.get_close_matches(first, known)
+        is_config = first not in known and not first.startswith("-") and not nearest(first, known)
         return super().parse_args(ctx, ["build", *args] if is_config else args)
 
 

@@ -15,10 +15,15 @@ import httpx
 
 from flows.config.settings import Settings
 from flows.runtime.progress import console
+from gan_models.errors import AtelierError
 
 STARTUP_SECONDS = 120
 STOP_SECONDS = 30  # for a flow run to end its training process with a checkpoint
 POOLS: dict[str, int | None] = {"cpu": None, "gpu": 1}  # name, and how many runs at once
+
+
+class ServerError(AtelierError):
+    """A server that could not be started or that ended; the message says where to look or what to choose."""
 
 
 def serve(settings: Settings, port: int) -> None:
@@ -28,7 +33,7 @@ def serve(settings: Settings, port: int) -> None:
         port: of the Prefect server; MLflow's is the next one. The environment already names both addresses.
 
     Raises:
-        RuntimeError: a port is taken, or a server does not start.
+        ServerError: a port is taken, or a server does not start.
     """
     for taken in (port, port + 1):
         _refuse_taken(taken)
@@ -108,7 +113,7 @@ def _wait_until_healthy(address: str, server: subprocess.Popen[bytes], settings:
                 return
         except httpx.HTTPError:
             time.sleep(0.3)
-    raise RuntimeError(f"no server answered at {address}; its log is in {settings.state / 'logs'}")
+    raise ServerError(f"no server answered at {address}; its log is in {settings.state / 'logs'}")
 
 
 def _create_pools() -> None:
@@ -125,14 +130,14 @@ def _deploy(settings: Settings) -> None:
     done = subprocess.run(command, cwd=settings.root, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     _log(settings, "deployments").write_text(done.stdout + done.stderr)
     if done.returncode:
-        raise RuntimeError(f"the deployments could not be created; see {_log(settings, 'deployments')}")
+        raise ServerError(f"the deployments could not be created; see {_log(settings, 'deployments')}")
 
 
 def _watch(children: dict[str, subprocess.Popen[bytes]], settings: Settings) -> None:
     while True:
         for name, child in children.items():
             if child.poll() is not None:
-                raise RuntimeError(f"the {name} ended with code {child.returncode}; see {settings.state / 'logs'}")
+                raise ServerError(f"the {name} ended with code {child.returncode}; see {settings.state / 'logs'}")
         time.sleep(0.5)
 
 
@@ -159,7 +164,7 @@ def _signal(child: subprocess.Popen[bytes], number: signal.Signals) -> None:
 def _refuse_taken(port: int) -> None:
     with socket.socket() as probe:
         if probe.connect_ex(("127.0.0.1", port)) == 0:
-            raise RuntimeError(f"port {port} is in use; choose another with `atelier up --port`")
+            raise ServerError(f"port {port} is in use; choose another with `atelier up --port`")
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:

@@ -13,7 +13,10 @@ import typer
 
 from flows.cli import dataset as dataset_commands
 from flows.cli import storage as remote_commands
+from flows.cli.errors import UsageError
 from flows.config.settings import Settings
+from gan_models.errors import is_mendable
+from gan_models.text import did_you_mean, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +49,7 @@ def retrain(
     from flows.runtime.progress import console
 
     if remote and "PREFECT_API_URL" not in os.environ:
-        raise ValueError("--remote needs a Prefect server with workers: start `atelier up` or set PREFECT_API_URL")
+        raise UsageError("--remote needs a Prefect server with workers: start `atelier up` or set PREFECT_API_URL")
     summaries = []
     with _without_heartbeats():
         for name in names:
@@ -85,7 +88,7 @@ def evaluate(
 ) -> None:
     """Measure a model, by default the one that was trained last, and judge it by the config's rules."""
     if model and bundle:
-        raise ValueError("--model and --bundle both say what is measured; give one of them")
+        raise UsageError("--model and --bundle both say what is measured; give one of them")
     name = _project_path(config)
     _check_configs([name])
     _prepare()
@@ -116,8 +119,6 @@ def status(
 ) -> None:
     """Show versions, aliases, and the chain from the champion to its data and code."""
     _prepare()
-    import difflib
-
     from flows.cli.render import model_status
     from flows.runtime.progress import console
     from flows.tracking.registry import Registry
@@ -128,9 +129,8 @@ def status(
     registry = Registry(tracking)
     known = registry.models()
     if model is not None and model not in known:
-        near = difflib.get_close_matches(model, known, n=1)
-        hint = f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(known) or 'none yet, run `make demo`'}"
-        raise ValueError(f"no model '{model}' is registered; {hint}")
+        hint = did_you_mean(model, known) if known else "there are none yet, run `make demo`"
+        raise UsageError(f"no model '{model}' is registered; {hint}")
     if not known:
         console.print("No model is registered yet; `make demo` makes two.")
     for name in [model] if model else known:
@@ -147,7 +147,7 @@ def up(
     """Start a Prefect server, the MLflow UI and workers here, with every deployment; Ctrl-C stops them all."""
     settings = Settings()
     if settings.running_servers:
-        raise RuntimeError("`atelier up` is already running for this project; stop it with Ctrl-C first")
+        raise UsageError("`atelier up` is already running for this project; stop it with Ctrl-C first")
     os.environ["PREFECT_API_URL"] = f"http://127.0.0.1:{port}/api"
     os.environ["MLFLOW_TRACKING_URI"] = f"http://127.0.0.1:{port + 1}"
     _prepare()
@@ -233,12 +233,16 @@ def _without_heartbeats() -> AbstractContextManager[object]:
 
 
 def main() -> None:
-    """Run the command; an error ends in one sentence and exit code 1, or its traceback with ATELIER_DEBUG=1."""
+    """Run the command, and end with exit code 1 where it fails.
+
+    What a person can mend is told in one sentence, or by its traceback with ATELIER_DEBUG=1. All else is a bug, and
+    whoever mends it needs the traceback.
+    """
     try:
         app()
     except KeyboardInterrupt:
         sys.exit("stopped; run the same command again to go on where it was")
     except Exception as error:
-        if os.environ.get("ATELIER_DEBUG"):
+        if os.environ.get("ATELIER_DEBUG") or not is_mendable(error):
             raise
-        sys.exit(f"error: {' '.join(str(error).split()) or type(error).__name__}")
+        sys.exit(f"error: {one_line(error)}")

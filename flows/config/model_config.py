@@ -59,9 +59,9 @@ class SourceConfig(Section):
 class Expectations(Section):
     """What a dataset has to hold to be a version, besides what every dataset has to."""
 
-    min_images: int = Field(0, ge=0)
+    min_images: int = Field(0, ge=0, le=10**12)
     labels: tuple[str, ...] | None = Field(None, min_length=1, description="all there may be, and each has to be there")
-    min_per_label: int = Field(0, ge=0, description="images, in both splits together")
+    min_per_label: int = Field(0, ge=0, le=10**12, description="images, in both splits together")
 
 
 class DriftLimits(Section):
@@ -79,10 +79,10 @@ class DatasetConfig(Section):
 
     name: Name
     sources: tuple[SourceConfig, ...] = Field(min_length=1)
-    tile: int | None = Field(None, ge=8, description="cut images into square tiles of so many pixels")
-    max_tiles_per_image: int = Field(40, ge=1)
+    tile: int | None = Field(None, ge=8, le=65_536, description="cut images into square tiles of so many pixels")
+    max_tiles_per_image: int = Field(40, ge=1, le=1_000_000)
     evaluation_share: float = Field(0.25, gt=0, lt=1)
-    min_side: int = Field(8, ge=1, description="pixels; smaller images are quarantined")
+    min_side: int = Field(8, ge=1, le=65_536, description="pixels; smaller images are quarantined")
     max_quarantined_share: float = Field(0.05, ge=0, le=1, description="above it the version is refused")
     expect: Expectations = Expectations()
     max_drift: DriftLimits = DriftLimits()
@@ -152,18 +152,8 @@ class ModelConfig(Section):
     promote: PromoteConfig
 
 
-def as_written(model: ModelConfig, root: Path) -> dict[str, Any]:
-    """A config as the file of a run: read from another folder, it has to name files by their whole paths."""
-    content = model.model_dump(mode="json", exclude_none=True)
-    if model.evaluate.unseen_style:
-        content["evaluate"]["unseen_style"] = str(root / model.evaluate.unseen_style)
-    if model.evaluate.extractor.weights:
-        content["evaluate"]["extractor"]["weights"] = str(root / model.evaluate.extractor.weights)
-    return content
-
-
 def read_model_config(path: Path) -> ModelConfig:
-    """The config in a file.
+    """Return the config in a file.
 
     Raises:
         ConfigError: it cannot be read or is not valid; the message names the key and the nearest valid one.

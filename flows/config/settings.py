@@ -8,41 +8,75 @@ import json
 import os
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from gan_models.errors import AtelierError
+
+
+class ProjectError(AtelierError):
+    """There is no Atelier project where one is looked for; the message says where to go, or what to set."""
+
+
+class EnvironmentVariableError(AtelierError):
+    """A variable of the environment that cannot be used; the message names it, its value and why."""
 
 
 class Settings(BaseSettings):
     """The environment of one process. Relative paths are relative to the project."""
 
-    model_config = SettingsConfigDict(env_prefix="ATELIER_", frozen=True)
+    # An empty variable is what a shell or a compose file makes of one that is not set.
+    model_config = SettingsConfigDict(env_prefix="ATELIER_", env_ignore_empty=True, frozen=True, allow_inf_nan=False)
 
     project: Path | None = Field(None, description="the folder with configs/ and .dvc/; found from the current one")
     home: Path = Field(Path(".atelier"), description="state: databases, artifacts, checkpoints, caches")
     downloads: Path | None = Field(None, description="of torchvision: sources; without it `.atelier/downloads`")
     dask_address: str | None = Field(None, description="of a Dask scheduler that decodes images; none: done here")
-    train_processes: int = Field(1, ge=1, description="of one training run, on one machine: as many as it has GPUs")
+    train_processes: int = Field(
+        1, ge=1, le=1_024, description="of one training run, on one machine: as many as it has GPUs"
+    )
     commit_data: bool = Field(False, description="commit data/<name>.dvc to git when a new version was pushed")
     mlflow_ui: str | None = Field(None, description="where a browser finds MLflow, if not at MLFLOW_TRACKING_URI")
     evaluation_memory_gib: float | None = Field(
-        None, gt=0, description="what an evaluation may use; without it, nine tenths of the machine's or container's"
+        None,
+        gt=0,
+        le=1e6,
+        description="what an evaluation may use; without it, nine tenths of the machine's or container's",
     )
-    evaluation_minutes: float = Field(240, gt=0, description="how long an evaluation may take")
-    stage_timeout_minutes: float = Field(24 * 60, gt=0, description="how long the parent waits for a remote stage")
+    evaluation_minutes: float = Field(240, gt=0, le=1e6, description="how long an evaluation may take")
+    stage_timeout_minutes: float = Field(
+        24 * 60, gt=0, le=1e6, description="how long the parent waits for a remote stage"
+    )
+
+    def __init__(self, **values: Any) -> None:  # noqa: ANN401
+        """Read the environment; `values` win over it.
+
+        Raises:
+            EnvironmentVariableError: a variable has a value that cannot be used.
+        """
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            told = "; ".join(
+                f"ATELIER_{problem['loc'][0]}".upper() + f" is {problem['input']!r}: {problem['msg']}"
+                for problem in error.errors()
+            )
+            raise EnvironmentVariableError(f"{told}; set it right, or unset it") from None
 
     @cached_property
     def root(self) -> Path:
         """The project's folder: set, or the nearest one above the current folder that has configs/ and .dvc/.
 
         Raises:
-            FileNotFoundError: there is none, or what is set is none.
+            ProjectError: there is none, or what is set is none.
         """
         if self.project is not None:
             set_to = self.project.resolve()
             if _is_project(set_to):
                 return set_to
-            raise FileNotFoundError(
+            raise ProjectError(
                 f"ATELIER_PROJECT is {set_to}, which is not an Atelier project (a folder with configs/ and .dvc/); "
                 "set it to your clone, or unset it and change into the clone"
             )
@@ -50,7 +84,7 @@ class Settings(BaseSettings):
         for folder in (here, *here.parents):
             if _is_project(folder):
                 return folder
-        raise FileNotFoundError(
+        raise ProjectError(
             f"{here} is not inside an Atelier project (a folder with configs/ and .dvc/); "
             "change into your clone, or set ATELIER_PROJECT to it"
         )

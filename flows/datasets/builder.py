@@ -1,6 +1,5 @@
 """From sources to a dataset: examine, quarantine, drop duplicates, split, check, and write shards."""
 
-import errno
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -20,6 +19,7 @@ from flows.sources.base import Source, SourceItem
 from gan_models.data.image_row import COLUMNS, ImageRow
 from gan_models.data.shard_writer import write_shards
 from gan_models.data.shards import content_digest, iterate_rows, natural_order, shard_paths, statistics
+from gan_models.files import is_disk_full
 from gan_models.ingest.decode_pool import DecodingWorkers
 from gan_models.ingest.decoding import DecodingLimits
 from gan_models.ingest.drift import Drift, drift
@@ -167,7 +167,7 @@ def build_dataset(
             gathering.know(iterate_rows(directory, list(COLUMNS)))
         write_shards(records(), directory)
     except (OSError, sqlite3.OperationalError) as error:
-        if not _is_full(error):
+        if not is_disk_full(error):
             raise
         raise DatasetRefusedError(
             f"the disk of {directory.parent} is full; the dataset is as it was: free some space and run again"
@@ -188,12 +188,6 @@ def build_dataset(
         drift=drifted,
         content_digest=content_digest(directory),
     )
-
-
-def _is_full(error: OSError | sqlite3.OperationalError) -> bool:
-    if isinstance(error, OSError):
-        return error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return error.sqlite_errorcode == sqlite3.SQLITE_FULL
 
 
 def _examined(

@@ -10,6 +10,7 @@ from typing import Any
 
 from flows.config.settings import Settings
 from gan_models.errors import AtelierError
+from gan_models.text import one_line
 
 COMMAND_TIMEOUT_SECONDS = 3600
 # Files sent or fetched at a time. DVC holds each of them in memory; its default is four for each processor.
@@ -43,7 +44,7 @@ def dvc(arguments: list[str], folder: Path, settings: Settings) -> str:
         raise VersioningError(f"{command} did not end in {COMMAND_TIMEOUT_SECONDS} s") from None
     if done.returncode:
         told = [line for line in done.stderr.splitlines() if not line.startswith(_CHATTER)]
-        reason = " ".join(" ".join(told).split()) or f"exit code {done.returncode}"
+        reason = one_line(" ".join(told)) or f"exit code {done.returncode}"
         raise VersioningError(f"{command} failed: {_without_secrets(reason)}")
     return done.stdout.strip()
 

@@ -17,6 +17,7 @@ from flows.config.settings import Settings
 from flows.datasets.dvc import JOBS, VersioningError, dvc, dvc_config
 from flows.datasets.dvc_remote import check_reachable
 from flows.runtime.locks import locked
+from gan_models.text import one_line
 
 # Only for commits where nobody told git who they are.
 _IDENTITY = ["-c", "user.name=Atelier", "-c", "user.email=atelier@localhost"]
@@ -175,7 +176,7 @@ def git(arguments: list[str], settings: Settings) -> str:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise VersioningError(f"git cannot be run: {error}") from None
     if done.returncode:
-        raise VersioningError(f"`git {' '.join(arguments)}` failed: {' '.join(done.stderr.split())}")
+        raise VersioningError(f"`git {' '.join(arguments)}` failed: {one_line(done.stderr)}")
     return done.stdout.strip()
 
 

@@ -19,6 +19,7 @@ from gan_models.data.shard_writer import remove_images
 from gan_models.data.shards import iterate_rows, shard_paths
 from gan_models.errors import AtelierError
 from gan_models.files import write_durably
+from gan_models.text import one_line
 
 MIN_PREFIX = 8  # characters of an id that a person may give in place of all 64
 
@@ -106,7 +107,7 @@ def record_withdrawals(settings: Settings, name: str, images: dict[str, str], *,
     Raises:
         RemovalError: there is no reason, or the list cannot be read.
     """
-    reason = " ".join(reason.split())
+    reason = one_line(reason)
     if not reason:
         raise RemovalError("a removal has a reason that another person understands; give one with --reason")
     listed = withdrawals(settings, name)

@@ -64,7 +64,7 @@ def _table_row(metric: "Metric") -> dict[str, Any]:
 def log_protocol(ctx: StageContext, record: Evaluation, result: "EvaluationResult") -> None:
     """The whole protocol as `protocol.json`, and what a person filters runs by as tags."""
     parts = [metric.protocol for metric in result.metrics]
-    protocols = {metric.key: metric.protocol.model_dump(exclude_none=True) for metric in result.metrics}
+    protocols = {metric.key: metric.protocol.model_dump() for metric in result.metrics}
     content = {"protocol_id": result.protocol_id, "task": result.task, "metrics": protocols}
     ctx.tracking.log_json(record.run_id, content, "protocol.json")
     tags = {

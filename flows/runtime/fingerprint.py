@@ -15,6 +15,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from flows.runtime.errors import StageError
+
 
 def digest_of(**parts: Any) -> str:  # noqa: ANN401
     """Return the SHA-256 of named parts: config sections, digests, numbers; 64 hexadecimal characters."""
@@ -26,10 +28,14 @@ def digest_of(**parts: Any) -> str:  # noqa: ANN401
 
 @functools.cache
 def torch_version() -> str:
-    """Return PyTorch's version with its CUDA version, read from its files: importing it would take seconds."""
+    """Return PyTorch's version with its CUDA version, read from its files: importing it would take seconds.
+
+    Raises:
+        StageError: it is not installed.
+    """
     spec = importlib.util.find_spec("torch")
     if spec is None or spec.origin is None:
-        raise ModuleNotFoundError("PyTorch is not installed; run `make install`")
+        raise StageError("PyTorch is not installed; run `make install`")
     text = (Path(spec.origin).parent / "version.py").read_text()
     cuda = re.search(r"^cuda\b[^=]*=\s*'([^']*)'", text, re.MULTILINE)
     return f"{importlib.metadata.version('torch')}+cuda{cuda.group(1) if cuda else 'none'}"

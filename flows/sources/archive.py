@@ -4,7 +4,6 @@ Nothing is unpacked by name: members are read from the archive itself, and of a 
 anything is, every member is looked at, and one bad name, link, device or second archive refuses the whole archive.
 """
 
-import errno
 import functools
 import gzip
 import re
@@ -21,7 +20,9 @@ from typing import IO, NamedTuple, cast
 
 from flows.sources.base import SourceError, SourceItem
 from flows.sources.files import check_size, file_digest, is_hidden, label_of, plain_name, sha256_of
+from gan_models.files import is_disk_full
 from gan_models.ingest.decoding import UnreadableImageError
+from gan_models.text import one_line
 
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
 _NESTED = (*SUFFIXES, ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar", ".tbz2", ".txz")
@@ -93,7 +94,7 @@ class ArchiveSource:
                 "make it anew from a folder of images alone"
             ) from None
         except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, zlib.error) as error:
-            why = " ".join(str(error).split()) or type(error).__name__
+            why = one_line(error)
             raise SourceError(f"the archive {self.spec!r} is damaged ({why}); copy it here again") from None
         if not members:
             raise SourceError(f"the archive {self.spec!r} holds no files; put images into it")
@@ -115,7 +116,7 @@ class ArchiveSource:
                         file.write(block)
             except OSError as error:
                 partial_tar.unlink(missing_ok=True)
-                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                if not is_disk_full(error):
                     raise
                 raise SourceError(
                     f"the disk is too full to unpack {self.spec!r}; free some space and run again"
@@ -268,8 +269,7 @@ def _read_zip(file: str, number: int, size: int) -> bytes:
         with archive.open(archive.infolist()[number]) as stream:
             return stream.read(size + 1)
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError) as error:
-        why = " ".join(str(error).split())
-        raise UnreadableImageError(f"the file is damaged within the archive: {why}") from error
+        raise UnreadableImageError(f"the file is damaged within the archive: {one_line(error)}") from error
 
 
 def _read_tar(file: str, offset: int, size: int) -> bytes:

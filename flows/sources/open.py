@@ -5,7 +5,6 @@ imported, and nothing is downloaded. Only the images of a `torchvision:` source 
 """
 
 import csv
-import difflib
 import gzip
 import os
 from collections.abc import Callable, Iterator
@@ -32,6 +31,7 @@ from flows.sources.table import SUFFIXES as TABLE_SUFFIXES
 from flows.sources.table import TableSource
 from flows.sources.torchvision import PREFIX, TORCHVISION_SOURCES, TorchvisionSource
 from gan_models.ingest.decoding import encode_png
+from gan_models.text import nearest
 
 _LIST_VERSION = 1  # of the lists below: what a built-in source is made of
 _PHOTOS = {
@@ -88,9 +88,9 @@ def _open(config: SourceConfig, root: Path, downloads: Path, arriving: Path) -> 
     is_named = spec.startswith(("builtin:", PREFIX))
     if is_named or not folder.exists():
         known = {name.split(":")[1].lower(): name for name in (*_BUILTINS, *TORCHVISION_SOURCES)}
-        near = difflib.get_close_matches(spec.split(":")[-1].lower(), list(known), n=1, cutoff=0.7)
+        near = nearest(spec.split(":")[-1], known)
         choice = f"it can be a folder or one of {', '.join(known.values())}"
-        hint = f"did you mean '{known[near[0]]}'?" if near else choice
+        hint = f"did you mean '{known[near]}'?" if near else choice
         kind = "source" if is_named else "folder"
         raise SourceError(f"there is no {kind} {spec!r}; {hint}")
     if not folder.is_dir():

@@ -5,7 +5,6 @@ Credentials, region and endpoint come from the standard variables and files of t
 """
 
 import contextlib
-import errno
 import functools
 import os
 import threading
@@ -18,6 +17,8 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 from gan_models.errors import AtelierError
+from gan_models.files import is_disk_full
+from gan_models.text import one_line
 
 SCHEME = "s3://"
 CONNECT_SECONDS, READ_SECONDS, ATTEMPTS = 10, 60, 5
@@ -202,7 +203,7 @@ def _in_words(what: str, endpoint: str | None) -> Iterator[None]:
         code = _code(error)
         if code in _GONE:
             raise ObjectGoneError(f"{what}: it is no longer there as it was listed; run again") from None
-        said = " ".join(str(error.response.get("Error", {}).get("Message", "")).split())[:200]
+        said = one_line(error.response.get("Error", {}).get("Message", ""), 200)
         raise StorageError(f"{what}: {_REMEDIES.get(code, f'S3 answers {code}, {said}')}") from None
     except (exceptions.NoCredentialsError, exceptions.PartialCredentialsError):
         raise StorageError(
@@ -214,9 +215,9 @@ def _in_words(what: str, endpoint: str | None) -> Iterator[None]:
             f"{what}: {where} does not answer; check the address (AWS_ENDPOINT_URL) and the network"
         ) from None
     except exceptions.BotoCoreError as error:
-        raise StorageError(f"{what}: {' '.join(str(error).split())[:300]}") from None
+        raise StorageError(f"{what}: {one_line(error, 300)}") from None
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if not is_disk_full(error):
             raise
         raise StorageError(f"{what}: the disk is full; free some space and run again, what came is kept") from None
 

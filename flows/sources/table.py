@@ -1,6 +1,5 @@
 """Images that a CSV or Parquet table names, by paths or addresses, with their labels."""
 
-import difflib
 from collections.abc import Iterator
 from functools import cached_property, partial
 from itertools import chain, repeat
@@ -14,6 +13,7 @@ from flows.sources.base import SourceError, SourceItem
 from flows.sources.files import check_size, file_digest, plain_name, read_file, sha256_of, size_and_version
 from flows.sources.sqlite_rows import SortedRows
 from gan_models.ingest.decoding import DecodingLimits, UnreadableImageError
+from gan_models.text import did_you_mean, one_line
 
 SUFFIXES = (".csv", ".parquet")
 ROWS_AT_ONCE = 50_000  # of a table in memory
@@ -70,9 +70,8 @@ class TableSource:
         except SourceError:
             raise
         except Exception as error:  # pandas and pyarrow let through whatever a damaged file leads to
-            why = " ".join(str(error).split())[:200]
             raise SourceError(
-                f"the table {self.spec!r} cannot be read ({why}); save it anew as CSV or Parquet"
+                f"the table {self.spec!r} cannot be read ({one_line(error, 200)}); save it anew as CSV or Parquet"
             ) from None
 
     def _read_parts(self) -> Iterator[Any]:
@@ -93,8 +92,7 @@ class TableSource:
     def _check_columns(self, columns: list[str]) -> None:
         for column in (self._image_column, self._label_column):
             if column is not None and column not in columns:
-                near = difflib.get_close_matches(column, columns, n=1)
-                hint = f"did you mean {near[0]!r}?" if near else f"it has: {', '.join(map(str, columns))}"
+                hint = did_you_mean(column, map(str, columns))
                 raise SourceError(f"the table {self.spec!r} has no column {column!r}; {hint}")
 
 

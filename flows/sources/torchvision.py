@@ -16,6 +16,7 @@ from PIL import Image
 
 from flows.sources.base import SourceError, SourceItem
 from gan_models.ingest.decoding import UnreadableImageError, encode_png
+from gan_models.text import one_line
 
 PREFIX = "torchvision:"
 
@@ -83,9 +84,8 @@ class TorchvisionSource:
                 part: wanted(self._downloads, download=True, **options) for part, options in self._kind.parts.items()
             }
         except Exception as error:  # torchvision lets through whatever a network or a damaged file leads to
-            reason = " ".join(str(error).split())[:300] or type(error).__name__
             raise SourceError(
-                f"could not download or read {self.spec} ({reason}); "
+                f"could not download or read {self.spec} ({one_line(error, 300)}); "
                 f"put its files, as its own page offers them, into {self._downloads / self._kind.folder}"
             ) from error
 

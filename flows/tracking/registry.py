@@ -4,7 +4,6 @@ Aliases: `challenger` is evaluated but not promoted, `champion` is in production
 to. MLflow keeps no history of aliases, so every move of one is also a run of the promote stage.
 """
 
-import difflib
 import importlib.metadata
 import re
 import tempfile
@@ -16,6 +15,7 @@ from typing import Any, Literal
 import gan_models
 from flows.tracking.runs import Tracking
 from gan_models.errors import AtelierError
+from gan_models.text import did_you_mean
 
 Alias = Literal["challenger", "champion", "previous"]
 SERVING_PACKAGES = ("mlflow", "torch", "safetensors", "numpy", "pillow", "pydantic", "pyyaml")
@@ -152,11 +152,11 @@ class Registry:
         name, alias, version = parts["name"], parts["alias"], parts["version"]
         known = self.models()
         if name not in known:
-            raise UnknownModelError(f"no model '{name}' is registered; {_nearest(name, known)}")
+            raise UnknownModelError(f"no model '{name}' is registered; {did_you_mean(name, known)}")
         if alias:
             found = self.at(name, alias)
             if found is None:
-                raise UnknownModelError(f"'{name}' has no alias '{alias}'; {_nearest(alias, self.aliases(name))}")
+                raise UnknownModelError(f"'{name}' has no alias '{alias}'; {did_you_mean(alias, self.aliases(name))}")
             return found
         versions = self.versions(name)
         for known_version in versions:
@@ -191,11 +191,6 @@ class Registry:
             (_model_version(model, version.version, dict(version.tags)) for version in found),
             key=lambda version: -int(version.version),
         )
-
-
-def _nearest(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean '{near[0]}'?" if near else f"there are: {', '.join(known) or 'none'}"
 
 
 def _model_version(model: str, version: str | int, tags: dict[str, str]) -> ModelVersion:

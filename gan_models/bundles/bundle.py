@@ -21,6 +21,7 @@ from gan_models.config import ImageConfig, RecipeConfig, Section
 from gan_models.errors import AtelierError
 from gan_models.files import TEMPORARY_SUFFIX, sync, write_durably
 from gan_models.recipes import Task, build_generator, task_of
+from gan_models.text import one_line
 
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "bundle.json"
@@ -141,8 +142,9 @@ def load_bundle(directory: Path, device: torch.device | str = "cpu") -> Bundle:
     try:
         network.load_state_dict(safetensors.torch.load(weights))
     except (RuntimeError, safetensors.SafetensorError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise BundleError(f"{directory / WEIGHTS} does not fit the recipe in {DESCRIPTION}: {reason}") from None
+        raise BundleError(
+            f"{directory / WEIGHTS} does not fit the recipe in {DESCRIPTION}: {one_line(error, 300)}"
+        ) from None
     placed = network.eval().requires_grad_(False).to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return Bundle(description, hashlib.sha256(content).hexdigest(), placed, torch.device(device))
 

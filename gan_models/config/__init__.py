@@ -10,7 +10,7 @@ from gan_models.config.generation import DcganConfig, R3ganConfig, VaeConfig, Wg
 from gan_models.config.health import HealthConfig
 from gan_models.config.recipe import RecipeSection
 from gan_models.config.restoration import RestoreConfig
-from gan_models.config.section import ConfigError, Section, read_yaml, validate
+from gan_models.config.section import Section, validate
 from gan_models.config.speed import SpeedConfig
 from gan_models.config.stylization import StyleBankConfig
 from gan_models.config.train import (
@@ -24,6 +24,7 @@ from gan_models.config.train import (
     uses_labels,
 )
 from gan_models.config.translation import CutConfig, CycleganConfig, Pix2PixConfig
+from gan_models.config.yaml_file import ConfigError, read_yaml
 
 __all__ = [
     "ConfigError",

@@ -1,13 +1,14 @@
 """The section `evaluate`: what is measured, and on what."""
 
-import difflib
 import re
 from pathlib import Path
 
 from pydantic import Field, model_validator
 
 from gan_models.config.degradations import Degradation
-from gan_models.config.section import ConfigError, Section, read_yaml, validate
+from gan_models.config.section import Section, validate
+from gan_models.config.yaml_file import ConfigError, read_yaml
+from gan_models.text import nearest
 
 EXTRACTORS = ("efficientnet_lite0", "inception")
 LIBRARIES = ("torchvision", "timm")
@@ -28,7 +29,10 @@ class ExtractorConfig(Section):
     )
     sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$", description="that the weights have to have")
     size: int | None = Field(
-        None, ge=32, description="pixels that images are resized to; by default 96 for efficientnet_lite0, else its own"
+        None,
+        ge=32,
+        le=2048,
+        description="pixels that images are resized to; by default 96 for efficientnet_lite0, else its own",
     )
 
     @model_validator(mode="after")
@@ -40,8 +44,8 @@ class ExtractorConfig(Section):
             return self
         if slash or self.name not in EXTRACTORS:
             known = (*EXTRACTORS, *(f"{library}/<network>" for library in LIBRARIES))
-            near = difflib.get_close_matches(self.name, known, n=1, cutoff=0.3)
-            hint = f", did you mean '{near[0]}'?" if near else ""
+            near = nearest(self.name, known)
+            hint = f", did you mean '{near}'?" if near else ""
             raise ValueError(f"'{self.name}' is none of {', '.join(known)}{hint}")
         if self.name == "efficientnet_lite0" and (self.weights or self.sha256):
             raise ValueError("the weights of efficientnet_lite0 come with a package; leave out weights and sha256")
@@ -53,9 +57,9 @@ class ExtractorConfig(Section):
 class EvaluateConfig(Section):
     """What is measured, on how many images; part of every number's protocol."""
 
-    num_images: int = Field(1_000, ge=2, description="generated images, or evaluation crops at most")
-    seed: int = 0
-    batch_size: int = Field(64, ge=1)
+    num_images: int = Field(1_000, ge=2, le=10_000_000, description="generated images, or evaluation crops at most")
+    seed: int = Field(0, ge=0, lt=2**63)
+    batch_size: int = Field(64, ge=1, le=65_536)
     intervals: bool = Field(
         True,
         description="false: estimates alone, which are never called better or worse; images beyond 10,000 then count "

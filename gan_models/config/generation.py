@@ -1,16 +1,17 @@
 """Sections of the recipes that draw images out of noise."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from gan_models.config.bounds import MAX_WIDTH, Betas, Blocks, LearningRate, Steps, Width
 from gan_models.config.recipe import RecipeSection
 
 
 class GenerationSection(RecipeSection):
     """What all of them share."""
 
-    latent_dim: int = Field(100, ge=1)
+    latent_dim: int = Field(100, ge=1, le=65_536)
     conditional: bool = Field(True, description="draw the label that is asked for, where the data has labels")
 
 
@@ -19,7 +20,7 @@ class DcganConfig(GenerationSection):
     R1 penalty and Adam's betas of Mescheder et al. 2018. Their own: batch norm, r1_gamma 0, 2e-4, betas .5 and .999."""
 
     name: Literal["dcgan"] = "dcgan"
-    width: int = Field(32, ge=4, description="channels at the finest resolution; doubled at each coarser one")
+    width: Width = Field(32, description="channels at the finest resolution; doubled at each coarser one")
     upsample: Literal["transposed", "nearest"] = Field(
         "transposed", description="nearest: pixels repeated and a 3x3 convolution, which leaves no checkerboards"
     )
@@ -29,11 +30,9 @@ class DcganConfig(GenerationSection):
         2.0, ge=0, description="weight of the R1 penalty, which keeps variety within a label; 0 leaves it out"
     )
     r2_gamma: float = Field(0.0, ge=0, description="the same penalty at the generator's images")
-    penalty_every: int = Field(
-        1, ge=1, description="steps from penalty to penalty; each then weighs as many times more"
-    )
-    learning_rate: float = Field(5e-4, gt=0)
-    betas: tuple[float, float] = (0.0, 0.99)
+    penalty_every: Steps = Field(1, description="steps from penalty to penalty; each then weighs as many times more")
+    learning_rate: LearningRate = 5e-4
+    betas: Betas = (0.0, 0.99)
     augment: Literal["none", "diffaugment", "adaptive"] = Field(
         "none",
         description="on both sides of the discriminator; adaptive: as often as it takes to keep it from memorizing",
@@ -42,7 +41,7 @@ class DcganConfig(GenerationSection):
         0.6, ge=-1, le=1, description="adaptive: share of real images called real less that called fake, to aim for"
     )
     augment_images: float = Field(
-        500_000, gt=0, description="adaptive: images over which the probability can go from 0 to 1"
+        500_000, gt=0, le=1e12, description="adaptive: images over which the probability can go from 0 to 1"
     )
 
 
@@ -50,12 +49,14 @@ class WganGpConfig(GenerationSection):
     """Gulrajani et al. 2017 on the networks of `dcgan`, without batch norm in the discriminator."""
 
     name: Literal["wgan_gp"] = "wgan_gp"
-    width: int = Field(32, ge=4, description="channels at the finest resolution; doubled at each coarser one")
+    width: Width = Field(32, description="channels at the finest resolution; doubled at each coarser one")
     upsample: Literal["transposed", "nearest"] = "nearest"
     penalty: float = Field(10.0, gt=0, description="weight of the gradient penalty")
-    discriminator_steps: int = Field(5, ge=1, description="updates of the discriminator for one of the generator")
-    learning_rate: float = Field(1e-4, gt=0)
-    betas: tuple[float, float] = (0.0, 0.9)
+    discriminator_steps: int = Field(
+        5, ge=1, le=1_000, description="updates of the discriminator for one of the generator"
+    )
+    learning_rate: LearningRate = 1e-4
+    betas: Betas = (0.0, 0.9)
 
 
 class R3ganConfig(GenerationSection):
@@ -68,19 +69,17 @@ class R3ganConfig(GenerationSection):
     """
 
     name: Literal["r3gan"] = "r3gan"
-    width: int = Field(64, ge=4, description="channels at the coarse resolutions, at most")
-    finest_width: int | None = Field(
+    width: Width = Field(64, description="channels at the coarse resolutions, at most")
+    finest_width: Width | None = Field(
         None,
-        ge=4,
         description="channels at the finest resolution, doubled at each coarser one up to width; None: width",
     )
-    blocks: int = Field(1, ge=1, description="residual blocks at each resolution")
-    group_width: int | None = Field(
+    blocks: Blocks = Field(1, description="residual blocks at each resolution")
+    group_width: Annotated[int, Field(ge=1, le=MAX_WIDTH)] | None = Field(
         None,
-        ge=1,
         description="channels per group of the 3x3 convolutions, 16 in the paper; None: no groups, as CPUs like",
     )
-    latent_dim: int = Field(64, ge=1)
+    latent_dim: int = Field(64, ge=1, le=65_536)
     output: Literal["linear", "tanh"] = Field(
         "linear", description="tanh: black and white come out clean, for drawings and the like; linear in the paper"
     )
@@ -93,11 +92,9 @@ class R3ganConfig(GenerationSection):
         0.0, ge=0, le=1, description="where the probability of each augmentation goes, from 0"
     )
     burn_in: float = Field(1.0, gt=0, le=1, description="share of the steps, the first, over which these go there")
-    penalty_every: int = Field(
-        1, ge=1, description="steps from penalty to penalty; each then weighs as many times more"
-    )
-    learning_rate: float = Field(2e-4, gt=0)
-    betas: tuple[float, float] = (0.0, 0.9)
+    penalty_every: Steps = Field(1, description="steps from penalty to penalty; each then weighs as many times more")
+    learning_rate: LearningRate = 2e-4
+    betas: Betas = (0.0, 0.9)
     schedule: Literal["constant", "linear", "cosine"] = "cosine"
     decay: float = Field(1.0, ge=0, le=1, description="share of the steps, the last, over which the rate falls")
     final_learning_rate: float = Field(0.25, ge=0, le=1, description="where it falls to, as a share of learning_rate")
@@ -116,10 +113,10 @@ class VaeConfig(GenerationSection):
     """Kingma & Welling 2013, convolutional: the baseline without an adversary, blurred but covering everything."""
 
     name: Literal["vae"] = "vae"
-    width: int = Field(32, ge=4, description="channels at the finest resolution; doubled at each coarser one")
-    latent_dim: int = Field(32, ge=1)
+    width: Width = Field(32, description="channels at the finest resolution; doubled at each coarser one")
+    latent_dim: int = Field(32, ge=1, le=65_536)
     beta: float = Field(
         1.0, ge=0, description="weight of the KL divergence (Higgins et al. 2017); below 1 reconstructs better"
     )
-    learning_rate: float = Field(1e-3, gt=0)
-    betas: tuple[float, float] = (0.9, 0.999)
+    learning_rate: LearningRate = 1e-3
+    betas: Betas = (0.9, 0.999)

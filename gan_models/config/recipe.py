@@ -4,6 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from gan_models.config.bounds import Betas, LearningRate
 from gan_models.config.section import Section
 
 
@@ -12,8 +13,8 @@ class RecipeSection(Section):
 
     instance_norm: ClassVar[bool] = False  # in the larger part of the networks
 
-    learning_rate: float = Field(2e-4, gt=0)
-    betas: tuple[float, float] = (0.5, 0.999)
+    learning_rate: LearningRate = 2e-4
+    betas: Betas = (0.5, 0.999)
     schedule: Literal["constant", "linear", "cosine"] = Field(
         "linear", description="how the learning rate falls over the last `decay` share of the steps"
     )

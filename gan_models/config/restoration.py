@@ -1,9 +1,10 @@
 """The section of the recipe that edits images."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from gan_models.config.bounds import Betas, Blocks, LearningRate, Width
 from gan_models.config.degradations import Degradation, Denoise, Inpaint
 from gan_models.config.recipe import RecipeSection
 
@@ -12,14 +13,16 @@ class RestoreConfig(RecipeSection):
     """One editing network for several degradations: PSNR first, adversarial and feature terms afterwards."""
 
     name: Literal["restore"] = "restore"
-    width: int = Field(24, ge=4)
-    blocks: tuple[int, ...] = Field((1, 1, 1, 2), description="blocks per resolution, finest first, coarsest last")
+    width: Width = 24
+    blocks: tuple[Blocks, ...] = Field(
+        (1, 1, 1, 2), min_length=1, max_length=8, description="blocks per resolution, finest first, coarsest last"
+    )
     degradations: tuple[Degradation, ...] = Field((Denoise(), Inpaint()), min_length=1)
-    shares: tuple[int, ...] = Field(
+    shares: tuple[Annotated[int, Field(ge=1, le=1_000)], ...] = Field(
         (), description="how many training images each degradation gets for every one of the others; () gives all one"
     )
-    learning_rate: float = Field(2e-3, gt=0)
-    betas: tuple[float, float] = (0.9, 0.99)
+    learning_rate: LearningRate = 2e-3
+    betas: Betas = (0.9, 0.99)
     schedule: Literal["constant", "linear", "cosine"] = "cosine"
     decay: float = Field(0.95, ge=0, le=1)
     warm_up: float = Field(0.05, ge=0, le=1)
@@ -43,6 +46,4 @@ class RestoreConfig(RecipeSection):
                 f"shares has {len(self.shares)} numbers and there are {len(self.degradations)} degradations; give each "
                 "one, or leave shares out"
             )
-        if any(share < 1 for share in self.shares):
-            raise ValueError(f"a share is a number of images, 1 or more; these are {list(self.shares)}")
         return self

@@ -1,52 +1,27 @@
 """What every config section shares: frozen, refusing unknown keys, and errors that name the nearest valid one."""
 
-import difflib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, TypeVar, get_args
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from gan_models.errors import AtelierError
+from gan_models.config.yaml_file import ConfigError
+from gan_models.text import did_you_mean, nearest, one_line
 
-
-class ConfigError(AtelierError, ValueError):
-    """A config that cannot be used; the message says where, why and what to write instead."""
+MAX_PROBLEMS = 10  # that are told at once
 
 
 class Section(BaseModel):
-    """Base of every config section."""
+    """Base of every config section. A number that is none, or infinite, bounds nothing and is refused everywhere."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 AnySection = TypeVar("AnySection", bound=BaseModel)
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file.
-
-    Raises:
-        ConfigError: the file is missing, is not YAML, or is not a mapping.
-    """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*.yaml")], n=1, cutoff=0.3)
-        hint = f"; did you mean {path.parent / near[0]}?" if near else ""
-        raise ConfigError(f"there is no config {path}{hint}") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(content, dict):
-        raise ConfigError(
-            f"{path} should hold a mapping of sections such as 'train:', it holds {type(content).__name__}"
-        )
-    return content
-
-
 def validate(section: type[AnySection], content: Any, where: str) -> AnySection:  # noqa: ANN401
-    """`content` as a `section`.
+    """Return `content` as a `section`.
 
     Raises:
         ConfigError: naming the key, with the nearest valid one where it is unknown.
@@ -54,30 +29,54 @@ def validate(section: type[AnySection], content: Any, where: str) -> AnySection:
     try:
         return section.model_validate(content)
     except ValidationError as error:
-        lines = [_explain(section, dict(problem)) for problem in error.errors()]
+        problems = error.errors()
+        lines = [_explain(section, dict(problem)) for problem in problems[:MAX_PROBLEMS]]
+        lines += [f"and {len(problems) - MAX_PROBLEMS} more"] * (len(problems) > MAX_PROBLEMS)
         raise ConfigError(f"{where}: " + "; ".join(lines)) from None
 
 
 def _explain(section: type[BaseModel], problem: dict[str, Any]) -> str:
     key = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
-        unknown = str(problem["loc"][-1])
-        near = difflib.get_close_matches(unknown, sorted(set(_field_names(section))), n=1)
-        return f"unknown key '{key}'" + (f", did you mean '{near[0]}'?" if near else "")
+        return f"unknown key '{key}', {_valid_key(section, problem['loc'])}"
     if problem["type"] == "union_tag_invalid":
-        expected = problem["ctx"]["expected_tags"].replace("'", "").split(", ")
-        near = difflib.get_close_matches(str(problem["ctx"]["tag"]), expected, n=1, cutoff=0.3)
-        hint = f", did you mean '{near[0]}'?" if near else ""
-        return f"'{key}' is '{problem['ctx']['tag']}', which is none of {', '.join(expected)}{hint}"
-    return f"'{key}': {problem['msg']}"
+        tag, expected = str(problem["ctx"]["tag"]), problem["ctx"]["expected_tags"].replace("'", "").split(", ")
+        return f"'{key}' is '{tag}', which is none of {', '.join(expected)}" + (
+            f"; {did_you_mean(tag, expected)}" if nearest(tag, expected) else ""
+        )
+    return f"'{key}': {one_line(problem['msg'].removeprefix('Value error, '))}"
 
 
-def _field_names(annotation: Any) -> Iterator[str]:  # noqa: ANN401
-    """Names of all fields in a section and the sections within it."""
+def _valid_key(section: type[BaseModel], loc: tuple[int | str, ...]) -> str:
+    """What to write for an unknown key: one that is near in its section, the place of its name elsewhere, or any."""
+    unknown, here = str(loc[-1]), sorted({name for one in _sections_at(section, loc[:-1]) for name in one.model_fields})
+    elsewhere = {path.rpartition(".")[2]: path for path in _paths(section)}
+    if not nearest(unknown, here) and (near := nearest(unknown, elsewhere)):
+        return f"did you mean '{elsewhere[near]}'?"
+    return did_you_mean(unknown, here)
+
+
+def _sections_at(section: type[BaseModel], loc: tuple[int | str, ...]) -> list[type[BaseModel]]:
+    """The sections that may stand at a place of a config; `loc` as in pydantic's errors, with tags of unions."""
+    here = [section]
+    for part in loc:
+        within = [one for name in here if part in (fields := name.model_fields) for one in _sections(fields[part])]
+        tagged = [one for one in here if part in (field.default for field in one.model_fields.values())]
+        here = within or tagged or here
+    return here
+
+
+def _sections(annotation: Any) -> list[type[BaseModel]]:  # noqa: ANN401
+    """All sections in an annotation, or in that of a field."""
+    annotation = getattr(annotation, "annotation", annotation)
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        for name, field in annotation.model_fields.items():
-            yield name
-            yield from _field_names(field.annotation)
-    else:
-        for part in get_args(annotation):
-            yield from _field_names(part)
+        return [annotation]
+    return [one for part in get_args(annotation) for one in _sections(part)]
+
+
+def _paths(section: type[BaseModel]) -> Iterator[str]:
+    """The dotted names of all fields in a section and the sections within it; of two alike, the outer one last."""
+    for name, field in section.model_fields.items():
+        for within in _sections(field):
+            yield from (f"{name}.{path}" for path in _paths(within))
+    yield from section.model_fields

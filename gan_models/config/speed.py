@@ -15,7 +15,7 @@ class SpeedConfig(Section):
         description="where decoded images live: on the device, in memory, or in a memory-mapped file of the cache; "
         "auto takes the first that they fit in. Batches are the same, bit for bit, in all of them",
     )
-    memory_limit: float = Field(4.0, gt=0, description="GiB of decoded images from which auto maps a file")
+    memory_limit: float = Field(4.0, gt=0, le=1e6, description="GiB of decoded images from which auto maps a file")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="of forward passes, penalties excepted; auto: bfloat16 on a GPU, float32 on a CPU"
     )

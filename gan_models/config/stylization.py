@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from gan_models.config.bounds import Betas, LearningRate, Steps, Width
 from gan_models.config.recipe import RecipeSection
 
 
@@ -19,10 +20,10 @@ class StyleBankConfig(RecipeSection):
     encoder: Literal["efficientnet_lite0", "vgg19"] = Field(
         "efficientnet_lite0", description="the frozen network; vgg19 needs torchvision's weights on disk"
     )
-    width: int = Field(16, ge=4, description="channels of the decoder at full resolution")
-    discriminator_width: int = Field(24, ge=4)
-    learning_rate: float = Field(1e-3, gt=0)
-    betas: tuple[float, float] = (0.5, 0.99)
+    width: Width = Field(16, description="channels of the decoder at full resolution")
+    discriminator_width: Width = 24
+    learning_rate: LearningRate = 1e-3
+    betas: Betas = (0.5, 0.99)
     schedule: Literal["constant", "linear", "cosine"] = "cosine"
     content_weight: float = Field(1.0, ge=0)
     style_weight: float = Field(10.0, ge=0)
@@ -31,7 +32,7 @@ class StyleBankConfig(RecipeSection):
     total_variation_weight: float = Field(1e-5, ge=0)
     adversarial_weight: float = Field(0.5, ge=0)
     r1_gamma: float = Field(1.0, ge=0)
-    r1_every: int = Field(4, ge=1, description="steps between penalties, each with that many times the weight")
+    r1_every: Steps = Field(4, description="steps between penalties, each with that many times the weight")
 
     @property
     def size_multiple(self) -> int:

@@ -5,13 +5,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, model_validator
 
+from gan_models.config.bounds import Steps
 from gan_models.config.generation import DcganConfig, GenerationSection, R3ganConfig, VaeConfig, WganGpConfig
 from gan_models.config.health import HealthConfig
 from gan_models.config.restoration import RestoreConfig
-from gan_models.config.section import Section, read_yaml, validate
+from gan_models.config.section import Section, validate
 from gan_models.config.speed import SpeedConfig
 from gan_models.config.stylization import StyleBankConfig
 from gan_models.config.translation import CutConfig, CycleganConfig, Pix2PixConfig
+from gan_models.config.yaml_file import read_yaml
 
 
 class ImageConfig(Section):
@@ -43,15 +45,17 @@ class TrainConfig(Section):
 
     image: ImageConfig
     recipe: RecipeConfig
-    steps: int = Field(ge=1)
-    batch_size: int = Field(64, ge=1, description="images per step, over all processes together")
-    seed: int = 0
+    steps: Steps
+    batch_size: int = Field(64, ge=1, le=65_536, description="images per step, over all processes together")
+    seed: int = Field(0, ge=0, lt=2**63)
     flips: bool = Field(False, description="mirror training images left to right at random; wrong for digits or text")
-    ema_half_life_images: float = Field(2_000, ge=0, description="half-life of the weights' moving average, in images")
-    checkpoint_every: int = Field(250, ge=1, description="steps")
-    sample_every: int = Field(250, ge=1, description="steps")
-    log_every: int = Field(20, ge=1, description="steps")
-    keep_checkpoints: int = Field(2, ge=1)
+    ema_half_life_images: float = Field(
+        2_000, ge=0, le=1e12, description="half-life of the weights' moving average, in images"
+    )
+    checkpoint_every: Steps = Field(250, description="steps")
+    sample_every: Steps = Field(250, description="steps")
+    log_every: Steps = Field(20, description="steps")
+    keep_checkpoints: int = Field(2, ge=1, le=1_000)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     init_from: str | None = Field(None, min_length=1, description="a bundle of the same recipe to begin from, a path")
     health: HealthConfig = HealthConfig()

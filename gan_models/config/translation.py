@@ -4,6 +4,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from gan_models.config.bounds import Blocks, Width
 from gan_models.config.recipe import RecipeSection
 
 ConditionKind = Literal["edges", "gray", "image", "segmentation"]
@@ -20,13 +21,13 @@ class Pix2PixConfig(RecipeSection):
     target: Literal["image", "segmentation"] = Field(
         "image", description="what it is to become, made of the same image"
     )
-    width: int = Field(64, ge=4, description="channels at the finest resolution; doubled at coarser ones, up to 8 x")
+    width: Width = Field(64, description="channels at the finest resolution; doubled at coarser ones, up to 8 x")
     num_stages: int = Field(8, ge=2, le=8, description="each halves the resolution; 8 takes 256 pixels to one")
     dropout: float = Field(0.5, ge=0, lt=1, description="in the three coarsest decoder stages, in training alone")
     upsample: Literal["transposed", "nearest"] = Field(
         "transposed", description="nearest, then a convolution, leaves no checkerboards"
     )
-    discriminator_width: int = Field(64, ge=4)
+    discriminator_width: Width = 64
     discriminator_stages: int = Field(3, ge=1, le=5, description="3 is the 70x70 PatchGAN")
     discriminator_norm: Literal["instance", "spectral", "none"] = "instance"
     l1_weight: float = Field(100.0, ge=0)
@@ -75,9 +76,9 @@ class _UnpairedConfig(RecipeSection):
 
     source_domain: str = Field("photo", description="the domain that images are turned from")
     target_domain: str = Field("painting", description="the domain that they are turned into")
-    width: int = Field(64, ge=4, description="channels at the finest resolution")
-    blocks: int = Field(9, ge=1, description="residual blocks; the paper has 6 at 128 pixels and 9 at 256")
-    discriminator_width: int = Field(64, ge=4)
+    width: Width = Field(64, description="channels at the finest resolution")
+    blocks: Blocks = Field(9, description="residual blocks; the paper has 6 at 128 pixels and 9 at 256")
+    discriminator_width: Width = 64
     discriminator_stages: int = Field(3, ge=1, le=5, description="3 is the 70x70 PatchGAN")
     discriminator_norm: Literal["instance", "spectral", "none"] = "instance"
     loss: Literal["non_saturating", "lsgan", "hinge"] = "lsgan"
@@ -104,7 +105,7 @@ class CycleganConfig(_UnpairedConfig):
     name: Literal["cyclegan"] = "cyclegan"
     cycle_weight: float = Field(10.0, ge=0)
     identity_weight: float = Field(0.5, ge=0, description="as a share of cycle_weight")
-    pool_size: int = Field(50, ge=0, description="past fakes shown again, rounded up to whole batches")
+    pool_size: int = Field(50, ge=0, le=65_536, description="past fakes shown again, rounded up to whole batches")
     antialias: bool = Field(False, description="resample with the filter [1,2,1], as cut does, against checkerboards")
     residual: bool = Field(
         False, description="generators learn what to add to an image: not the paper's, for runs of a few thousand steps"
@@ -117,8 +118,8 @@ class CutConfig(_UnpairedConfig):
     name: Literal["cut"] = "cut"
     fast: bool = Field(False, description="FastCUT: contrastive weight 10, no identity term, mirrored inputs")
     contrastive_weight: float | None = Field(None, gt=0, description="1 for CUT and 10 for FastCUT where left out")
-    num_patches: int = Field(256, ge=2, description="of an image, in each of the five layers")
-    head_width: int = Field(256, ge=4)
+    num_patches: int = Field(256, ge=2, le=65_536, description="of an image, in each of the five layers")
+    head_width: Width = 256
     temperature: float = Field(0.07, gt=0)
     antialias: bool = Field(True, description="resample with the filter [1,2,1]; without, by strided convolutions")
 

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from gan_models.data.image_row import COLUMNS, CONTENT_COLUMNS
 from gan_models.errors import AtelierError
+from gan_models.text import one_line
 
 Split = Literal["train", "evaluation"]
 
@@ -166,6 +167,6 @@ def read_shard(path: Path, columns: Sequence[str]) -> Any:  # noqa: ANN401
             return file.read(columns=list(columns))
     except (pa.ArrowException, OSError) as error:
         raise DataError(
-            f"{path} is damaged ({' '.join(str(error).split())}); "
+            f"{path} is damaged ({one_line(error)}); "
             "delete it and fetch it again with `dvc pull`, or rebuild the dataset"
         ) from error

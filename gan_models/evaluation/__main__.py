@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 
 from gan_models.config import ConfigError, TrainConfig, read_evaluate_config, read_yaml, validate
+from gan_models.errors import AtelierError, is_mendable
+from gan_models.text import one_line
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -25,9 +27,8 @@ def main(arguments: list[str] | None = None) -> int:
     except ConfigError as error:
         return _refuse(error)
     # PyTorch takes seconds to import, and a mistake in the config should not wait for it.
-    from gan_models.bundles.bundle import BundleError, read_description
+    from gan_models.bundles.bundle import read_description
     from gan_models.data.shards import DataError
-    from gan_models.evaluation.errors import EvaluationError
     from gan_models.evaluation.run import evaluate_to
 
     try:
@@ -39,7 +40,9 @@ def main(arguments: list[str] | None = None) -> int:
         image = read_description(options.bundle).image
         takes = f"{image.size}x{image.size}x{image.channels} images ({image.fit})"
         return _refuse(DataError(f"the model takes {takes}, and this data cannot give them: {error}"))
-    except (EvaluationError, BundleError, ConfigError, OSError) as error:
+    except (AtelierError, OSError) as error:
+        if not is_mendable(error):
+            raise
         return _refuse(error)
     width = max(len(metric.key) for metric in result.metrics)
     for metric in result.metrics:
@@ -67,7 +70,7 @@ def _refuse_other_task(bundle: Path, config: Path) -> None:
 
 
 def _refuse(error: Exception) -> int:
-    print("error: " + " ".join(str(error).split()), file=sys.stderr)
+    print(f"error: {one_line(error)}", file=sys.stderr)
     return 2
 
 

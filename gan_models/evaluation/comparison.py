@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from gan_models.evaluation.errors import EvaluationError, IncomparableError
 from gan_models.evaluation.result import INFLUENCE, RESULT, EvaluationResult, Metric, Record
 from gan_models.evaluation.stats.intervals import Array, Estimate, difference_interval
+from gan_models.text import one_line
 
 Verdict = Literal["better", "worse", "tie", "changed"]
 
@@ -48,7 +49,7 @@ def load_evaluation(directory: Path) -> tuple[EvaluationResult, dict[str, Array]
     except FileNotFoundError as error:
         raise EvaluationError(f"{directory} holds no finished evaluation: there is no {error.filename}") from None
     except (OSError, ValueError, ValidationError) as error:
-        raise EvaluationError(f"the evaluation in {directory} is damaged: {' '.join(str(error).split())}") from None
+        raise EvaluationError(f"the evaluation in {directory} is damaged: {one_line(error)}") from None
     if set(influence) != set(result.by_key()):
         raise EvaluationError(f"the evaluation in {directory} is damaged: {INFLUENCE} is not of its {RESULT}")
     return result, influence

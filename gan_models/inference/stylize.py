@@ -1,6 +1,5 @@
 """Repainting images in a learned style, or in that of an example, with a bundle that stylizes."""
 
-import difflib
 from typing import cast
 
 import torch
@@ -11,6 +10,7 @@ from gan_models.data.image_set import windows
 from gan_models.images.pixels import to_float, to_uint8
 from gan_models.inference.padding import check_shape, padded
 from gan_models.networks.style_bank import StyleBank
+from gan_models.text import did_you_mean
 
 
 @torch.inference_mode()
@@ -70,8 +70,7 @@ def _index(bundle: Bundle, style: int | str | None) -> int:
         return 0
     if isinstance(style, str):
         if style not in names:
-            near = difflib.get_close_matches(style, names, 1)
-            raise ValueError(f"there is no style '{style}'{f', did you mean {near[0]}?' if near else ''}; {known}")
+            raise ValueError(f"there is no style '{style}'; {did_you_mean(style, names) if names else known}")
         return names.index(style)
     if not 0 <= style < max(1, len(names)):
         raise ValueError(f"there is no style {style}; {known}")

@@ -24,6 +24,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from gan_models.errors import AtelierError
+from gan_models.text import one_line
 
 # Raster formats only; an MPO opens as a JPEG. Left out are those that start other programs or fetch files, such as EPS.
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF")
@@ -86,7 +87,7 @@ def decode(
     except MemoryError:
         raise
     except Exception as error:
-        raise UnreadableImageError(f"the {image.format} image is damaged or truncated: {_sentence(error)}") from error
+        raise UnreadableImageError(f"the {image.format} image is damaged or truncated: {one_line(error)}") from error
     pixels = _eight_bits(image)
     rotation = _UPRIGHT.get(_orientation(image))
     if rotation is not None:
@@ -122,9 +123,9 @@ def _open(data: bytes) -> Image.Image:
     except UnidentifiedImageError:
         raise UnreadableImageError("the file is not an image in a format that can be read") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise UnreadableImageError(f"the image has too many pixels: {_sentence(error)}") from None
+        raise UnreadableImageError(f"the image has too many pixels: {one_line(error)}") from None
     except Exception as error:  # Pillow's parsers raise whatever a damaged header leads them to
-        raise UnreadableImageError(f"the image's header is damaged: {_sentence(error)}") from error
+        raise UnreadableImageError(f"the image's header is damaged: {one_line(error)}") from error
 
 
 def _check_header(image: Image.Image, limits: DecodingLimits) -> None:
@@ -136,7 +137,7 @@ def _check_header(image: Image.Image, limits: DecodingLimits) -> None:
     try:
         several = image.format != "MPO" and bool(getattr(image, "is_animated", False))
     except Exception as error:
-        raise UnreadableImageError(f"the {image.format} image is damaged: {_sentence(error)}") from error
+        raise UnreadableImageError(f"the {image.format} image is damaged: {one_line(error)}") from error
     if several:
         raise UnreadableImageError("the file is animated or has several pages; save those that are meant on their own")
 
@@ -166,7 +167,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
         mode = "L" if gray else "RGB"
         return image if image.mode == mode else image.convert(mode)
     except (ValueError, OSError) as error:
-        raise UnreadableImageError(f"an image of mode {image.mode} cannot be converted: {_sentence(error)}") from error
+        raise UnreadableImageError(f"an image of mode {image.mode} cannot be converted: {one_line(error)}") from error
 
 
 def _orientation(image: Image.Image) -> int:
@@ -175,7 +176,3 @@ def _orientation(image: Image.Image) -> int:
         return int(image.getexif().get(_ORIENTATION, 1))
     except Exception:  # a damaged EXIF block is no reason to lose the photograph
         return 1
-
-
-def _sentence(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

@@ -12,6 +12,7 @@ from gan_models.networks.efficientnet_lite0 import (
     load_efficientnet_lite0,
     untrained_efficientnet_lite0,
 )
+from gan_models.text import one_line
 
 FeatureNetworkName = Literal["efficientnet_lite0", "vgg19"]
 
@@ -130,6 +131,5 @@ def _read_vgg19(path: Path) -> nn.Sequential:
             "there, or use efficientnet_lite0, whose weights come with a package"
         ) from None
     except Exception as error:  # A damaged archive, or one of another network, raises many kinds.
-        reason = " ".join(str(error).split())[:200]
-        raise MissingWeightsError(f"{path} cannot be used as the weights of VGG19: {reason}") from None
+        raise MissingWeightsError(f"{path} cannot be used as the weights of VGG19: {one_line(error, 200)}") from None
     return layers

@@ -8,7 +8,6 @@ all roll backs), 75 preempted by SIGTERM or Ctrl-C after writing a checkpoint: t
 """
 
 import argparse
-import errno
 import fcntl
 import logging
 import signal
@@ -20,10 +19,11 @@ from types import FrameType
 
 import torch
 
-from gan_models.bundles.bundle import BundleError, read_description
-from gan_models.config import ConfigError, TrainConfig, read_train_config, validate
-from gan_models.data.shards import DataError
-from gan_models.errors import AtelierError
+from gan_models.bundles.bundle import read_description
+from gan_models.config import TrainConfig, read_train_config, validate
+from gan_models.errors import AtelierError, is_mendable
+from gan_models.files import is_disk_full
+from gan_models.text import one_line
 from gan_models.training.checkpoints import CheckpointError
 from gan_models.training.devices import device_for
 from gan_models.training.distributed import is_first_process, join, num_processes
@@ -63,17 +63,17 @@ def main(arguments: list[str] | None = None) -> int:
         return _train(
             config, options.data, options.out, options.cache or options.out.absolute().parent / "cache", device
         )
-    except (ConfigError, DataError, BundleError, CheckpointError) as error:
-        return _fail(str(error), USER_ERROR)
     except UnhealthyError as error:
         return _fail(f"training is unhealthy and was stopped: {error}", UNHEALTHY)
     except torch.OutOfMemoryError as error:
         reason = str(error).split(". ")[0]
         return _fail(f"the GPU's memory does not suffice ({reason}); lower train.batch_size", USER_ERROR)
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            return _fail(str(error), USER_ERROR)
-        return _fail(f"no space left for {error.filename or options.out}; free some and run again", USER_ERROR)
+    except (AtelierError, OSError) as error:
+        if isinstance(error, OSError) and is_disk_full(error):
+            return _fail(f"no space left for {error.filename or options.out}; free some and run again", USER_ERROR)
+        if not is_mendable(error):
+            raise
+        return _fail(one_line(error), USER_ERROR)
 
 
 def _train(config: TrainConfig, data: Path, out: Path, cache: Path, device: torch.device) -> int:

@@ -4,7 +4,6 @@ A checkpoint is `step-000250.pt` and, written after it, the manifest `step-00025
 without a manifest was never finished, and does not count.
 """
 
-import errno
 import hashlib
 import io
 import json
@@ -16,7 +15,8 @@ from typing import Any
 import torch
 
 from gan_models.errors import AtelierError
-from gan_models.files import TEMPORARY_SUFFIX, sync, write_durably
+from gan_models.files import TEMPORARY_SUFFIX, is_disk_full, sync, write_durably
+from gan_models.text import one_line
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class Checkpoints:
             write_durably(data_path, content)
             write_durably(data_path.with_suffix(".json"), json.dumps(manifest, indent=2).encode())
         except OSError as error:
-            full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+            full = is_disk_full(error)
             cause = "no space left" if full else str(error)
             raise CheckpointError(
                 f"checkpoint of step {step} could not be written to {self.directory}: {cause}; those before it are "
@@ -86,8 +86,7 @@ class Checkpoints:
             try:
                 return step, self._load(path)
             except (OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
-                reason = " ".join(str(error).split())[:200] or type(error).__name__
-                logger.warning("checkpoint %s is damaged and passed over: %s", path, reason)
+                logger.warning("checkpoint %s is damaged and passed over: %s", path, one_line(error, 200))
                 damaged.append(path.name)
         if damaged:
             raise CheckpointError(

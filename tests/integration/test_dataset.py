@@ -80,7 +80,7 @@ def test_a_worker_that_may_commit_leaves_the_new_version_in_git(project: Project
 
 def test_a_version_that_could_not_be_pushed_does_not_exist(project: Project):
     (project.root / ".atelier" / "dvc-remote").write_text("a file where the remote should be")
-    with pytest.raises(RuntimeError, match="push"):
+    with pytest.raises(VersioningError, match="push"):
         dataset(project.config)
     assert tracked_md5_of(project) is None
     (project.root / ".atelier" / "dvc-remote").unlink()

@@ -17,6 +17,7 @@ from gan_models.config import ExtractorConfig
 from gan_models.evaluation.errors import EvaluationError
 from gan_models.evaluation.features.base import Extractor
 from gan_models.evaluation.features.weights import parse_weights, read_weights, refuse_other_digest
+from gan_models.text import one_line
 
 SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 DIMENSION = 2048
@@ -67,8 +68,7 @@ def load(config: ExtractorConfig, device: torch.device) -> Extractor:
     try:
         network = Inception(parse_weights(content, path))
     except RuntimeError as error:
-        reason = " ".join(str(error).split())[:200]
-        raise EvaluationError(f"{path} cannot be used as the weights of Inception: {reason}") from None
+        raise EvaluationError(f"{path} cannot be used as the weights of Inception: {one_line(error, 200)}") from None
     return Extractor(
         name=config.name,
         key="" if digest == SHA256 else f"inception_{digest[:8]}",
@@ -96,9 +96,8 @@ def _kept() -> Path:
         with _giving_up_after(SECONDS):
             torch.hub.download_url_to_file(URL_INCEPTION_V3, str(path), hash_prefix=SHA256, progress=False)
     except (OSError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
         raise EvaluationError(
-            f"evaluate.extractor: inception needs its weights, and they cannot be downloaded ({reason}); put "
+            f"evaluate.extractor: inception needs its weights, and they cannot be downloaded ({one_line(error)}); put "
             f"{URL_INCEPTION_V3} at {path} or name its place as extractor.weights, or use efficientnet_lite0"
         ) from None
     return path

@@ -1,6 +1,5 @@
 """Any network for classification of torchvision or timm, by name, with a file of weights."""
 
-import difflib
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,6 +11,7 @@ from gan_models.evaluation.errors import EvaluationError
 from gan_models.evaluation.features.base import Extractor, Prepared, key_of
 from gan_models.evaluation.features.weights import parse_weights, read_weights, refuse_other_digest
 from gan_models.networks.feature_network import MEAN, STD
+from gan_models.text import nearest, one_line
 
 SIZE = 224
 
@@ -32,7 +32,7 @@ def load(config: ExtractorConfig, device: torch.device) -> Extractor:
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = one_line(error, 200)
         raise EvaluationError(f"{path} cannot be used as the weights of {config.name}: {reason}") from None
     facts = getattr(network, "pretrained_cfg", {})  # timm's
     size = config.size or facts.get("input_size", (3, SIZE, SIZE))[-1]
@@ -69,8 +69,8 @@ def _timm(name: str) -> tuple[nn.Module, str]:
 def _refuse_unknown(library: str, name: str, known: list[str]) -> None:
     if name in known:
         return
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.3)
-    hint = f", did you mean '{library}/{near[0]}'?" if near else ""
+    near = nearest(name, known)
+    hint = f", did you mean '{library}/{near}'?" if near else ""
     raise EvaluationError(f"evaluate.extractor: {library} has no network for classification named '{name}'{hint}")
 
 
@@ -79,7 +79,7 @@ def _dimension(name: str, network: nn.Module, device: torch.device) -> int:
     try:
         features: Tensor = network(torch.zeros(1, 3, 32, 32, dtype=torch.uint8, device=device))
     except (RuntimeError, AssertionError, ValueError) as error:  # a size that the network does not take
-        reason = " ".join(str(error).split())[:200]
+        reason = one_line(error, 200)
         raise EvaluationError(f"evaluate.extractor: {name} cannot see images of this size: {reason}") from None
     if features.ndim != 2:
         raise EvaluationError(f"evaluate.extractor: {name} gives features of shape {list(features.shape)}, no vectors")

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from gan_models.evaluation.errors import EvaluationError
+from gan_models.text import one_line
 
 
 def read_weights(path: Path) -> tuple[bytes, str]:
@@ -35,8 +36,7 @@ def parse_weights(content: bytes, path: Path) -> dict[str, Tensor]:
             return safetensors.torch.load(content)
         weights = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:  # whatever a damaged archive raises
-        reason = " ".join(str(error).split())[:200]
-        raise EvaluationError(f"{path} cannot be read as weights: {reason}") from None
+        raise EvaluationError(f"{path} cannot be read as weights: {one_line(error, 200)}") from None
     weights = weights.get("state_dict", weights) if isinstance(weights, dict) else weights
     if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
         raise EvaluationError(f"{path} cannot be read as weights: it does not hold tensors by name")

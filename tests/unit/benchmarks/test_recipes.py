@@ -4,7 +4,6 @@ import io
 
 import numpy as np
 import pytest
-import yaml
 from PIL import Image
 
 from benchmarks.recipes import HERE, main, write_document
@@ -12,10 +11,11 @@ from benchmarks.support.claims import claims_of, claims_of_generation, sentence
 from benchmarks.support.measured import Measured
 from benchmarks.support.sheet import draw_sheet
 from flows.config.model_config import ModelConfig
+from gan_models.config import read_yaml
 from gan_models.evaluation.result import EvaluationResult, Metric, Picture, Protocol
 from tests.support.project import ROOT, TINY
 
-GROUPS = yaml.safe_load((HERE / "recipes.yaml").read_text())
+GROUPS = read_yaml(HERE / "recipes.yaml")["groups"]
 PROTOCOL = Protocol(metric="m", num_images=10, seed=0, split_digest="d", image="32x32x1 resize")
 
 

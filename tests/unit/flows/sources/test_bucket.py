@@ -156,7 +156,7 @@ def test_a_server_that_goes_away_ends_the_build_and_writes_nothing(inbox, monkey
     monkeypatch.setattr("flows.sources.s3.ATTEMPTS", 1)
     monkeypatch.setenv("AWS_EXECUTION_ENV", "test")  # in another environment there is a new client, which tries once
     inbox.proxy.always("reset", "GET")
-    with pytest.raises(RuntimeError, match="does not answer; check the address"):
+    with pytest.raises(StorageError, match="does not answer; check the address"):
         build_dataset(
             [source], inbox.root / "data", evaluation_share=0.4, quarantine=inbox.root / "quarantine", ledger=None
         )

@@ -54,7 +54,7 @@ def test_the_fingerprint_follows_the_table_and_the_files(table):
 
 
 def test_a_column_that_is_missing_is_named_with_the_nearest(table):
-    with pytest.raises(SourceError, match=r"no column 'path'; it has: file, kind, note"):
+    with pytest.raises(SourceError, match=r"no column 'path'; there are: file, kind, note"):
         list(opened(table, "in/list.csv").items())
     with pytest.raises(SourceError, match=r"no column 'kinds'; did you mean 'kind'\?"):
         list(opened(table, "in/list.parquet", image_column="file", label_column="kinds").items())

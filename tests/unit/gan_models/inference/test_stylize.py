@@ -68,7 +68,7 @@ def test_a_model_with_one_style_needs_no_name(tmp_path: Path) -> None:
     ("request_", "message"),
     [
         ({}, "a style or a style image is needed; the model has learned cafe, iris"),
-        ({"style": "caffe"}, "no style 'caffe', did you mean cafe"),
+        ({"style": "caffe"}, "no style 'caffe'; did you mean 'cafe'"),
         ({"style": 2}, "no style 2"),
         ({"style": 0, "style_image": some(3, 16, 16)}, "choose one"),
         ({"style_image": some(1, 16, 16)}, r"style image should be uint8 \[3, H, W\]"),
