@@ -36,7 +36,7 @@ from benchmarks.support.references import Case, Command, cases
 from flows.config.model_config import SourceConfig
 from flows.datasets.builder import build_dataset
 from flows.sources.open import open_source
-from gan_models.config import TrainConfig, domains_of
+from gan_models.config import TrainConfig
 from gan_models.data.shards import read_shard, shard_paths
 from gan_models.images.randomness import random_for
 from gan_models.recipes import build_recipe
@@ -161,7 +161,7 @@ def _markdown(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 def prepare_images(scratch: Path, config: TrainConfig) -> tuple[Path, Path]:
     """The photographs as tiles of the config's size: as shards for us, as PNG files for the reference."""
     shards, pictures = scratch / "shards", scratch / "pictures"
-    size, (source, target) = config.image.size, domains_of(config.recipe)
+    size, (source, target) = config.image.size, config.recipe.domains
     specs = [{"path": "builtin:photos", "domain": source}]
     specs += [{"path": "examples/paintings/van_gogh", "domain": target, "split_by": "tile"}] if target else []
     opened = [open_source(SourceConfig.model_validate(spec), ROOT) for spec in specs]
@@ -260,7 +260,7 @@ def flops_per_image(config: TrainConfig) -> float:
     recipe = build_recipe(config, 0)
     shape = (config.batch_size, config.image.channels, config.image.size, config.image.size)
     images = torch.rand(shape) * 2 - 1
-    targets = images.flip(0) if domains_of(config.recipe)[1] else None
+    targets = images.flip(0) if config.recipe.domains[1] else None
     with FlopCounterMode(display=False) as counter:
         recipe.training_step(Batch(images, None, targets, None), 1, random_for("flops"))
     return float(counter.get_total_flops()) / config.batch_size

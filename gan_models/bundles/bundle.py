@@ -20,7 +20,7 @@ from torch import nn
 from gan_models.config import ImageConfig, RecipeConfig, Section
 from gan_models.errors import AtelierError
 from gan_models.files import TEMPORARY_SUFFIX, sync, write_durably
-from gan_models.recipes import Task, build_generator, task_of
+from gan_models.recipes import build_generator
 from gan_models.text import one_line
 
 WEIGHTS = "model.safetensors"
@@ -83,7 +83,7 @@ class Bundle:
     @property
     def task(self) -> Task:
         """What it does: "generate", "restore", "translate" or "stylize"."""
-        return task_of(self.recipe)
+        return self.recipe.task
 
 
 def save_bundle(directory: Path, network: nn.Module, **description: Any) -> None:  # noqa: ANN401

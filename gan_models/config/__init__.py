@@ -8,7 +8,7 @@ from gan_models.config.degradations import Deblur, Degradation, Denoise, Inpaint
 from gan_models.config.evaluate import EvaluateConfig, ExtractorConfig, read_evaluate_config
 from gan_models.config.generation import DcganConfig, R3ganConfig, VaeConfig, WganGpConfig
 from gan_models.config.health import HealthConfig
-from gan_models.config.recipe import RecipeSection
+from gan_models.config.recipe import RecipeSection, Task
 from gan_models.config.restoration import RestoreConfig
 from gan_models.config.section import Section, validate
 from gan_models.config.speed import SpeedConfig
@@ -17,11 +17,8 @@ from gan_models.config.train import (
     ImageConfig,
     RecipeConfig,
     TrainConfig,
-    domains_of,
-    paired_domains,
     read_train_config,
     recipe_config,
-    uses_labels,
 )
 from gan_models.config.translation import CutConfig, CycleganConfig, Pix2PixConfig
 from gan_models.config.yaml_file import ConfigError, read_yaml
@@ -48,16 +45,14 @@ __all__ = [
     "SpeedConfig",
     "StyleBankConfig",
     "SuperResolution",
+    "Task",
     "TrainConfig",
     "VaeConfig",
     "Watermark",
     "WganGpConfig",
-    "domains_of",
-    "paired_domains",
     "read_evaluate_config",
     "read_train_config",
     "read_yaml",
     "recipe_config",
-    "uses_labels",
     "validate",
 ]

@@ -1,18 +1,25 @@
 """Sections of the recipes that draw images out of noise."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from gan_models.config.bounds import MAX_WIDTH, Betas, Blocks, LearningRate, Steps, Width
-from gan_models.config.recipe import RecipeSection
+from gan_models.config.recipe import RecipeSection, Task
 
 
 class GenerationSection(RecipeSection):
     """What all of them share."""
 
+    task: ClassVar[Task] = "generate"
+
     latent_dim: int = Field(100, ge=1, le=65_536)
     conditional: bool = Field(True, description="draw the label that is asked for, where the data has labels")
+
+    @property
+    def uses_labels(self) -> bool:
+        """Whether the label to draw can be asked for."""
+        return self.conditional
 
 
 class DcganConfig(GenerationSection):

@@ -7,11 +7,18 @@ from pydantic import Field
 from gan_models.config.bounds import Betas, LearningRate
 from gan_models.config.section import Section
 
+Task = Literal["generate", "restore", "translate", "stylize"]
+
 
 class RecipeSection(Section):
-    """Base of the recipes' sections: how their optimizers, all of them Adam, are driven."""
+    """Base of the recipes' sections: what each says of itself, and how their optimizers, all of them Adam, are driven.
 
-    instance_norm: ClassVar[bool] = False  # in the larger part of the networks
+    task: what its models do with images, or "generate" them
+    instance_norm: whether it is in the larger part of the networks
+    """
+
+    task: ClassVar[Task]
+    instance_norm: ClassVar[bool] = False
 
     learning_rate: LearningRate = 2e-4
     betas: Betas = (0.5, 0.999)
@@ -22,3 +29,23 @@ class RecipeSection(Section):
     final_learning_rate: float = Field(0.0, ge=0, le=1, description="where it falls to, as a share of learning_rate")
     warm_up: float = Field(0.0, ge=0, le=1, description="share of the steps, the first, over which the rate rises")
     gradient_clip: float | None = Field(None, gt=0, description="largest Euclidean norm of a network's gradient")
+
+    @property
+    def uses_labels(self) -> bool:
+        """Whether the model can be asked for a label: as what to draw, or as a style."""
+        return False
+
+    @property
+    def domains(self) -> tuple[str | None, str | None]:
+        """The domain that it reads and the one it turns images into; None where it takes all images, or has none."""
+        return None, None
+
+    @property
+    def paired_domains(self) -> tuple[str, str] | None:
+        """The two sides of the pairs that it learns from; None where it takes no pairs of the dataset."""
+        return None
+
+    @property
+    def size_multiple(self) -> int:
+        """What the sides of training images have to be multiples of."""
+        return 1

@@ -1,16 +1,18 @@
 """The section of the recipe that edits images."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from gan_models.config.bounds import Betas, Blocks, LearningRate, Width
 from gan_models.config.degradations import Degradation, Denoise, Inpaint
-from gan_models.config.recipe import RecipeSection
+from gan_models.config.recipe import RecipeSection, Task
 
 
 class RestoreConfig(RecipeSection):
     """One editing network for several degradations: PSNR first, adversarial and feature terms afterwards."""
+
+    task: ClassVar[Task] = "restore"
 
     name: Literal["restore"] = "restore"
     width: Width = 24

@@ -1,11 +1,11 @@
 """The section of the recipe that repaints photographs in the styles of paintings."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from gan_models.config.bounds import Betas, LearningRate, Steps, Width
-from gan_models.config.recipe import RecipeSection
+from gan_models.config.recipe import RecipeSection, Task
 
 
 class StyleBankConfig(RecipeSection):
@@ -13,6 +13,8 @@ class StyleBankConfig(RecipeSection):
 
     Weights that are 0 leave their term out, and with `adversarial_weight` the discriminator too.
     """
+
+    task: ClassVar[Task] = "stylize"
 
     name: Literal["style_bank"] = "style_bank"
     source_domain: str = "photo"
@@ -33,6 +35,16 @@ class StyleBankConfig(RecipeSection):
     adversarial_weight: float = Field(0.5, ge=0)
     r1_gamma: float = Field(1.0, ge=0)
     r1_every: Steps = Field(4, description="steps between penalties, each with that many times the weight")
+
+    @property
+    def uses_labels(self) -> bool:
+        """Whether a style can be asked for by the label of its paintings."""
+        return True
+
+    @property
+    def domains(self) -> tuple[str | None, str | None]:
+        """That of the photographs and that of the paintings."""
+        return self.source_domain, self.target_domain
 
     @property
     def size_multiple(self) -> int:

@@ -63,7 +63,7 @@ class TrainConfig(Section):
 
     @model_validator(mode="after")
     def _recipe_can_make_the_size(self) -> "TrainConfig":
-        multiple = getattr(self.recipe, "size_multiple", 1)
+        multiple = self.recipe.size_multiple
         if isinstance(self.recipe, GenerationSection) and self.image.size & (self.image.size - 1):
             raise ValueError(
                 f"{self.recipe.name} makes images whose size is a power of two, and image.size is {self.image.size}"
@@ -84,20 +84,3 @@ def read_train_config(path: Path) -> TrainConfig:
 def recipe_config(content: dict[str, Any]) -> RecipeConfig:
     """A recipe section as read back from a bundle."""
     return TypeAdapter[RecipeConfig](RecipeConfig).validate_python(content)
-
-
-def domains_of(recipe: RecipeConfig) -> tuple[str | None, str | None]:
-    """The domain that a recipe reads and the one it turns images into; None where it takes all images, or has none."""
-    return getattr(recipe, "source_domain", None), getattr(recipe, "target_domain", None)
-
-
-def paired_domains(recipe: RecipeConfig) -> tuple[str, str] | None:
-    """The two sides of the pairs that a recipe learns from; None where it takes no pairs of the dataset."""
-    if recipe.name != "pix2pix" or recipe.source_domain is None or recipe.target_domain is None:
-        return None
-    return recipe.source_domain, recipe.target_domain
-
-
-def uses_labels(recipe: RecipeConfig) -> bool:
-    """Whether the model can be asked for a label: as what to draw, or as a style."""
-    return recipe.name == "style_bank" or getattr(recipe, "conditional", False)

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from gan_models.config.bounds import Blocks, Width
-from gan_models.config.recipe import RecipeSection
+from gan_models.config.recipe import RecipeSection, Task
 
 ConditionKind = Literal["edges", "gray", "image", "segmentation"]
 
@@ -13,6 +13,8 @@ ConditionKind = Literal["edges", "gray", "image", "segmentation"]
 class Pix2PixConfig(RecipeSection):
     """Isola et al. 2017 (arXiv 1611.07004). It learns from the pairs of a dataset where both domains are named; without
     them both sides of a pair are made from the same photograph."""
+
+    task: ClassVar[Task] = "translate"
 
     name: Literal["pix2pix"] = "pix2pix"
     source_domain: str | None = Field(None, min_length=1, description="of the dataset's pairs, the side that is given")
@@ -33,6 +35,18 @@ class Pix2PixConfig(RecipeSection):
     l1_weight: float = Field(100.0, ge=0)
     adversarial_weight: float = Field(1.0, ge=0, description="0 trains without a discriminator")
     loss: Literal["non_saturating", "lsgan", "hinge"] = "non_saturating"
+
+    @property
+    def domains(self) -> tuple[str | None, str | None]:
+        """The two sides of the pairs, where it learns from those of the dataset."""
+        return self.source_domain, self.target_domain
+
+    @property
+    def paired_domains(self) -> tuple[str, str] | None:
+        """Both, where they are named."""
+        if self.source_domain is None or self.target_domain is None:
+            return None
+        return self.source_domain, self.target_domain
 
     @property
     def size_multiple(self) -> int:
@@ -72,6 +86,7 @@ class Pix2PixConfig(RecipeSection):
 class _UnpairedConfig(RecipeSection):
     """What recipes without pairs share: two domains, and a ResNet generator and PatchGAN of Zhu et al. 2017."""
 
+    task: ClassVar[Task] = "translate"
     instance_norm: ClassVar[bool] = True
 
     source_domain: str = Field("photo", description="the domain that images are turned from")
@@ -82,6 +97,11 @@ class _UnpairedConfig(RecipeSection):
     discriminator_stages: int = Field(3, ge=1, le=5, description="3 is the 70x70 PatchGAN")
     discriminator_norm: Literal["instance", "spectral", "none"] = "instance"
     loss: Literal["non_saturating", "lsgan", "hinge"] = "lsgan"
+
+    @property
+    def domains(self) -> tuple[str | None, str | None]:
+        """The domain that images are turned from, and the one they are turned into."""
+        return self.source_domain, self.target_domain
 
     @property
     def size_multiple(self) -> int:

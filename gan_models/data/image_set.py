@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gan_models.config import ImageConfig, TrainConfig, domains_of, paired_domains, uses_labels
+from gan_models.config import ImageConfig, TrainConfig
 from gan_models.data.pairs import list_pairs
 from gan_models.data.shards import DataError
 from gan_models.data.split_index import Listing, Progress, list_split
@@ -64,13 +64,13 @@ def list_training_data(directory: Path, split: str, config: TrainConfig, *, limi
     Raises:
         DataError: see `list_split`, `list_pairs`; or a label that the model could be asked for has no training image.
     """
-    pair = paired_domains(config.recipe)
+    pair = config.recipe.paired_domains
     if pair is not None:
         return list(list_pairs(directory, split, config.image, pair, limit=limit))
-    source, target = domains_of(config.recipe)
+    source, target = config.recipe.domains
     domains = [source] if target is None else [source, target]
     listings = [list_split(directory, split, config.image, domain, limit=limit) for domain in domains]
-    if split == "train" and limit is None and uses_labels(config.recipe):
+    if split == "train" and limit is None and config.recipe.uses_labels:
         _refuse_unseen_labels(listings[-1], directory)
     return listings
 

@@ -55,13 +55,12 @@ def _refuse_other_task(bundle: Path, config: Path) -> None:
     """Where the config file says what it trains: other metrics and other rules are of another task."""
     from gan_models.bundles.bundle import read_description
     from gan_models.evaluation.errors import EvaluationError
-    from gan_models.recipes import task_of
 
     trains = read_yaml(config).get("train")
     if trains is None:
         return
-    asked = task_of(validate(TrainConfig, trains, f"{config}, section train").recipe)
-    found = task_of(read_description(bundle).recipe)
+    asked = validate(TrainConfig, trains, f"{config}, section train").recipe.task
+    found = read_description(bundle).recipe.task
     if found != asked:
         raise EvaluationError(
             f"the bundle is of a model to {found} images, and this config of one to {asked}; "

@@ -8,7 +8,7 @@ from torch import nn
 from gan_models.config import ImageConfig, RecipeConfig, TrainConfig
 from gan_models.images.randomness import seed_of
 from gan_models.recipes import cut, cyclegan, dcgan, pix2pix, r3gan, restore, style_bank, vae, wgan_gp
-from gan_models.recipes.base import Recipe, Task
+from gan_models.recipes.base import Recipe
 
 _RECIPES: dict[str, type[Recipe]] = {
     "dcgan": dcgan.DcganRecipe,
@@ -52,9 +52,4 @@ def build_generator(recipe: RecipeConfig, image: ImageConfig, num_labels: int) -
     return cast(nn.Module, _GENERATORS[recipe.name](recipe, image, num_labels))  # type: ignore[operator]
 
 
-def task_of(recipe: RecipeConfig) -> Task:
-    """Return what models of `recipe` do: "generate" images or "restore" them."""
-    return _RECIPES[recipe.name].task
-
-
-__all__ = ["Recipe", "Task", "build_generator", "build_recipe", "task_of"]
+__all__ = ["Recipe", "build_generator", "build_recipe"]

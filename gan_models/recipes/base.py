@@ -3,7 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,8 +13,6 @@ from gan_models.images.randomness import Random
 from gan_models.recipes.gradients import gradient_norm
 from gan_models.recipes.memory_format import memory_format
 from gan_models.recipes.processes import average_gradients
-
-Task = Literal["generate", "restore", "translate", "stylize"]
 
 
 class Batch(NamedTuple):
@@ -44,7 +42,6 @@ class Recipe(ABC):
     `update` alone. Everything that its next step depends on is in `state_dict`.
     """
 
-    task: ClassVar[Task]
     networks: dict[str, nn.Module]
     optimizers: dict[str, torch.optim.Optimizer]
 

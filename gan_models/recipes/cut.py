@@ -1,6 +1,6 @@
 """CUT: images of one domain as those of another, in one direction; patches stay recognizable. FastCUT is its option."""
 
-from typing import ClassVar, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,7 @@ from gan_models.losses.adversarial import ADVERSARIAL_LOSSES
 from gan_models.losses.contrastive import patch_nce
 from gan_models.networks.patch_projector import PatchProjector, draw_positions
 from gan_models.networks.resnet_generator import ResnetGenerator
-from gan_models.recipes.base import Batch, Preview, Recipe, Task
+from gan_models.recipes.base import Batch, Preview, Recipe
 from gan_models.recipes.gradients import frozen
 from gan_models.recipes.patch_judgment import build_discriminator, discriminator_terms, variety
 
@@ -24,8 +24,6 @@ def build_generator(config: CutConfig, image: ImageConfig, num_labels: int) -> R
 
 class CutRecipe(Recipe):
     """Contrastive unpaired translation (Park et al. 2020, arXiv 2007.15651)."""
-
-    task: ClassVar[Task] = "translate"
 
     def __init__(self, config: TrainConfig, num_labels: int, device: torch.device) -> None:
         super().__init__(config, device)

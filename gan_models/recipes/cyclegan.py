@@ -1,7 +1,7 @@
 """CycleGAN: images of one domain as those of another, and back, without pairs."""
 
 import math
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,7 @@ from gan_models.images.pixels import make_grid
 from gan_models.images.randomness import Random
 from gan_models.losses.adversarial import ADVERSARIAL_LOSSES
 from gan_models.networks.resnet_generator import ResnetGenerator, TranslationPair
-from gan_models.recipes.base import Batch, Preview, Recipe, Task
+from gan_models.recipes.base import Batch, Preview, Recipe
 from gan_models.recipes.fake_pool import FakePool
 from gan_models.recipes.gradients import frozen
 from gan_models.recipes.patch_judgment import build_discriminator, discriminator_terms, variety
@@ -32,8 +32,6 @@ def build_generator(config: CycleganConfig, image: ImageConfig, num_labels: int)
 
 class CycleganRecipe(Recipe):
     """Two generators that undo each other, and a PatchGAN for each domain (Zhu et al. 2017, arXiv 1703.10593)."""
-
-    task: ClassVar[Task] = "translate"
 
     def __init__(self, config: TrainConfig, num_labels: int, device: torch.device) -> None:
         super().__init__(config, device)

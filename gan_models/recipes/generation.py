@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,7 @@ from gan_models.images.pixels import make_grid
 from gan_models.images.randomness import Random
 from gan_models.losses.adversarial import AdversarialLoss
 from gan_models.losses.penalties import gradient_penalties
-from gan_models.recipes.base import Batch, Preview, Recipe, Task
+from gan_models.recipes.base import Batch, Preview, Recipe
 from gan_models.recipes.gradients import frozen
 
 PREVIEW_ROWS = 8
@@ -21,8 +21,6 @@ PREVIEW_COLUMNS = 10
 
 class GenerationRecipe(Recipe):
     """A recipe whose `generator` turns latents [N, latent_dim] and labels [N] into images."""
-
-    task: ClassVar[Task] = "generate"
 
     def __init__(self, config: TrainConfig, generator: nn.Module, device: torch.device) -> None:
         super().__init__(config, device)

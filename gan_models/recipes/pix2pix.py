@@ -1,6 +1,6 @@
 """pix2pix: images from sketches, gray pictures or whatever else there are pairs of, or the other way round."""
 
-from typing import ClassVar, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,7 @@ from gan_models.images.pixels import make_grid
 from gan_models.images.randomness import Random
 from gan_models.losses.adversarial import ADVERSARIAL_LOSSES
 from gan_models.networks.pix2pix_unet import Pix2PixUNet
-from gan_models.recipes.base import Batch, Preview, Recipe, Task
+from gan_models.recipes.base import Batch, Preview, Recipe
 from gan_models.recipes.gradients import frozen
 from gan_models.recipes.patch_judgment import build_discriminator, discriminator_terms, variety
 
@@ -23,8 +23,6 @@ def build_generator(config: Pix2PixConfig, image: ImageConfig, num_labels: int) 
 
 class Pix2PixRecipe(Recipe):
     """A U-Net led by L1 and by a PatchGAN that sees the input next to the output."""
-
-    task: ClassVar[Task] = "translate"
 
     def __init__(self, config: TrainConfig, num_labels: int, device: torch.device) -> None:
         super().__init__(config, device)

@@ -1,6 +1,6 @@
 """Restore: one network that undoes several degradations, reconstruction first, adversarial terms afterwards."""
 
-from typing import ClassVar, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,7 @@ from gan_models.losses.structural import structural_dissimilarity
 from gan_models.networks.feature_network import load_feature_network
 from gan_models.networks.patch_discriminator import PatchDiscriminator
 from gan_models.networks.unet import UNet
-from gan_models.recipes.base import Batch, Preview, Recipe, Task
+from gan_models.recipes.base import Batch, Preview, Recipe
 from gan_models.recipes.gradients import frozen
 
 PREVIEW_COLUMNS = 8
@@ -33,8 +33,6 @@ def build_generator(config: RestoreConfig, image: ImageConfig, num_labels: int) 
 
 class RestoreRecipe(Recipe):
     """A U-Net that learns to maximize PSNR, then also PatchGAN, feature matching and a perceptual term."""
-
-    task: ClassVar[Task] = "restore"
 
     def __init__(self, config: TrainConfig, num_labels: int, device: torch.device) -> None:
         super().__init__(config, device)

@@ -1,6 +1,6 @@
 """Style bank: photographs in the styles of several paintings, or of any image, as strongly as is asked for."""
 
-from typing import ClassVar, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +16,7 @@ from gan_models.losses.total_variation import total_variation
 from gan_models.networks.feature_network import load_feature_network, untrained_feature_network
 from gan_models.networks.style_bank import StyleBank
 from gan_models.networks.style_discriminator import StyleDiscriminator
-from gan_models.recipes.base import Batch, Preview, Recipe, Task
+from gan_models.recipes.base import Batch, Preview, Recipe
 from gan_models.recipes.gradients import frozen
 
 PREVIEW_ROWS = 3
@@ -57,8 +57,6 @@ def build_generator(config: StyleBankConfig, image: ImageConfig, num_labels: int
 
 class StyleBankRecipe(Recipe):
     """Content and style losses in the features of the frozen encoder, and a PatchGAN that knows the styles."""
-
-    task: ClassVar[Task] = "stylize"
 
     def __init__(self, config: TrainConfig, num_labels: int, device: torch.device) -> None:
         super().__init__(config, device)

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gan_models.config import TrainConfig, domains_of
+from gan_models.config import TrainConfig
 from gan_models.images.randomness import random_for
 from gan_models.recipes import Recipe
 from gan_models.recipes.base import Batch
@@ -87,6 +87,6 @@ def _noise(config: TrainConfig, num: int, num_labels: int, device: torch.device)
     shape = (config.image.channels, config.image.size, config.image.size)
     images, targets = (random.uniform(num, *shape) * 2 - 1 for _ in range(2))
     labels = random.integers(num, num_labels) if num_labels else None
-    if domains_of(config.recipe)[1] is None:
+    if config.recipe.domains[1] is None:
         return Batch(images, labels)
     return Batch(images, None, targets, labels)

@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 
 import torch
 
-from gan_models.config import SpeedConfig, TrainConfig, paired_domains
+from gan_models.config import SpeedConfig, TrainConfig
 from gan_models.data.image_set import ImageSet, TrainingData, list_training_data, load
 from gan_models.data.pixel_cache import load_mapped
 from gan_models.data.split_index import Listing, Progress
@@ -62,7 +62,7 @@ def load_data(
         return load(listing, progress)
 
     first = list_training_data(directory, "evaluation", config, limit=NUM_PREVIEW_IMAGES)
-    is_paired = paired_domains(config.recipe) is not None
+    is_paired = config.recipe.paired_domains is not None
     training = TrainingData(*map(loaded, listings), is_paired=is_paired)
     previews = TrainingData(*map(load, first), is_paired=is_paired)
     return LoadedData(training, previews, place)

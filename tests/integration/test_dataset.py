@@ -12,6 +12,7 @@ from PIL import Image
 from flows.config.settings import Settings
 from flows.dataset import dataset
 from flows.datasets.builder import DatasetRefusedError
+from flows.datasets.dvc import VersioningError
 from flows.datasets.versions import tracked_md5
 from flows.sources.open import SourceError
 from flows.tracking.runs import DATASETS_EXPERIMENT

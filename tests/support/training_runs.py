@@ -15,11 +15,10 @@ import torch
 import yaml
 from PIL import Image
 
-from gan_models.config import TrainConfig, domains_of, paired_domains, recipe_config
+from gan_models.config import TrainConfig, recipe_config
 from gan_models.data.image_row import ImageRow
 from gan_models.data.image_set import ImageSet, TrainingData
 from gan_models.data.shard_writer import write_shards
-from gan_models.recipes import task_of
 from gan_models.training.__main__ import main
 
 DCGAN: dict[str, Any] = {"name": "dcgan", "width": 4, "latent_dim": 8, "learning_rate": 0.001}
@@ -86,7 +85,7 @@ SECONDS_UNTIL_HUNG = 600.0  # what a process is given that has not hung, on howe
 def task_and_target(recipe: dict[str, Any]) -> tuple[str, str | None]:
     """What models of `recipe` do, and the domain that they turn images into."""
     config = recipe_config(recipe)
-    return task_of(config), domains_of(config)[1]
+    return config.task, config.domains[1]
 
 
 def train_section(recipe: dict[str, Any], **changes: Any) -> dict[str, Any]:
@@ -126,7 +125,7 @@ def training_data(recipe: dict[str, Any], num: int = 20) -> TrainingData:
     images = image_set(recipe, num)
     if task_and_target(recipe)[1] is None:
         return TrainingData(images)
-    if paired_domains(recipe_config(recipe)):
+    if recipe_config(recipe).paired_domains:
         negatives = replace(images, images=255 - images.images, digest="negatives")
         return TrainingData(images, negatives, is_paired=True)
     labels = torch.arange(num) % 2
@@ -152,7 +151,7 @@ def write_run(directory: Path, section: dict[str, Any]) -> list[str]:
 def write_data(recipe: dict[str, Any], directory: Path, num: int = 20) -> None:
     """`training_data` as a dataset of which every fifth image, or pair, is for evaluation."""
     data = training_data(recipe, num)
-    source, target = domains_of(recipe_config(recipe))
+    source, target = recipe_config(recipe).domains
     records = _records(data.images, source, is_paired=data.is_paired)
     if data.targets:
         records += _records(data.targets, target, is_paired=data.is_paired)

@@ -17,7 +17,6 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
 from gan_models.bundles.bundle import Bundle
-from gan_models.config import domains_of, paired_domains
 from gan_models.evaluation.features.cache import FeatureCache
 from gan_models.evaluation.features.real_images import RealImages
 from gan_models.evaluation.metrics.pairwise import pairwise_distances
@@ -39,12 +38,12 @@ def near_duplicates(bundle: Bundle, data: Path, cache: FeatureCache, batch_size:
     """
     whole = bundle.image.model_copy(update={"fit": "resize"})  # photographs, not the windows that are cut of them
     notes = []
-    if domains := paired_domains(bundle.recipe):
+    if domains := bundle.recipe.paired_domains:
         evaluation = cache.pairs(data, "evaluation", whole, domains, MAX_EVALUATION)
         training = cache.pairs(data, "train", whole, domains, MAX_TRAINING)
         notes += _note("pairs", "", evaluation, training, cache, batch_size)
     else:
-        named: list[str | None] = [domain for domain in domains_of(bundle.recipe) if domain]
+        named: list[str | None] = [domain for domain in bundle.recipe.domains if domain]
         for domain in named or [None]:
             images = cache.images(data, ("evaluation",), whole, domain, MAX_EVALUATION)
             known = cache.images(data, ("train",), whole, domain, MAX_TRAINING)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from gan_models.bundles.bundle import Bundle
-from gan_models.config import EvaluateConfig, Pix2PixConfig, paired_domains
+from gan_models.config import EvaluateConfig, Pix2PixConfig
 from gan_models.evaluation.collector import Measurements, Progress, require
 from gan_models.evaluation.features.cache import FeatureCache
 from gan_models.evaluation.features.extractor import Extractor
@@ -69,7 +69,7 @@ def evaluate_paired_translator(
     """
     recipe = cast(Pix2PixConfig, bundle.recipe)
     progress("reading the images")
-    domains = paired_domains(recipe)
+    domains = recipe.paired_domains
     if domains is None:
         pairs = _made_pairs(bundle, data, config.num_images, cache)
     else:

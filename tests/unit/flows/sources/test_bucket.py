@@ -9,6 +9,7 @@ from PIL import Image
 
 from flows.datasets.builder import build_dataset
 from flows.sources.open import SourceError, open_source
+from flows.sources.s3 import StorageError
 from gan_models.data.shards import read_rows
 from gan_models.ingest.decoding import UnreadableImageError, decode
 from tests.support.faulty_proxy import faulty_proxy

@@ -7,7 +7,7 @@ import torch
 
 from gan_models.images.pixels import to_float
 from gan_models.images.randomness import random_for
-from gan_models.recipes import build_generator, build_recipe, task_of
+from gan_models.recipes import build_generator, build_recipe
 from gan_models.recipes.base import Batch, Recipe
 from gan_models.recipes.gradients import gradient_norm
 from tests.support.training_runs import DCGAN, RESTORE, image_set, train_config
@@ -118,7 +118,7 @@ def test_the_generator_of_a_config_fits_the_recipes_weights() -> None:
         config = train_config(section)
         weights = build_recipe(config, 2).generator.state_dict()
         build_generator(config.recipe, config.image, 2).load_state_dict(weights)
-        assert task_of(config.recipe) == task
+        assert config.recipe.task == task
 
 
 def test_gradient_norm_is_that_of_all_gradients_together() -> None:

@@ -6,7 +6,7 @@ import torch
 from gan_models.config import TrainConfig
 from gan_models.images.randomness import Share, random_for
 from gan_models.networks.feature_network import load_feature_network
-from gan_models.recipes import build_generator, build_recipe, task_of
+from gan_models.recipes import build_generator, build_recipe
 from gan_models.recipes.base import Batch
 
 SECTION = {
@@ -76,7 +76,7 @@ def test_the_network_is_rebuilt_without_pretrained_weights_and_then_filled():
     rebuilt.load_state_dict(recipe.generator.state_dict())
     images, style = batch().images, torch.ones(8, rebuilt.style_size)
     torch.testing.assert_close(rebuilt(images, style), recipe.generator(images, style))
-    assert task_of(recipe.config.recipe) == "stylize"
+    assert recipe.config.recipe.task == "stylize"
 
 
 def test_without_an_adversarial_weight_there_is_no_discriminator():
