@@ -80,7 +80,7 @@ class ServedModel(PythonModel):
 
         from gan_models.inference.generate import generate
 
-        names = self.bundle.label_names if self.bundle.recipe.conditional else ()  # type: ignore[union-attr]
+        names = self.bundle.label_names if self.bundle.recipe.uses_labels else ()
         if not names and request.label is not None:
             raise ValueError("'label' is asked for, and this model was trained without labels; leave it out")
         if names and request.label not in names:

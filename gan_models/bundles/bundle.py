@@ -17,7 +17,7 @@ import torch
 from pydantic import ValidationError, field_validator
 from torch import nn
 
-from gan_models.config import ImageConfig, RecipeConfig, Section
+from gan_models.config import ImageConfig, RecipeConfig, Section, Task
 from gan_models.errors import AtelierError
 from gan_models.files import TEMPORARY_SUFFIX, sync, write_durably
 from gan_models.recipes import build_generator

@@ -156,7 +156,7 @@ def _draw(bundle: Bundle, latents: Tensor, labels: Tensor | None) -> Tensor:
 
 
 def _labels(bundle: Bundle, labels: Tensor | None, num_images: int) -> Tensor | None:
-    num_labels = len(bundle.label_names) if bundle.recipe.conditional else 0  # type: ignore[union-attr]
+    num_labels = len(bundle.label_names) if bundle.recipe.uses_labels else 0
     if not num_labels:
         if labels is not None:
             raise ValueError("this model was trained without labels and takes none")

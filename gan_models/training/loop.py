@@ -86,8 +86,8 @@ class Trainer:
         self.batches = Batches(data, config, device, self.share, place)
         self.preview_batch = Batches(previews, config, device).fixed(NUM_PREVIEW_IMAGES)
         self.monitor = HealthMonitor(processes)
-        is_conditional = bool(getattr(config.recipe, "conditional", False))
-        diversity = real_diversity(data.targets or data.images, is_conditional)
+        draws_labels = config.recipe.task == "generate" and config.recipe.uses_labels
+        diversity = real_diversity(data.targets or data.images, draws_labels)
         judges_accuracy = saturates(self.recipe)
         self.collapse_watch = CollapseWatch(config.health, config.steps, diversity, judges_accuracy=judges_accuracy)
         facts = {**identity(config), "data": data.digest}

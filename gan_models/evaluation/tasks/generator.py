@@ -204,7 +204,7 @@ def _labels_to_ask_for(
     bundle: Bundle, evaluation: RealImages, real_labels: NDArray[np.int64] | None, num: int
 ) -> NDArray[np.int64] | None:
     """Labels as frequent as in the evaluation split, int64 [num], sorted; None where the model takes none."""
-    if not getattr(bundle.recipe, "conditional", False) or not bundle.label_names:
+    if not bundle.recipe.uses_labels or not bundle.label_names:
         return None
     if real_labels is None or bundle.label_names != evaluation.label_names:
         raise EvaluationError(
