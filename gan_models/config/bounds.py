@@ -14,6 +14,6 @@ MAX_WIDTH = 8_192  # the widest published networks of these kinds have about 1,0
 Steps = Annotated[int, Field(ge=1, le=MAX_STEPS)]
 Width = Annotated[int, Field(ge=4, le=MAX_WIDTH)]
 Blocks = Annotated[int, Field(ge=1, le=256)]
-LearningRate = Annotated[float, Field(gt=0, le=1)]
+LearningRate = Annotated[float, Field(gt=0)]
 _Beta = Annotated[float, Field(ge=0, lt=1)]
 Betas = tuple[_Beta, _Beta]  # Adam's

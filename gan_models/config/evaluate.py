@@ -12,6 +12,7 @@ from gan_models.text import nearest
 
 EXTRACTORS = ("efficientnet_lite0", "inception")
 LIBRARIES = ("torchvision", "timm")
+MIN_IMAGES = 10  # on either side of a metric; an interval over fewer says nothing
 
 
 class ExtractorConfig(Section):
@@ -57,7 +58,9 @@ class ExtractorConfig(Section):
 class EvaluateConfig(Section):
     """What is measured, on how many images; part of every number's protocol."""
 
-    num_images: int = Field(1_000, ge=2, le=10_000_000, description="generated images, or evaluation crops at most")
+    num_images: int = Field(
+        1_000, ge=MIN_IMAGES, le=10_000_000, description="generated images, or evaluation crops at most"
+    )
     seed: int = Field(0, ge=0, lt=2**63)
     batch_size: int = Field(64, ge=1, le=65_536)
     intervals: bool = Field(

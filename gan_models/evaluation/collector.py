@@ -5,13 +5,12 @@ from typing import Any
 
 from gan_models.bundles.bundle import Bundle
 from gan_models.config import EvaluateConfig
+from gan_models.config.evaluate import MIN_IMAGES
 from gan_models.evaluation.errors import InsufficientDataError
 from gan_models.evaluation.features.extractor import Extractor
 from gan_models.evaluation.metrics.catalog import METRICS
 from gan_models.evaluation.result import Metric, Protocol
 from gan_models.evaluation.stats.intervals import Array, Estimate, interval, without_interval
-
-MIN_IMAGES = 10  # on either side of a metric; an interval over fewer says nothing
 
 Progress = Callable[[str], None]  # called with what is done next
 

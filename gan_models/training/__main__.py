@@ -20,7 +20,7 @@ from types import FrameType
 import torch
 
 from gan_models.bundles.bundle import read_description
-from gan_models.config import TrainConfig, read_train_config, validate
+from gan_models.config import EvaluateConfig, TrainConfig, read_train_config, read_yaml, validate
 from gan_models.errors import AtelierError, is_mendable
 from gan_models.files import is_disk_full
 from gan_models.text import one_line
@@ -56,13 +56,13 @@ def main(arguments: list[str] | None = None) -> int:
         config = read_train_config(options.config)
         if options.steps is not None:
             config = validate(TrainConfig, {**config.model_dump(), "steps": options.steps}, "--steps")
+        evaluate = _evaluate_section(options.config)
         device = device_for(config)
         if options.dry_run:
-            print(describe(config, options.data, device, num_processes()))
+            print(describe(config, options.data, device, num_processes(), evaluate))
             return Outcome.DONE
-        return _train(
-            config, options.data, options.out, options.cache or options.out.absolute().parent / "cache", device
-        )
+        cache = options.cache or options.out.absolute().parent / "cache"
+        return _train(config, evaluate, options.data, options.out, cache, device)
     except UnhealthyError as error:
         return _fail(f"training is unhealthy and was stopped: {error}", UNHEALTHY)
     except torch.OutOfMemoryError as error:
@@ -76,7 +76,9 @@ def main(arguments: list[str] | None = None) -> int:
         return _fail(one_line(error), USER_ERROR)
 
 
-def _train(config: TrainConfig, data: Path, out: Path, cache: Path, device: torch.device) -> int:
+def _train(
+    config: TrainConfig, evaluate: EvaluateConfig | None, data: Path, out: Path, cache: Path, device: torch.device
+) -> int:
     with join(device) as processes, ExitStack() as until_the_end:
         if processes.on_first(lambda: _enter(config, out, until_the_end)):
             return Outcome.DONE
@@ -89,7 +91,7 @@ def _train(config: TrainConfig, data: Path, out: Path, cache: Path, device: torc
                 bars.decoded(done, total)
 
             try:
-                loaded = load_data(data, config, device, cache, processes.count, decoded)
+                loaded = load_data(data, config, device, cache, processes.count, decoded, evaluate)
             except StoppedError:
                 return Outcome.PREEMPTED
             trainer = Trainer(config, loaded.training, loaded.previews, out, device, processes, loaded.place)
@@ -97,6 +99,12 @@ def _train(config: TrainConfig, data: Path, out: Path, cache: Path, device: torc
         if outcome is Outcome.PREEMPTED and processes.is_first:
             print(f"stopped at step {trainer.step} as asked; run again to go on", file=sys.stderr)
         return outcome
+
+
+def _evaluate_section(config: Path) -> EvaluateConfig | None:
+    """How the model will be measured, where the file says it; the files that the section names may be elsewhere."""
+    content = read_yaml(config).get("evaluate")
+    return None if content is None else validate(EvaluateConfig, content, f"{config}, section evaluate")
 
 
 def _enter(config: TrainConfig, out: Path, until_the_end: ExitStack) -> bool:

@@ -5,22 +5,31 @@ from pathlib import Path
 import torch
 import yaml
 
-from gan_models.config import TrainConfig
+from gan_models.config import EvaluateConfig, TrainConfig
 from gan_models.data.image_set import list_training_data
 from gan_models.recipes import build_recipe
 from gan_models.training.memory import bytes_of_activations, bytes_of_weights
 from gan_models.training.placement import place_for
+from gan_models.training.preflight import check_enough_data
 
 PLACES = {"device": "the GPU's memory", "memory": "memory", "mapped": "a memory-mapped file in the cache"}
 
 
-def describe(config: TrainConfig, data: Path, device: torch.device, num_processes: int = 1) -> str:
+def describe(
+    config: TrainConfig,
+    data: Path,
+    device: torch.device,
+    num_processes: int = 1,
+    evaluate: EvaluateConfig | None = None,
+) -> str:
     """Describe the config with all defaults, parameters, data and memory of a run. Nothing is written.
 
     Raises:
-        DataError: the dataset is damaged or does not fit the config.
+        DataError: as training would.
     """
     listings = list_training_data(data, "train", config)
+    if evaluate is not None:
+        check_enough_data(listings, list_training_data(data, "evaluation", config), config, evaluate)
     num_labels = len(listings[-1].label_names)
     recipe = build_recipe(config, num_labels)  # It is built on the CPU, whatever the run's device.
     needs = bytes_of_weights(recipe.networks, set(recipe.optimizers))

@@ -5,10 +5,11 @@ from typing import Literal, NamedTuple
 
 import torch
 
-from gan_models.config import SpeedConfig, TrainConfig
+from gan_models.config import EvaluateConfig, SpeedConfig, TrainConfig
 from gan_models.data.image_set import ImageSet, TrainingData, list_training_data, load
 from gan_models.data.pixel_cache import load_mapped
 from gan_models.data.split_index import Listing, Progress
+from gan_models.training.preflight import check_enough_data
 
 Place = Literal["device", "memory", "mapped"]
 
@@ -45,13 +46,27 @@ def load_data(
     cache: Path,
     num_processes: int = 1,
     progress: Progress | None = None,
+    evaluate: EvaluateConfig | None = None,
 ) -> LoadedData:
     """Load the images of a dataset that `config` trains on, decoded or found decoded in `cache`.
 
+    Args:
+        directory: of the dataset's shards.
+        config: of the run.
+        device: that it trains on.
+        cache: directory of decoded images.
+        num_processes: that train together.
+        progress: is told how many images are decoded.
+        evaluate: how the trained model will be measured, where that is known.
+
     Raises:
-        DataError: the dataset is damaged or does not fit the config.
+        DataError: the dataset is damaged, does not fit the config, or is too small for a model to be measured on.
     """
     listings = list_training_data(directory, "train", config)
+    needed = NUM_PREVIEW_IMAGES if evaluate is None else None
+    evaluation = list_training_data(directory, "evaluation", config, limit=needed)
+    if evaluate is not None:
+        check_enough_data(listings, evaluation, config, evaluate)
     place = place_for(sum(listing.num_bytes for listing in listings), config.speed, device, num_processes)
 
     def loaded(listing: Listing) -> ImageSet:
@@ -61,7 +76,7 @@ def load_data(
             return load_mapped(listing, cache, progress)
         return load(listing, progress)
 
-    first = list_training_data(directory, "evaluation", config, limit=NUM_PREVIEW_IMAGES)
+    first = [listing.part(list(range(min(NUM_PREVIEW_IMAGES, len(listing.rows))))) for listing in evaluation]
     is_paired = config.recipe.paired_domains is not None
     training = TrainingData(*map(loaded, listings), is_paired=is_paired)
     previews = TrainingData(*map(load, first), is_paired=is_paired)

@@ -22,7 +22,7 @@ from flows.runtime.records import TrainingRun
 from flows.tracking.context import StageContext
 from flows.tracking.registry import Registry
 from gan_models.bundles.bundle import load_bundle, save_bundle
-from gan_models.config import ImageConfig, RestoreConfig
+from gan_models.config import ConfigError, ImageConfig, RestoreConfig
 from gan_models.recipes import build_generator
 from tests.support.project import Project, make_project, point_environment
 
@@ -270,12 +270,11 @@ def test_a_memory_limit_fails_the_stage_and_a_higher_one_measures(
     assert last_run(world) == ("FINISHED", "")
 
 
-def test_too_few_evaluation_images_are_insufficient_data_and_not_a_crash(world: Project, champion: Retraining):
+def test_too_few_images_to_draw_are_refused_when_the_config_is_read(world: Project, champion: Retraining):
     world.edit("evaluate", num_images=4)
     try:
-        with pytest.raises(StageError, match="insufficient data: 4 images to draw"):
+        with pytest.raises(ConfigError, match=r"'evaluate\.num_images': Input should be greater than or equal to 10"):
             evaluate(world.config)
-        assert last_run(world)[0] == "FAILED"
     finally:
         world.edit("evaluate", num_images=24)
 
