@@ -16,6 +16,9 @@ from gan_models.config.translation import CutConfig, CycleganConfig, Pix2PixConf
 from gan_models.config.yaml_file import read_yaml
 
 
+SSIM_WINDOW = 11  # pixels on a side, in all that measures or trains by SSIM
+
+
 class ImageConfig(Section):
     """The images a model works on: square, `size` pixels, 1 (gray) or 3 (RGB) channels."""
 
@@ -72,6 +75,11 @@ class TrainConfig(Section):
             raise ValueError(
                 f"{self.recipe.name} with this config works on sizes that are multiples of {multiple}, "
                 f"and image.size is {self.image.size}"
+            )
+        if isinstance(self.recipe, RestoreConfig) and self.recipe.ssim_weight and self.image.size < SSIM_WINDOW:
+            raise ValueError(
+                f"SSIM takes images of {SSIM_WINDOW} pixels or more, and image.size is {self.image.size}; "
+                "set recipe.ssim_weight to 0"
             )
         return self
 

@@ -116,7 +116,7 @@ def test_a_missing_file_is_refused_with_the_nearest_one_beside_it(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("text", "kind"), [("- a\n- b\n", "list"), ("just words", "str"), ("", "NoneType")], ids=["list", "text", "empty"]
+    ("text", "kind"), [("- a\n- b\n", "list"), ("just words", "str"), ("", "nothing")], ids=["list", "text", "empty"]
 )
 def test_yaml_that_is_not_a_mapping_is_refused(tmp_path: Path, text: str, kind: str):
     message = refusal(tmp_path, text)
