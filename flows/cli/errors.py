@@ -1,7 +1,34 @@
-"""Errors of the command line itself."""
+"""Errors of the command line: its own, and how others are told."""
 
-from gan_models.errors import AtelierError
+from collections.abc import Iterator
+
+from gan_models.errors import AtelierError, is_mendable
+from gan_models.text import one_line
 
 
 class UsageError(AtelierError):
     """A command that cannot do what its arguments ask for, here and now; the message says what to give instead."""
+
+
+def in_one_line(error: Exception) -> str | None:
+    """Return what a person has to know of an error that they can mend; None of a bug, which needs its traceback."""
+    if is_mendable(error):
+        return one_line(error)
+    if any(map(_is_of_a_network, _causes(error))):
+        return f"a server did not answer: {one_line(error, 300)}; start it, then run the same command again to go on"
+    return None
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and what it was made of; MLflow does not say so, and raises its own in the handling of another."""
+    while error is not None:
+        yield error
+        is_mlflow = type(error).__module__.startswith("mlflow.")
+        error = error.__cause__ or (error.__context__ if is_mlflow else None)
+
+
+def _is_of_a_network(error: BaseException) -> bool:
+    import httpx
+
+    is_of_mlflow = isinstance(error, OSError) and type(error).__module__.startswith("requests.")
+    return is_of_mlflow or isinstance(error, ConnectionError | httpx.TransportError)

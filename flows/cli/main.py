@@ -13,10 +13,9 @@ import typer
 
 from flows.cli import dataset as dataset_commands
 from flows.cli import storage as remote_commands
-from flows.cli.errors import UsageError
+from flows.cli.errors import UsageError, in_one_line
 from flows.config.settings import Settings
-from gan_models.errors import is_mendable
-from gan_models.text import did_you_mean, one_line
+from gan_models.text import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +47,7 @@ def retrain(
     from flows.retrain import retrain as retrain_flow
     from flows.runtime.progress import console
 
-    if remote and "PREFECT_API_URL" not in os.environ:
+    if remote and not os.environ.get("PREFECT_API_URL"):
         raise UsageError("--remote needs a Prefect server with workers: start `atelier up` or set PREFECT_API_URL")
     summaries = []
     with _without_heartbeats():
@@ -213,7 +212,7 @@ def _prepare() -> None:
     Settings().apply()
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
-    if "PREFECT_API_URL" not in os.environ:
+    if not os.environ.get("PREFECT_API_URL"):
         # Prefect's temporary server takes seconds to start, and so does this import: better side by side.
         threading.Thread(target=importlib.import_module, args=("mlflow",), daemon=True).start()
 
@@ -243,6 +242,7 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit("stopped; run the same command again to go on where it was")
     except Exception as error:
-        if os.environ.get("ATELIER_DEBUG") or not is_mendable(error):
+        told = in_one_line(error)
+        if os.environ.get("ATELIER_DEBUG") or told is None:
             raise
-        sys.exit(f"error: {one_line(error)}")
+        sys.exit(f"error: {told}")

@@ -18,8 +18,9 @@ class SourceConfig(Section):
     """
 
     path: str = Field(
+        min_length=1,
         description="a folder, an archive (zip, tar, tar.gz), a table (csv, parquet), s3://bucket/prefix, "
-        "builtin:digits, builtin:photos, torchvision:CIFAR10 and others"
+        "builtin:digits, builtin:photos, torchvision:CIFAR10 and others",
     )
     domain: Annotated[str, AfterValidator(lambda name: validate_name(name, "domain"))] | None = Field(
         None, description="what translation recipes call the kind of its images, such as photo or painting"
@@ -29,8 +30,8 @@ class SourceConfig(Section):
         "image", description="tile: each tile is in training or evaluation on its own, where images are very few"
     )
 
-    image_column: str = Field("path", description="of a table: where it names the file, or its address")
-    label_column: str | None = Field(None, description="of a table: where it says the label")
+    image_column: str = Field("path", min_length=1, description="of a table: where it names the file, or its address")
+    label_column: str | None = Field(None, min_length=1, description="of a table: where it says the label")
     pairs: dict[Annotated[str, AfterValidator(lambda name: validate_name(name, "domain"))], str] | None = Field(
         None, min_length=2, max_length=2, description="two domains and the sub-folder of each, as {photo: A, map: B}"
     )

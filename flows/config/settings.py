@@ -140,7 +140,7 @@ class Settings(BaseSettings):
             "DVC_NO_ANALYTICS": "1",
             **self.running_servers,
         }
-        return {name: value for name, value in defaults.items() if name not in os.environ}
+        return {name: value for name, value in defaults.items() if not os.environ.get(name)}
 
     def apply(self) -> None:
         """Set `environment()` for this process; to be called before Prefect or MLflow is imported."""

@@ -17,8 +17,8 @@ class StyleBankConfig(RecipeSection):
     task: ClassVar[Task] = "stylize"
 
     name: Literal["style_bank"] = "style_bank"
-    source_domain: str = "photo"
-    target_domain: str = "painting"
+    source_domain: str = Field("photo", min_length=1)
+    target_domain: str = Field("painting", min_length=1)
     encoder: Literal["efficientnet_lite0", "vgg19"] = Field(
         "efficientnet_lite0", description="the frozen network; vgg19 needs torchvision's weights on disk"
     )

@@ -15,7 +15,6 @@ from gan_models.config.stylization import StyleBankConfig
 from gan_models.config.translation import CutConfig, CycleganConfig, Pix2PixConfig
 from gan_models.config.yaml_file import read_yaml
 
-
 SSIM_WINDOW = 11  # pixels on a side, in all that measures or trains by SSIM
 
 

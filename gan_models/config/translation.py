@@ -89,8 +89,8 @@ class _UnpairedConfig(RecipeSection):
     task: ClassVar[Task] = "translate"
     instance_norm: ClassVar[bool] = True
 
-    source_domain: str = Field("photo", description="the domain that images are turned from")
-    target_domain: str = Field("painting", description="the domain that they are turned into")
+    source_domain: str = Field("photo", min_length=1, description="the domain that images are turned from")
+    target_domain: str = Field("painting", min_length=1, description="the domain that they are turned into")
     width: Width = Field(64, description="channels at the finest resolution")
     blocks: Blocks = Field(9, description="residual blocks; the paper has 6 at 128 pixels and 9 at 256")
     discriminator_width: Width = 64

@@ -16,6 +16,7 @@ from queue import LifoQueue
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
+from gan_models.errors import AtelierError
 from gan_models.ingest.decode_worker import from_frame, read_frame, write_frame
 from gan_models.ingest.decoding import UnreadableImageError
 from gan_models.ingest.file_check import Demands, Examined
@@ -206,6 +207,10 @@ def _read(file: ReadableFile) -> bytes | Examined:
         return Examined(reason=str(error))
 
 
+class DecodingWorkerError(AtelierError):
+    """A process that decodes images could not be started; the message says how to see why."""
+
+
 class _Worker:
     """One process."""
 
@@ -226,7 +231,7 @@ class _Worker:
         try:
             self.receive()
         except EOFError:
-            raise RuntimeError(
+            raise DecodingWorkerError(
                 "a decoding worker did not start; see why with "
                 f"`{sys.executable} -m gan_models.ingest.decode_worker {max_memory}`"
             ) from None

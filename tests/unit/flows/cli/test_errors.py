@@ -5,11 +5,21 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
+import requests
+from mlflow.exceptions import MlflowException
 
+from flows.cli.errors import in_one_line
 from tests.support.project import Project
 
 Atelier = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def _raised_while(error: Exception, handled: Exception) -> Exception:
+    """An error as it is when it is raised in the handling of another."""
+    error.__context__ = handled
+    return error
 
 
 @pytest.fixture
@@ -51,6 +61,28 @@ def test_a_full_disk_is_one_line_whoever_found_it(broken):
     done = broken("flows.tracking.registry:Registry.models", error, "status")
     assert done.returncode == 1
     assert done.stderr.strip() == "error: [Errno 28] No space left on device: '/a/file'"
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (httpx.ConnectError("refused"), "refused"),
+        (ConnectionResetError(104, "reset by peer"), "reset by peer"),
+        (
+            _raised_while(MlflowException("API request failed"), requests.ConnectionError("no route")),
+            "API request failed",
+        ),
+    ],
+)
+def test_a_server_that_goes_away_in_the_middle_is_one_line(error: Exception, told: str):
+    message = in_one_line(error)
+    assert message is not None
+    assert message.startswith("a server did not answer: ")
+    assert told in message
+
+
+def test_a_bug_in_what_handles_a_network_is_a_bug():
+    assert in_one_line(_raised_while(KeyError("champion"), httpx.ConnectError("refused"))) is None
 
 
 def test_a_file_that_we_forgot_is_a_bug_and_keeps_its_traceback(broken):
