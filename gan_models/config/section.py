@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from gan_models.config.yaml_file import ConfigError
 from gan_models.text import did_you_mean, nearest, one_line
@@ -15,6 +15,16 @@ class Section(BaseModel):
     """Base of every config section. A number that is none, or infinite, bounds nothing and is refused everywhere."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _takes_no_switch_for_a_number(cls, content: Any) -> Any:  # noqa: ANN401
+        """In YAML `yes`, `on` and `no` are switches, which Python takes for the numbers 1 and 0."""
+        for name, value in content.items() if isinstance(content, dict) else ():
+            field = cls.model_fields.get(name)
+            if isinstance(value, bool) and field is not None and not _is_switch(field.annotation):
+                raise ValueError(f"YAML reads '{name}' as {str(value).lower()}; write a number, or text in quotes")
+        return content
 
 
 AnySection = TypeVar("AnySection", bound=BaseModel)
@@ -33,6 +43,10 @@ def validate(section: type[AnySection], content: Any, where: str) -> AnySection:
         lines = [_explain(section, dict(problem)) for problem in problems[:MAX_PROBLEMS]]
         lines += [f"and {len(problems) - MAX_PROBLEMS} more"] * (len(problems) > MAX_PROBLEMS)
         raise ConfigError(f"{where}: " + "; ".join(lines)) from None
+
+
+def _is_switch(annotation: Any) -> bool:  # noqa: ANN401
+    return annotation is bool or any(map(_is_switch, get_args(annotation)))
 
 
 def _explain(section: type[BaseModel], problem: dict[str, Any]) -> str:

@@ -80,6 +80,17 @@ def test_a_bound_that_is_no_finite_number_is_refused(bound: str, number: Any):
         validate(Rule, {"metric": "diversity", bound: number}, "rule")
 
 
+@pytest.mark.parametrize("key", ["steps", "image.size", "image.channels"])
+def test_a_switch_is_no_number(key: str):
+    with pytest.raises(ConfigError, match=f"YAML reads '{key.split('.')[-1]}' as true; write a number"):
+        validate(TrainConfig, changed(key, True), "train")
+
+
+@pytest.mark.parametrize("value", [True, "auto"])
+def test_a_key_that_is_a_switch_or_a_word_takes_both(value: Any):
+    assert validate(TrainConfig, {**TINY["train"], "speed": {"channels_last": value}}, "").speed.channels_last == value
+
+
 def test_every_section_refuses_what_is_no_finite_number():
     loose = {one.__name__ for one in sections(ModelConfig) if one.model_config.get("allow_inf_nan", True)}
     assert loose == set()
