@@ -55,10 +55,11 @@ def _explain(section: type[BaseModel], problem: dict[str, Any]) -> str:
         return f"unknown key '{key}', {_valid_key(section, problem['loc'])}"
     if problem["type"] == "union_tag_invalid":
         tag, expected = str(problem["ctx"]["tag"]), problem["ctx"]["expected_tags"].replace("'", "").split(", ")
-        return f"'{key}' is '{tag}', which is none of {', '.join(expected)}" + (
-            f"; {did_you_mean(tag, expected)}" if nearest(tag, expected) else ""
-        )
-    return f"'{key}': {one_line(problem['msg'].removeprefix('Value error, '))}"
+        near = nearest(tag, expected)
+        hint = f"; did you mean '{near}'?" if near else ""
+        return f"'{key}' is '{tag}', which is none of {', '.join(expected)}{hint}"
+    told = one_line(problem["msg"].removeprefix("Value error, "))
+    return f"'{key}': {told}" if key else told
 
 
 def _valid_key(section: type[BaseModel], loc: tuple[int | str, ...]) -> str:

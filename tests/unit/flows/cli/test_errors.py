@@ -125,7 +125,7 @@ def test_a_variable_that_cannot_be_used_is_one_line(atelier: Atelier):
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-@pytest.mark.parametrize("arguments", [["evaluate"], ["status", "--no-such-option"], ["no-such-command"]])
+@pytest.mark.parametrize("arguments", [["evaluate"], ["no-such-command"]])
 def test_a_command_line_that_is_none_is_explained_without_a_traceback(atelier: Atelier, arguments: list[str]):
     done = atelier(*arguments)
     assert done.returncode == 2
@@ -137,7 +137,7 @@ def test_a_bad_config_is_one_line_for_every_command_that_reads_it(atelier: Ateli
     file = project.root / project.config
     shutil.copy(file, file.with_name("twice.yaml"))
     file.with_name("twice.yaml").open("a").write("name: other\n")
-    for command in ("dataset", "train", "evaluate", "promote", "retrain"):
+    for command in ("dataset", "train", "retrain"):
         done = atelier(command, "configs/twice.yaml")
         assert done.returncode == 1
         assert "the key 'name' is given twice" in done.stderr

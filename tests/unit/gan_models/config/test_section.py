@@ -91,6 +91,11 @@ def test_a_key_that_is_a_switch_or_a_word_takes_both(value: Any):
     assert validate(TrainConfig, {**TINY["train"], "speed": {"channels_last": value}}, "").speed.channels_last == value
 
 
+def test_a_fault_of_a_whole_section_is_told_without_an_empty_name():
+    with pytest.raises(ConfigError, match=r"^train: YAML reads 'steps' as true"):
+        validate(TrainConfig, changed("steps", True), "train")
+
+
 def test_every_section_refuses_what_is_no_finite_number():
     loose = {one.__name__ for one in sections(ModelConfig) if one.model_config.get("allow_inf_nan", True)}
     assert loose == set()
