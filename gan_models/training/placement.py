@@ -76,7 +76,7 @@ def load_data(
             return load_mapped(listing, cache, progress)
         return load(listing, progress)
 
-    first = [listing.part(list(range(min(NUM_PREVIEW_IMAGES, len(listing.rows))))) for listing in evaluation]
+    first = [listing.part(range(min(NUM_PREVIEW_IMAGES, len(listing)))) for listing in evaluation]
     is_paired = config.recipe.paired_domains is not None
     training = TrainingData(*map(loaded, listings), is_paired=is_paired)
     previews = TrainingData(*map(load, first), is_paired=is_paired)

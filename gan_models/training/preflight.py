@@ -1,6 +1,6 @@
 """What can be known of a run before its first step: whether its data suffice to measure what it will have trained."""
 
-from collections import Counter
+import numpy as np
 
 from gan_models.config import EvaluateConfig, TrainConfig
 from gan_models.config.evaluate import MIN_IMAGES
@@ -29,7 +29,7 @@ def check_enough_data(
         of = f" of the domain '{domain}'" if domain else ""
         _refuse_few(f"evaluation images{of}", _num_windows(listing, size), "raise dataset.evaluation_share")
     if task == "generate":
-        _refuse_few("training images", len(training[0].rows), "lower dataset.evaluation_share")
+        _refuse_few("training images", len(training[0]), "lower dataset.evaluation_share")
         if config.recipe.uses_labels and evaluation[0].label_names:
             _refuse_lone_labels(evaluation[0], evaluate.num_images)
 
@@ -44,21 +44,22 @@ def _refuse_few(what: str, found: int, remedy: str) -> None:
 
 def _refuse_lone_labels(listing: Listing, num_images: int) -> None:
     """Diversity is that within a label: one label at least needs two images, on the model's side too."""
-    counts = Counter(row["label"] for row in listing.rows.values())
-    most = max(counts.values())
+    labels = listing.labels
+    assert labels is not None, "it is asked of listings with labels"
+    num_labels, most = len(np.unique(labels)), int(np.bincount(labels).max())
     if most < 2:
         raise DataError(
-            f"each of the {len(counts)} labels has one evaluation image, and two of a label are needed to measure "
+            f"each of the {num_labels} labels has one evaluation image, and two of a label are needed to measure "
             "diversity: nothing was trained; add images, or set train.recipe.conditional to false"
         )
-    if num_images <= len(counts) and num_images * most < 2 * len(listing.rows):
+    if num_images <= num_labels and num_images * most < 2 * len(listing):
         raise DataError(
-            f"evaluate.num_images is {num_images}, one image at most of each of {len(counts)} labels, and two are "
-            f"needed to measure diversity: nothing was trained; raise it to {2 * len(counts)} or more"
+            f"evaluate.num_images is {num_images}, one image at most of each of {num_labels} labels, and two are "
+            f"needed to measure diversity: nothing was trained; raise it to {2 * num_labels} or more"
         )
 
 
 def _num_windows(listing: Listing, size: int) -> int:
     """How many images of the model's size an evaluation cuts out of a listing."""
     _, height, width = listing.shape
-    return len(listing.rows) * (height // size) * (width // size)
+    return len(listing) * (height // size) * (width // size)

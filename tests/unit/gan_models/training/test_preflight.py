@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 import yaml
 
@@ -19,10 +20,10 @@ EVALUATE = EvaluateConfig(num_images=100)
 
 def listing(num: int, config: TrainConfig, labels: list[str] | None = None, side: int = 16) -> Listing:
     """A split of `num` images, labeled by the given labels in turn."""
-    rows: dict[str, dict[str, Any]] = {
-        f"{i:064x}": {"label": labels[i % len(labels)] if labels else None} for i in range(num)
-    }
-    return Listing(config.image, rows, tuple(sorted(set(labels or ()))), (config.image.channels, side, side), "digest")
+    names = tuple(labels or ())
+    label = pa.array([i % len(names) if names else None for i in range(num)], pa.int64())
+    rows = pa.table({"id": [f"{i:064x}" for i in range(num)], "label": label})
+    return Listing(config.image, rows, (), names, (config.image.channels, side, side), "digest")
 
 
 def refusal(training: list[Listing], evaluation: list[Listing], config: TrainConfig, **evaluate: Any) -> str:
