@@ -10,6 +10,9 @@ from gan_models.config import EvaluateConfig, Section, TrainConfig, read_yaml, v
 
 Name = Annotated[str, AfterValidator(lambda name: validate_name(name, "name"))]
 
+# Keys of a source that are written only where they are not at their defaults.
+_SAID_WHERE_USED = ("image_column", "label_column", "hosts", "max_hours", "pairs")
+
 
 class SourceConfig(Section):
     """A place that images come from: in a config a path alone, or a mapping that says more of it.
@@ -32,6 +35,10 @@ class SourceConfig(Section):
 
     image_column: str = Field("path", min_length=1, description="of a table: where it names the file, or its address")
     label_column: str | None = Field(None, min_length=1, description="of a table: where it says the label")
+    hosts: tuple[str, ...] = Field(
+        (), description="of a table: hosts of its addresses that may be in this machine's own network"
+    )
+    max_hours: float = Field(12, gt=0, le=24 * 7, description="of a table: how long reading its addresses may take")
     pairs: dict[Annotated[str, AfterValidator(lambda name: validate_name(name, "domain"))], str] | None = Field(
         None, min_length=2, max_length=2, description="two domains and the sub-folder of each, as {photo: A, map: B}"
     )
@@ -53,8 +60,9 @@ class SourceConfig(Section):
     def _as_it_was_read(self, write: SerializerFunctionWrapHandler) -> Any:  # noqa: ANN401
         if self == SourceConfig(path=self.path):
             return self.path
-        plain = {name: SourceConfig.model_fields[name].default for name in ("image_column", "label_column", "pairs")}
-        return {name: value for name, value in write(self).items() if name not in plain or value != plain[name]}
+        fields = SourceConfig.model_fields
+        plain = {name for name in _SAID_WHERE_USED if getattr(self, name) == fields[name].default}
+        return {name: value for name, value in write(self).items() if name not in plain}
 
 
 class Expectations(Section):

@@ -52,6 +52,7 @@ class BuildReport:
     labels: images per label, in all splits
     near_duplicates: across the splits, the nearest first; at most `MAX_NEAR_DUPLICATES`
     drift: of the images added, against those that were there; None where either are too few
+    notes: what a person should know of how the sources were read
     """
 
     num_items: int
@@ -65,6 +66,7 @@ class BuildReport:
     near_duplicates: tuple[NearDuplicate, ...]
     drift: Drift | None
     content_digest: str
+    notes: tuple[str, ...] = ()
 
     def figures(self) -> dict[str, float]:
         """What there is to be plotted over the versions, by name."""
@@ -93,7 +95,7 @@ class BuildReport:
             told.append(f"{len(self.near_duplicates):,}{more} pairs almost the same across the splits")
         if self.drift:
             told.append("drift " + ", ".join(f"{name} {value:.2f}" for name, value in self.drift.as_dict().items()))
-        return "; ".join(told)
+        return "; ".join((*told, *self.notes))
 
 
 def examine_here(items: Iterable[SourceItem], demands: Demands, recall: Recall) -> Iterator[Examined]:
@@ -187,6 +189,7 @@ def build_dataset(
         near_duplicates=tuple(sorted(pairs, key=lambda pair: pair.distance)),
         drift=drifted,
         content_digest=content_digest(directory),
+        notes=tuple(note for source in sources for note in source.notes()),
     )
 
 

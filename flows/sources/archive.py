@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import IO, NamedTuple, cast
 
 from flows.sources.base import SourceError, SourceItem
-from flows.sources.files import check_size, file_digest, is_hidden, label_of, plain_name, sha256_of
+from flows.sources.files import check_size, file_digest, is_ignored, plain_name, sha256_of
+from flows.sources.labels import FolderLabels, first_folder, labels_by_folder
 from gan_models.files import is_disk_full
 from gan_models.ingest.decoding import UnreadableImageError
 from gan_models.text import one_line
@@ -42,30 +43,44 @@ class Member(NamedTuple):
 
 
 class ArchiveSource:
-    """The files of an archive; the first folder in it is the label, unless everything lies in one folder."""
+    """The files of an archive; the first folder in it is the label, unless everything lies in one folder.
 
-    def __init__(self, spec: str, file: Path, scratch: Path) -> None:
+    Args:
+        spec: its path, as it stands in the config.
+        file: where it is.
+        scratch: a folder for what is unpacked of it.
+        folders_are_labels: whether the names of its folders say what the images show.
+    """
+
+    def __init__(self, spec: str, file: Path, scratch: Path, *, folders_are_labels: bool = True) -> None:
         self.spec = spec
         self._file = file
         self._scratch = scratch
+        self._folders_are_labels = folders_are_labels
 
     @property
     def num_items(self) -> int:
+        """Return how many files there are."""
         return len(self._members)
 
     def fingerprint(self) -> str:
+        """Return a SHA-256 of the archive."""
         return sha256_of([self._digest])
 
+    def notes(self) -> tuple[str, ...]:
+        """Return which folders are no labels."""
+        return self._labels.notes
+
     def items(self) -> Iterator[SourceItem]:
-        tops = {member.name.split("/")[0] if "/" in member.name else "" for member in self._members}
-        common = f"{tops.pop()}/" if len(tops) == 1 else ""
+        """Yield the files, sorted by name."""
+        common = self._common_folder
         read = partial(_read_zip if self._is_zip else _read_tar, str(self._plain))
         for member in self._members:
             name = member.name.removeprefix(common)
             yield SourceItem(
                 path=name,
                 read=partial(read, member.place, member.size),
-                label=label_of(name),
+                label=self._labels.of(name),
                 source=self.spec,
                 size=member.size,
                 version=f"{self._digest}-{member.place}",
@@ -76,12 +91,25 @@ class ArchiveSource:
         return file_digest(self._file)
 
     @cached_property
+    def _common_folder(self) -> str:
+        """Return the folder that everything lies in, with a slash; empty where there is none."""
+        tops = {member.name.split("/")[0] if "/" in member.name else "" for member in self._members}
+        return f"{tops.pop()}/" if len(tops) == 1 else ""
+
+    @cached_property
+    def _labels(self) -> FolderLabels:
+        if not self._folders_are_labels:
+            return FolderLabels()
+        names = (member.name.removeprefix(self._common_folder) for member in self._members)
+        return labels_by_folder({folder for name in names if (folder := first_folder(name))}, self.spec)
+
+    @cached_property
     def _is_zip(self) -> bool:
         return zipfile.is_zipfile(self._file)
 
     @cached_property
     def _members(self) -> list[Member]:
-        """Those that may be images, sorted by name.
+        """Return those that may be images, sorted by name.
 
         Raises:
             SourceError: the archive is damaged, or refused for what one of its members is.
@@ -91,7 +119,7 @@ class ArchiveSource:
         except _RefusalError as refusal:
             raise SourceError(
                 f"the archive {self.spec!r} is refused: {refusal}; nothing of it was written, "
-                "make it anew from a folder of images alone"
+                "make it again from a folder of images alone"
             ) from None
         except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, zlib.error) as error:
             why = one_line(error)
@@ -102,7 +130,7 @@ class ArchiveSource:
 
     @cached_property
     def _plain(self) -> Path:
-        """The archive as a file whose members can be read in any order: of a tar.gz, the tar in it."""
+        """Return the archive as a file whose members can be read in any order: of a tar.gz, the tar in it."""
         if self._is_zip or not _is_gzip(self._file):
             return self._file
         tar = self._scratch / f"{self._digest}.tar"
@@ -171,7 +199,7 @@ def _tar_members(file: Path) -> list[Member]:
 
 
 def _checked(members: Iterable[Member], folders: set[str]) -> list[Member]:
-    """The members that are files for people, after a look at the names of all."""
+    """Return the members that are files for people, after a look at the names of all."""
     seen: dict[str, str] = {}
     kept = []
     for member in members:
@@ -185,7 +213,7 @@ def _checked(members: Iterable[Member], folders: set[str]) -> list[Member]:
                 f"{_shown(seen[alike])} and {_shown(name)} are one name where upper and lower case are one"
             )
         seen[alike] = name
-        if is_hidden(name):
+        if is_ignored(name):
             continue
         if name.lower().endswith(_NESTED):
             raise _RefusalError(f"{_shown(name)} is an archive within the archive")
@@ -237,6 +265,7 @@ class _BoundedStream:
         self.last = b""
 
     def read(self, size: int) -> bytes:
+        """Return the next bytes, at most `size`."""
         if size > _MAX_HEADER:
             raise _RefusalError(f"one of its headers has {size:,} bytes")
         self.last = self._stream.read(size)
@@ -244,6 +273,7 @@ class _BoundedStream:
         return self.last
 
     def seek(self, offset: int) -> int:
+        """Go to a place in the unpacked stream, and return it."""
         while (away := offset - self._stream.tell()) > 0:  # in steps, so that a bomb is noticed on the way
             if not self._stream.read(min(away, 1 << 20)):
                 raise tarfile.ReadError("it ends within a file")
@@ -251,6 +281,7 @@ class _BoundedStream:
         return self._stream.seek(offset)
 
     def tell(self) -> int:
+        """Return the place in the unpacked stream."""
         return self._stream.tell()
 
     def _check(self) -> None:

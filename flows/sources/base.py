@@ -38,7 +38,7 @@ class SourceItem:
 
 
 class Source(Protocol):
-    """A place that images come from. `num_items`: how many files it holds, readable or not."""
+    """What images come from. `num_items`: how many files it holds, readable or not."""
 
     @property
     def spec(self) -> str: ...
@@ -47,9 +47,13 @@ class Source(Protocol):
     def num_items(self) -> int: ...
 
     def fingerprint(self) -> str:
-        """SHA-256 that changes whenever what `items` yields changes."""
+        """Return a SHA-256 that changes whenever what `items` yields changes."""
         ...
 
     def items(self) -> Iterator[SourceItem]:
-        """The files, sorted by path."""
+        """Yield the files, sorted by path."""
+        ...
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what a person should know of how the files were read, once they have been: one sentence each."""
         ...

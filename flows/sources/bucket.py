@@ -6,12 +6,22 @@ import tempfile
 from collections.abc import Iterator
 from functools import cached_property, partial
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 from flows.sources import s3
 from flows.sources.base import SourceError, SourceItem
-from flows.sources.files import check_size, is_hidden, label_of, plain_name, read_file
+from flows.sources.files import check_size, is_ignored, plain_name, read_file
+from flows.sources.labels import FolderLabels, first_folder, labels_by_folder
 from gan_models.ingest.decoding import UnreadableImageError
+
+
+class _Listing(NamedTuple):
+    """The objects of a bucket. `file`: one a line; `digest`: SHA-256 of the lines."""
+
+    file: IO[bytes]
+    num_objects: int
+    digest: str
+    labels: FolderLabels
 
 
 class BucketSource:
@@ -19,25 +29,40 @@ class BucketSource:
 
     An object is known by its ETag and size. What arrives is kept in a folder until the version is made, so that a run
     that was interrupted goes on where it was.
+
+    Args:
+        spec: the address, as it stands in the config.
+        arriving: the folder for what arrives.
+        folders_are_labels: whether the names of sub-folders say what the images show.
+
+    Raises:
+        StorageError: the address names no bucket.
     """
 
-    def __init__(self, spec: str, arriving: Path) -> None:
+    def __init__(self, spec: str, arriving: Path, *, folders_are_labels: bool = True) -> None:
         self.spec = spec
         bucket, prefix = s3.split_url(spec)
         self._url = f"{s3.SCHEME}{bucket}/" + (f"{prefix.rstrip('/')}/" if prefix else "")
         self._prefix_length = len(self._url) - len(f"{s3.SCHEME}{bucket}/")
         self._arriving = arriving
+        self._folders_are_labels = folders_are_labels
 
     @property
     def num_items(self) -> int:
-        return self._listing[1]
+        """Return how many objects there are."""
+        return self._listing.num_objects
 
     def fingerprint(self) -> str:
-        return self._listing[2]
+        """Return a SHA-256 of the keys, ETags and sizes."""
+        return self._listing.digest
+
+    def notes(self) -> tuple[str, ...]:
+        """Return which folders are no labels."""
+        return self._listing.labels.notes
 
     def items(self) -> Iterator[SourceItem]:
-        """In the order of the listing, which is that of the keys."""
-        listing = self._listing[0]
+        """Yield the objects in the order of the listing, which is that of the keys."""
+        listing = self._listing.file
         listing.seek(0)
         while line := listing.readline():
             found = s3.S3Object(*json.loads(line))
@@ -46,7 +71,7 @@ class BucketSource:
             yield SourceItem(
                 path=name,
                 read=partial(_read, self._url, found, self._arriving),
-                label=label_of(name),
+                label=self._listing.labels.of(name),
                 source=self.spec,
                 size=found.size,
                 version=f"{found.etag}-{found.size}",
@@ -54,14 +79,19 @@ class BucketSource:
             listing.seek(after)
 
     @cached_property
-    def _listing(self) -> tuple[IO[bytes], int, str]:
-        """The objects, one a line, in a file: there may be millions; how many they are; and SHA-256 of the lines."""
+    def _listing(self) -> _Listing:
+        """Return the objects, in a file because there may be millions of them."""
         count, digest = 0, hashlib.sha256(self.spec.encode())
-        file = tempfile.TemporaryFile()  # noqa: SIM115  open as long as the source is
+        folders: set[str] = set()
+        file = tempfile.TemporaryFile()  # noqa: SIM115  It stays open as long as the source does.
         try:
             for found in s3.list_objects(self._url):
-                if found.key.endswith("/") or is_hidden(found.key[self._prefix_length :]):
+                name = plain_name(found.key[self._prefix_length :])
+                if name.endswith("/") or is_ignored(name):
                     continue
+                folder = first_folder(name)
+                if folder is not None:
+                    folders.add(folder)
                 line = json.dumps([found.key, found.etag, found.size]).encode() + b"\n"
                 file.write(line)
                 digest.update(line)
@@ -70,7 +100,8 @@ class BucketSource:
             raise SourceError(str(error)) from None
         if not count:
             raise SourceError(f"there is nothing below {self.spec}; put images there, labeled ones in sub-folders")
-        return file, count, digest.hexdigest()
+        labels = labels_by_folder(folders, self.spec) if self._folders_are_labels else FolderLabels()
+        return _Listing(file, count, digest.hexdigest(), labels)
 
 
 def _read(url: str, found: s3.S3Object, arriving: Path) -> bytes:

@@ -10,22 +10,33 @@ from pathlib import Path
 
 from gan_models.ingest.decoding import DecodingLimits, UnreadableImageError
 
+# What Windows, macOS, Synology and Linux leave in folders, archives and buckets, in lower case; none of it is an image
+# of the user's. Names that begin with a dot are hidden everywhere and need not be listed.
+_LITTER = frozenset(
+    (
+        *("thumbs.db", "thumbs.db:encryptable", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini"),
+        *("$recycle.bin", "system volume information", "autorun.inf"),
+        *("__macosx", "icon\r", "network trash folder", "temporary items"),
+        *("@eadir", "#recycle", "#snapshot", "@recycle", "@recently-snapshot", "lost+found"),
+    )
+)
+
 
 def read_file(path: Path) -> bytes:
-    """A file's bytes, unless it is one that no image is kept in or that is too large to be tried.
+    """Return a file's bytes, unless it is one that no image is kept in or that is too large to be tried.
 
     Raises:
         UnreadableImageError: it cannot be had.
     """
     try:
         found = path.stat()
-        if stat.S_ISDIR(found.st_mode):
-            raise UnreadableImageError("the file is a link to a folder, which is not followed")
         if not stat.S_ISREG(found.st_mode):
             raise UnreadableImageError("the file is not a regular one but a pipe, socket or device")
         check_size(found.st_size)
         return path.read_bytes()
     except OSError as error:
+        if isinstance(error, FileNotFoundError) and path.is_symlink():
+            raise UnreadableImageError(f"the file is a link to {path.readlink()}, and nothing is there") from None
         raise UnreadableImageError(f"the file cannot be read: {error.strerror}") from error
 
 
@@ -37,7 +48,7 @@ def check_size(num_bytes: int) -> None:
 
 
 def size_and_version(path: Path) -> tuple[int, str | None]:
-    """A file's size in bytes, and what changes when it is written; 0 and None for what is no regular file.
+    """Return a file's size in bytes, and what changes when it is written; 0 and None for what is no regular file.
 
     The time of the last change of status is part of it, which no ordinary program can set back.
     """
@@ -51,7 +62,7 @@ def size_and_version(path: Path) -> tuple[int, str | None]:
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file, or why there is none."""
+    """Return the SHA-256 of a file, or why there is none."""
     try:
         if not path.is_file():
             return "not a regular file"
@@ -62,7 +73,7 @@ def file_digest(path: Path) -> str:
 
 
 def sha256_of(facts: Iterable[object]) -> str:
-    """SHA-256 of what JSON can say, one after the other, as 64 hexadecimal digits."""
+    """Return the SHA-256 of what JSON can say, one after the other, as 64 hexadecimal digits."""
     digest = hashlib.sha256()
     for fact in facts:
         digest.update(json.dumps(fact).encode() + b"\n")
@@ -70,15 +81,10 @@ def sha256_of(facts: Iterable[object]) -> str:
 
 
 def plain_name(name: str) -> str:
-    """A path as it is stored: composed Unicode, and bytes that are none replaced."""
+    """Return a path as it is stored: composed Unicode, and bytes that are none replaced."""
     return unicodedata.normalize("NFC", os.fsencode(name).decode("utf-8", "replace"))
 
 
-def is_hidden(name: str) -> bool:
-    """Whether a part of a path says that it is not for people: `.DS_Store`, `__MACOSX`."""
-    return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
-
-
-def label_of(name: str) -> str | None:
-    """The first folder of a path is the label; a file that lies in none has no label."""
-    return name.split("/")[0] if "/" in name else None
+def is_ignored(name: str) -> bool:
+    """Return whether a part of a path is hidden or is known litter: `.git`, `__MACOSX`, `Thumbs.db`."""
+    return any(part.startswith(".") or part.casefold() in _LITTER for part in name.split("/"))

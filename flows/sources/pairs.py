@@ -25,18 +25,25 @@ class PairedSource:
 
     @property
     def num_items(self) -> int:
+        """Return how many files there are."""
         return self._source.num_items
 
     def fingerprint(self) -> str:
+        """Return a SHA-256 of the source and of which folder is which side."""
         return sha256_of([self._source.fingerprint(), self._domains])
 
+    def notes(self) -> tuple[str, ...]:
+        """Return those of the source."""
+        return self._source.notes()
+
     def items(self) -> Iterator[SourceItem]:
+        """Yield the files, those of a pair one after the other."""
         for name, _, _, folder, item in self._items:
             yield replace(pickle.loads(item), label=None, pair=name, domain=self._domains.get(folder))
 
     @cached_property
     def _items(self) -> SortedRows:
-        """What the files of a pair are called, which side each is, its path, its folder, and the file."""
+        """Return what the files of a pair are called, which side each is, its path, its folder, and the file."""
         order = list(self._domains)
         sides = ((*self._side(item), item) for item in self._source.items())
         return SortedRows(
@@ -48,7 +55,7 @@ class PairedSource:
         )
 
     def _side(self, item: SourceItem) -> tuple[str, str]:
-        """The folder of a file, and what its partner is called as well."""
+        """Return the folder of a file, and what its partner is called as well."""
         for folder in self._domains:
             if item.path.startswith(f"{folder}/"):
                 return folder, PurePosixPath(item.path.removeprefix(f"{folder}/")).with_suffix("").as_posix()

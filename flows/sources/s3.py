@@ -26,8 +26,8 @@ _BLOCK = 1 << 20
 _GONE = ("NoSuchKey", "404", "PreconditionFailed", "412", "InvalidRange", "416")
 _REMEDIES = {
     "NoSuchBucket": "there is no such bucket; create it or correct its name",
-    "InvalidAccessKeyId": "the access key is not known there; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY anew",
-    "SignatureDoesNotMatch": "the secret key is wrong; set AWS_SECRET_ACCESS_KEY anew",
+    "InvalidAccessKeyId": "the access key is not known there; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY again",
+    "SignatureDoesNotMatch": "the secret key is wrong; set AWS_SECRET_ACCESS_KEY again",
     "ExpiredToken": "the credentials have expired; get new ones",
     "AccessDenied": "these credentials have no right to do that; ask for the right, or use others",
     "SlowDown": "it asks for fewer requests, and did so again when asked later; try again in a while",
@@ -53,7 +53,7 @@ class S3Object:
 
 
 def split_url(url: str) -> tuple[str, str]:
-    """Bucket and key, or prefix, of `s3://bucket/key`.
+    """Return bucket and key, or prefix, of `s3://bucket/key`.
 
     Raises:
         StorageError: it names no bucket.
@@ -66,7 +66,7 @@ def split_url(url: str) -> tuple[str, str]:
 
 
 def list_objects(url: str, *, endpoint: str | None = None) -> Iterator[S3Object]:
-    """The objects below `s3://bucket/prefix`, in the order of their keys, page by page.
+    """Yield the objects below `s3://bucket/prefix`, in the order of their keys, page by page.
 
     Raises:
         StorageError: there is no such bucket, or it may not be listed, or S3 does not answer.
@@ -124,7 +124,7 @@ def _go_on(bucket: str, wanted: S3Object, file: IO[bytes], endpoint: str | None)
 
 
 def read(url: str, *, limit: int, endpoint: str | None = None) -> bytes:
-    """The content of one object, unless it has more than `limit` bytes.
+    """Return the content of one object, unless it has more than `limit` bytes.
 
     Raises:
         ObjectGoneError: there is no such object.
@@ -139,7 +139,7 @@ def read(url: str, *, limit: int, endpoint: str | None = None) -> bytes:
 
 
 def probe(url: str, *, endpoint: str | None = None) -> str:
-    """What works below `s3://bucket/prefix`, in words, after writing, listing, reading and deleting an object there.
+    """Return what works below `s3://bucket/prefix`, in words: an object is written, listed, read and deleted there.
 
     Raises:
         StorageError: one of these does not work, or S3 lets a second writer replace what must be written once.
@@ -186,7 +186,7 @@ _making_a_client = threading.Lock()
 
 
 def _client(endpoint: str | None) -> Any:  # noqa: ANN401
-    """A client for the credentials that are set now; clients may be shared by threads, not by processes."""
+    """Return a client for the credentials that are set now; clients may be shared by threads, not by processes."""
     environment = tuple(sorted((name, value) for name, value in os.environ.items() if name.startswith("AWS_")))
     with _making_a_client:
         return _client_for(endpoint, environment, os.getpid())
@@ -194,7 +194,7 @@ def _client(endpoint: str | None) -> Any:  # noqa: ANN401
 
 @contextmanager
 def _in_words(what: str, endpoint: str | None) -> Iterator[None]:
-    """Whatever the SDK raises, as one sentence."""
+    """Raise whatever the SDK raises as one sentence."""
     from botocore import exceptions
 
     try:

@@ -9,6 +9,10 @@ class SortedRows:
     """Rows of equally many values (str, bytes or int), sorted by all of them, in the order of Unicode.
 
     They are in a temporary file, which goes with the object; of it, 16 MiB are kept in memory.
+
+    Args:
+        rows: read once, at the beginning.
+        num_columns: how many values each of them has.
     """
 
     def __init__(self, rows: Iterable[Sequence[Any]], num_columns: int) -> None:
@@ -21,7 +25,9 @@ class SortedRows:
         self._sorted = f"SELECT * FROM row ORDER BY {', '.join(columns)}"
 
     def __len__(self) -> int:
+        """Return how many rows there are."""
         return int(self._database.execute("SELECT count(*) FROM row").fetchone()[0])
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows, sorted."""
         return iter(self._database.execute(self._sorted))

@@ -1,51 +1,67 @@
 """Images that a CSV or Parquet table names, by paths or addresses, with their labels."""
 
+import re
+import time
+from collections import Counter
 from collections.abc import Iterator
 from functools import cached_property, partial
 from itertools import chain, repeat
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import httpx
-
-from flows.sources import s3
+from flows.config.model_config import SourceConfig
+from flows.sources import s3, web
 from flows.sources.base import SourceError, SourceItem
-from flows.sources.files import check_size, file_digest, plain_name, read_file, sha256_of, size_and_version
+from flows.sources.files import file_digest, plain_name, read_file, sha256_of, size_and_version
+from flows.sources.labels import label_text
 from flows.sources.sqlite_rows import SortedRows
 from gan_models.ingest.decoding import DecodingLimits, UnreadableImageError
 from gan_models.text import did_you_mean, one_line
 
 SUFFIXES = (".csv", ".parquet")
 ROWS_AT_ONCE = 50_000  # of a table in memory
-SECONDS = 60  # that a web server may be silent
+_WINDOWS_DRIVE = re.compile(r"[A-Za-z]:[\\/]|\\\\")
 
 
 class TableSource:
     """The rows of a table. Paths are relative to the table's folder, and may not lead out of it.
 
     What is behind an address is taken to stay what it is: the fingerprint is of the table and of local files.
+
+    Args:
+        config: what the config says of the source: its columns, and what its addresses may do.
+        file: where it is.
     """
 
-    def __init__(self, spec: str, file: Path, image_column: str, label_column: str | None) -> None:
-        self.spec = spec
+    def __init__(self, config: SourceConfig, file: Path) -> None:
+        self.spec = config.path
+        self._config = config
         self._file = file
-        self._image_column = image_column
-        self._label_column = label_column
+        self._changed: Counter[str] = Counter()
 
     @property
     def num_items(self) -> int:
+        """Return how many rows there are."""
         return len(self._rows)
 
     def fingerprint(self) -> str:
+        """Return a SHA-256 of the table and of the files on this machine that it names."""
         local = (place for place, _ in self._rows if not _is_address(place))
         return sha256_of(map(file_digest, chain([self._file], (self._file.parent / place for place in local))))
 
+    def notes(self) -> tuple[str, ...]:
+        """Return in how many rows a path or a label was taken otherwise than it is written."""
+        return tuple(f"in {count:,} rows of {self.spec!r} {what}" for what, count in sorted(self._changed.items()))
+
     def items(self) -> Iterator[SourceItem]:
+        """Yield the files of the rows, sorted by path or address."""
+        hours = self._config.max_hours
+        limits = web.WebLimits(self._config.hosts, time.time() + 3600 * hours, hours)
         for place, label in self._rows:
             size, version = (0, place) if _is_address(place) else size_and_version(self._file.parent / place)
             yield SourceItem(
                 path=plain_name(place),
-                read=partial(_read, place, self._file.parent),
+                read=partial(_read, place, self._file.parent, limits),
                 label=label,
                 source=self.spec,
                 size=size,
@@ -54,28 +70,29 @@ class TableSource:
 
     @cached_property
     def _rows(self) -> SortedRows:
-        """Path or address, and label."""
+        """Return path or address, and label."""
         rows = SortedRows(self._read_rows(), num_columns=2)
         if not len(rows):
             raise SourceError(f"the table {self.spec!r} has no rows; name an image in each")
         return rows
 
     def _read_rows(self) -> Iterator[tuple[str, str | None]]:
+        image_column, label_column = self._config.image_column, self._config.label_column
         try:
             for part in self._read_parts():
                 self._check_columns(list(part.columns))
-                places = (_text(value) or "" for value in part[self._image_column])
-                labels = map(_text, part[self._label_column]) if self._label_column else repeat(None, len(part))
+                places = map(self._place, part[image_column])
+                labels = map(self._label, part[label_column]) if label_column else repeat(None, len(part))
                 yield from zip(places, labels, strict=True)
         except SourceError:
             raise
         except Exception as error:  # pandas and pyarrow let through whatever a damaged file leads to
             raise SourceError(
-                f"the table {self.spec!r} cannot be read ({one_line(error, 200)}); save it anew as CSV or Parquet"
+                f"the table {self.spec!r} cannot be read ({one_line(error, 200)}); save it again as CSV or Parquet"
             ) from None
 
     def _read_parts(self) -> Iterator[Any]:
-        """The table as data frames of a bounded number of rows, at least one."""
+        """Yield the table as data frames of a bounded number of rows, at least one."""
         import pandas as pd
 
         if self._file.suffix.lower() == ".csv":
@@ -85,36 +102,76 @@ class TableSource:
 
         with pq.ParquetFile(self._file) as file:
             yield file.schema_arrow.empty_table().to_pandas()
-            known = [name for name in (self._image_column, self._label_column) if name]
+            known = [name for name in (self._config.image_column, self._config.label_column) if name]
             for batch in file.iter_batches(ROWS_AT_ONCE, columns=known):
                 yield batch.to_pandas(types_mapper=pd.ArrowDtype)
 
     def _check_columns(self, columns: list[str]) -> None:
-        for column in (self._image_column, self._label_column):
+        for column in (self._config.image_column, self._config.label_column):
             if column is not None and column not in columns:
                 hint = did_you_mean(column, map(str, columns))
                 raise SourceError(f"the table {self.spec!r} has no column {column!r}; {hint}")
 
+    def _place(self, value: Any) -> str:  # noqa: ANN401
+        """Return the path or address in a cell; backslashes become slashes, unless there is a file so named."""
+        place = self._text(value, self._config.image_column) or ""
+        if "\\" not in place or _is_address(place) or _WINDOWS_DRIVE.match(place):
+            return place
+        if (self._file.parent / place).exists():
+            return place
+        self._changed["the path has backslashes, which are read as slashes"] += 1
+        return place.replace("\\", "/")
 
-def _text(value: Any) -> str | None:  # noqa: ANN401
-    import pandas as pd
+    def _label(self, value: Any) -> str | None:  # noqa: ANN401
+        """Return the label in a cell: text without spaces around it, or a whole number."""
+        if isinstance(value, float) and value.is_integer():
+            self._changed["the label is a number with a point, which is read as a whole one"] += 1
+            value = int(value)
+        text = self._text(value, self._config.label_column or "")
+        label = label_text(text) if text else None
+        if label != text:
+            self._changed["the label has spaces around it, which are left out"] += 1
+        return label
 
-    return None if pd.isna(value) or str(value) == "" else str(value)
+    def _text(self, value: Any, column: str) -> str | None:  # noqa: ANN401
+        """Return the text in a cell, None where it is empty.
+
+        Raises:
+            SourceError: it holds bytes that are no text, or more than one value.
+        """
+        import pandas as pd
+
+        if isinstance(value, bytes):
+            try:
+                return value.decode() or None
+            except UnicodeDecodeError:
+                raise SourceError(
+                    f"the column {column!r} of {self.spec!r} holds bytes that are no UTF-8, such as {value[:20]!r}; "
+                    "write text or whole numbers there"
+                ) from None
+        if not pd.api.types.is_scalar(value):
+            raise SourceError(
+                f"the column {column!r} of {self.spec!r} holds a {type(value).__name__} in a row; "
+                "write text or whole numbers there"
+            )
+        return None if pd.isna(value) else str(value) or None
 
 
 def _is_address(place: str) -> bool:
     return "://" in place
 
 
-def _read(place: str, folder: Path) -> bytes:
+def _read(place: str, folder: Path, limits: web.WebLimits) -> bytes:
     if not place:
         raise UnreadableImageError("the table names no file in this row")
     if place.startswith(s3.SCHEME):
         return _from_s3(place)
-    if place.startswith(("http://", "https://")):
-        return _from_web(place)
+    if place.startswith(web.SCHEMES):
+        return web.read(place, limits)
     if _is_address(place):
         raise UnreadableImageError("the address is none of s3://, http:// and https://")
+    if _WINDOWS_DRIVE.match(place):
+        raise UnreadableImageError("the path is one of Windows, with a drive; write it relative to the table's folder")
     path = folder / place
     if PurePosixPath(place).is_absolute() or not path.resolve().is_relative_to(folder.resolve()):
         raise UnreadableImageError("the path leads out of the table's folder")
@@ -126,18 +183,3 @@ def _from_s3(address: str) -> bytes:
         return s3.read(address, limit=DecodingLimits().max_bytes)
     except s3.StorageError as error:
         raise UnreadableImageError(str(error)) from None
-
-
-def _from_web(address: str) -> bytes:
-    data = bytearray()
-    try:
-        with httpx.stream("GET", address, timeout=SECONDS, follow_redirects=True) as answer:
-            answer.raise_for_status()
-            for block in answer.iter_bytes():
-                data += block
-                check_size(len(data))
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        said = getattr(getattr(error, "response", None), "status_code", None)
-        why = f"it answers {said}" if said else f"it does not answer ({type(error).__name__})"
-        raise UnreadableImageError(f"the address cannot be read: {why}") from None
-    return bytes(data)

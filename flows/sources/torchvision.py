@@ -48,16 +48,23 @@ class TorchvisionSource:
 
     @property
     def num_items(self) -> int:
+        """Return how many images there are, downloading them first where they are not here."""
         return sum(len(dataset) for dataset in self._datasets.values())
 
     def fingerprint(self) -> str:
-        """Of the name and torchvision's version: what these datasets hold is fixed, and torchvision checks it by MD5.
+        """Return a SHA-256 of the name and torchvision's version.
 
-        So it is the same on a machine that has them and one that has yet to download them.
+        What these datasets hold is fixed, and torchvision checks it by MD5: so it is the same on a machine that has
+        them and on one that has yet to download them.
         """
         return hashlib.sha256(f"{self.spec} torchvision {version('torchvision')}".encode()).hexdigest()
 
+    def notes(self) -> tuple[str, ...]:
+        """Return nothing: there is nothing to choose."""
+        return ()
+
     def items(self) -> Iterator[SourceItem]:
+        """Yield the images, part by part."""
         for part, dataset in sorted(self._datasets.items()):
             for number in range(len(dataset)):
                 yield SourceItem(
@@ -96,12 +103,12 @@ def _as_png(dataset: Any, number: int) -> bytes:  # noqa: ANN401
 
 
 def _class_name(dataset: Any, number: int) -> str:  # noqa: ANN401
-    """Without a slash, which would look like a slice in the name of a metric."""
+    """Return the name without a slash, which would look like a slice in the name of a metric."""
     return str(dataset.classes[int(dataset.targets[number])]).replace("/", " or ")
 
 
 def _digit(dataset: Any, number: int) -> str:  # noqa: ANN401
-    """As in builtin:digits; torchvision's own names are "7 - seven"."""
+    """Return the digit as builtin:digits has it; torchvision's own names are "7 - seven"."""
     return str(int(dataset.targets[number]))
 
 

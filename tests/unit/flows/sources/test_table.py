@@ -128,9 +128,95 @@ def web(tmp_path):
 def test_addresses_are_read(tmp_path, web, dead_address):
     places = [f"{web}/one.png", f"{web}/two.png", f"{dead_address}/three.png"]
     pd.DataFrame({"path": places}).to_csv(tmp_path / "list.csv", index=False)
-    items = {item.path: item for item in opened(tmp_path, "list.csv").items()}
+    items = {item.path: item for item in opened(tmp_path, "list.csv", hosts=["127.0.0.1"]).items()}
     assert decode(items[places[0]].read()).getpixel((0, 0)) == 5
     with pytest.raises(UnreadableImageError, match="it answers 404"):
         items[places[1]].read()
     with pytest.raises(UnreadableImageError, match="does not answer"):
         items[places[2]].read()
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:1/x", "http://169.254.169.254/x", "https://localhost/x"])
+def test_addresses_of_this_machine_and_its_network_are_refused(tmp_path, address):
+    pd.DataFrame({"path": [address]}).to_csv(tmp_path / "list.csv", index=False)
+    (item,) = opened(tmp_path, "list.csv").items()
+    with pytest.raises(UnreadableImageError, match="this machine or in its network; if that is meant, give the source"):
+        item.read()
+
+
+def test_the_time_for_all_addresses_of_a_table_ends(tmp_path, web):
+    pd.DataFrame({"path": [f"{web}/one.png"]}).to_csv(tmp_path / "list.csv", index=False)
+    (item,) = opened(tmp_path, "list.csv", hosts=["127.0.0.1"], max_hours=1e-12).items()
+    with pytest.raises(SourceError, match="more than the 1e-12 hours"):
+        item.read()
+
+
+def test_what_addresses_may_do_is_written_only_where_it_is_said(tmp_path):
+    assert SourceConfig(path="list.csv").model_dump(mode="json") == "list.csv"
+    said = SourceConfig(path="list.csv", hosts=["images.internal"])
+    assert said.model_dump(mode="json")["hosts"] == ["images.internal"]
+    assert "max_hours" not in said.model_dump(mode="json")
+    assert SourceConfig.model_validate(said.model_dump(mode="json")) == said
+
+
+def labels_of(root, name):
+    source = opened(root, name, label_column="label")
+    return [item.label for item in source.items()], source.notes()
+
+
+def written(root, values, **columns):
+    paths = [f"{number}.png" for number in range(len(values))]
+    pd.DataFrame({"path": paths, "label": values, **columns}).to_parquet(root / "list.parquet")
+    return labels_of(root, "list.parquet")
+
+
+def test_labels_are_text_or_whole_numbers_whatever_a_parquet_table_holds(tmp_path):
+    assert written(tmp_path, [b"cat", b"caf\xc3\xa9"]) == (["cat", "caf\u00e9"], ())
+    labels, notes = written(tmp_path, [1.0, 2.0, None])
+    assert labels == ["1", "2", None]
+    assert notes == ("in 2 rows of 'list.parquet' the label is a number with a point, which is read as a whole one",)
+    assert written(tmp_path, [1, 2]) == (["1", "2"], ())
+    assert written(tmp_path, [True, False]) == (["True", "False"], ())
+    assert written(tmp_path, [1.5, 2.5]) == (["1.5", "2.5"], ())
+
+
+def test_spaces_around_a_label_make_no_other_label_and_are_told(tmp_path):
+    (tmp_path / "list.csv").write_text("path,label\n1.png,cat\n2.png,cat \n3.png, cat\n4.png,  \n")
+    labels, notes = labels_of(tmp_path, "list.csv")
+    assert labels == ["cat", "cat", "cat", None]
+    assert notes == ("in 3 rows of 'list.csv' the label has spaces around it, which are left out",)
+
+
+def test_one_name_in_two_spellings_of_unicode_is_one_label(tmp_path):
+    assert written(tmp_path, ["caf\u00e9", "cafe\u0301"])[0] == ["caf\u00e9"] * 2
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ([b"\xff\xfe", b"cat"], "holds bytes that are no UTF-8"),
+        ([["cat"], ["dog", "cat"]], "holds a (list|ndarray) in a row"),
+    ],
+)
+def test_a_column_of_what_is_no_label_is_refused(tmp_path, values, said):
+    with pytest.raises(SourceError, match=f"the column 'label' of 'list.parquet' {said}.*write text or whole numbers"):
+        written(tmp_path, values)
+
+
+def test_paths_as_bytes_are_paths(tmp_path):
+    put(tmp_path / "1.png")
+    pd.DataFrame({"path": [b"1.png"]}).to_parquet(tmp_path / "list.parquet")
+    (item,) = opened(tmp_path, "list.parquet").items()
+    assert (item.path, bool(item.read())) == ("1.png", True)
+
+
+def test_paths_as_windows_writes_them_are_found_and_told(tmp_path):
+    put(tmp_path / "images/1.png", 7)
+    put(tmp_path / "odd\\name.png", 8)
+    (tmp_path / "list.csv").write_text("path\nimages\\1.png\nodd\\name.png\nC:\\photos\\2.png\n")
+    source = opened(tmp_path, "list.csv")
+    drive, one, odd = source.items()
+    assert (decode(one.read()).getpixel((0, 0)), decode(odd.read()).getpixel((0, 0))) == (7, 8)
+    assert source.notes() == ("in 1 rows of 'list.csv' the path has backslashes, which are read as slashes",)
+    with pytest.raises(UnreadableImageError, match="one of Windows, with a drive; write it relative"):
+        drive.read()
