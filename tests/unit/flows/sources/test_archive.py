@@ -67,6 +67,17 @@ def test_an_archive_is_read_like_the_folder_it_was_made_of(tmp_path, name):
     assert open_source(name, tmp_path).fingerprint() == open_source(name, tmp_path).fingerprint()
 
 
+def test_divisions_and_litter_in_an_archive_are_no_labels(tmp_path):
+    names = ("train/cat/1.png", "val/dog/2.png", "train/Thumbs.db", "__MACOSX/train/._1.png", "val/dog/desktop.ini")
+    write_zip(tmp_path / "in.zip", {f"set/{name}": png(number) for number, name in enumerate(names)})
+    source = open_source("in.zip", tmp_path)
+    assert [(item.path, item.label) for item in source.items()] == [
+        ("train/cat/1.png", "cat"),
+        ("val/dog/2.png", "dog"),
+    ]
+    assert "for its division and not for labels" in source.notes()[0]
+
+
 def test_files_outside_folders_have_no_label(tmp_path):
     write_zip(tmp_path / "in.zip", {"1.png": png(1), "cat/2.png": png(2)})
     assert [item.label for item in items(tmp_path, "in.zip")] == [None, "cat"]

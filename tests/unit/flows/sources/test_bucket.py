@@ -64,7 +64,8 @@ def inbox(s3_server, tmp_path, monkeypatch):
 
 
 def test_objects_are_images_and_their_folders_labels(inbox):
-    inbox.put("a/.hidden.png", b"x")
+    for litter in ("a/.hidden.png", "a/Thumbs.db", "@eaDir/1.png"):
+        inbox.put(litter, b"x")
     inbox.put("loose.png", png(99))
     source = inbox.open()
     items = list(source.items())
@@ -73,6 +74,16 @@ def test_objects_are_images_and_their_folders_labels(inbox):
     assert items[0].path == "a/0.png"
     assert decode(items[0].read()).size == (16, 16)
     assert source.fingerprint() == inbox.open().fingerprint()
+
+
+def test_prefixes_that_divide_a_dataset_are_no_labels_and_that_is_told(inbox):
+    for seed in range(12):
+        inbox.delete(f"{'ab'[seed % 2]}/{seed}.png")
+    inbox.put("train/cat/1.png", png(1))
+    inbox.put("test/dog/2.png", png(2))
+    source = inbox.open()
+    assert {item.label for item in source.items()} == {"cat", "dog"}
+    assert "for its division and not for labels" in source.notes()[0]
 
 
 def test_a_prefix_is_a_folder(inbox):
