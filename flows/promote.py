@@ -14,6 +14,7 @@ from flows.runtime.progress import echo
 from flows.runtime.records import Evaluation, Promotion, TrainingRun, Verdict
 from flows.tracking.context import StageContext, publish, skip, stage_run
 from flows.tracking.registry import ModelVersion
+from gan_models.escaping import for_markdown
 
 
 @flow(name="promote", description=__doc__)
@@ -119,6 +120,9 @@ def _reason(verdicts: tuple[Verdict, ...]) -> str:
 
 
 def _markdown(decision: Promotion, verdicts: tuple[Verdict, ...]) -> str:
-    rows = [f"| {'holds' if v.passed else '**fails**'} | {v.rule} | {v.reason} |" for v in verdicts]
+    rows = [
+        f"| {'holds' if v.passed else '**fails**'} | {for_markdown(v.rule)} | {for_markdown(v.reason)} |"
+        for v in verdicts
+    ]
     head = f"Version {decision.version} of **{decision.model_name}**: **{decision.decision}**."
     return "\n".join([head, "", "| | rule | why |", "| --- | --- | --- |", *rows])

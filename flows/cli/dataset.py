@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from flows.config.settings import Settings
+from gan_models.escaping import for_terminal
 from gan_models.text import nearest
 
 if TYPE_CHECKING:
@@ -51,14 +53,15 @@ def build(config: Config) -> None:
 def log(config: Config) -> None:
     """List the versions of a dataset, the newest first: when, how many images, why, and where git has it."""
     from rich.table import Table
+    from rich.text import Text
 
     from flows.datasets.history import versions
-    from flows.runtime.progress import console
+    from flows.runtime.progress import console, print_plain
 
     settings, dataset, tracking = _enter(config)
     known = versions(settings, tracking, dataset.name)
     if not known:
-        console.print(f"'{dataset.name}' has no versions yet; make one with `atelier dataset {config}`")
+        print_plain(f"'{dataset.name}' has no versions yet; make one with `atelier dataset {quote(str(config))}`")
         return
     table = Table("version", "made (UTC)", "training", "evaluation", "what changed", "git", box=None)
     for before, version in reversed(list(zip([None, *known], known, strict=False))):
@@ -67,7 +70,7 @@ def log(config: Config) -> None:
         mark = " *" if version.in_use else ""
         commit = version.commit[:7] if version.commit else "not committed"
         when = f"{version.when:%Y-%m-%d %H:%M}"
-        table.add_row(version.short + mark, when, *counts, _what_changed(before, version), commit)
+        table.add_row(version.short + mark, when, *counts, Text(for_terminal(_what_changed(before, version))), commit)
     console.print(table)
     console.print("* in use; compare two with `atelier dataset diff`, the newest two without naming them")
 
@@ -81,7 +84,7 @@ def diff(
     """Say what changed from one version to another: images, labels, shards, bytes."""
     from flows.datasets.dvc import VersioningError
     from flows.datasets.history import choose, compare, versions
-    from flows.runtime.progress import console
+    from flows.runtime.progress import print_plain
 
     settings, dataset, tracking = _enter(config)
     known = versions(settings, tracking, dataset.name)
@@ -90,7 +93,7 @@ def diff(
         raise VersioningError(f"{newer.short} is the first version of '{dataset.name}'; there is nothing before it")
     older = choose(known, dataset.name, before) if before else known[known.index(newer) - 1]
     for line in difference_in_words(settings, dataset.name, compare(settings, dataset.name, older, newer)):
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        print_plain(line)
 
 
 @app.command()
@@ -102,7 +105,7 @@ def show(
     from flows.datasets.history import choose, versions
     from flows.datasets.versions import materialize
     from flows.datasets.withdrawals import withdrawals
-    from flows.runtime.progress import console
+    from flows.runtime.progress import print_plain
     from gan_models.data.shards import statistics
 
     settings, dataset, tracking = _enter(config)
@@ -122,7 +125,7 @@ def show(
         f"folder     {folder}",
     ]
     for line in lines:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        print_plain(line)
 
 
 @app.command()

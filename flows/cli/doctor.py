@@ -15,6 +15,7 @@ from flows.datasets.dvc_remote import check_remote
 from flows.runtime.progress import console
 from flows.tracking.runs import Tracking
 from gan_models.errors import AtelierError
+from gan_models.escaping import for_terminal
 
 MIN_FREE_GIB = 5
 
@@ -48,7 +49,7 @@ def examine(settings: Settings) -> bool:
             except Exception as error:
                 healthy = False
                 said, state = str(error), "[red]broken[/]"
-        console.print(f"{state} {name:<10} {escape(said)}", soft_wrap=True, highlight=False)
+        console.print(f"{state} {name:<10} {escape(for_terminal(said))}", soft_wrap=True, highlight=False)
     return healthy
 
 

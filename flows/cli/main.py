@@ -15,6 +15,7 @@ from flows.cli import dataset as dataset_commands
 from flows.cli import storage as remote_commands
 from flows.cli.errors import UsageError, in_one_line
 from flows.config.settings import Settings
+from gan_models.escaping import for_terminal
 from gan_models.text import did_you_mean
 
 if TYPE_CHECKING:
@@ -245,4 +246,4 @@ def main() -> None:
         told = in_one_line(error)
         if os.environ.get("ATELIER_DEBUG") or told is None:
             raise
-        sys.exit(f"error: {told}")
+        sys.exit(f"error: {for_terminal(told)}")

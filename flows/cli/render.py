@@ -1,6 +1,7 @@
 """What a person reads at the end of a retrain, and the chain from a model version to its sources."""
 
 from collections.abc import Sequence
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
@@ -13,6 +14,7 @@ from flows.cli.evaluate import Assessment
 from flows.retrain import Retraining
 from flows.runtime.records import Evaluation, Verdict
 from flows.tracking.registry import ModelVersion
+from gan_models.escaping import for_terminal
 
 if TYPE_CHECKING:
     from gan_models.evaluation.result import Metric
@@ -35,11 +37,11 @@ def retraining_summary(name: str, retraining: Retraining) -> RenderableType:
     )
     for stage, record, result in zip(STAGES, retraining, results, strict=True):
         state = Text("skipped, nothing new", "dim") if record.skipped else Text("ran", "green")
-        stages.add_row(stage, state, f"{record.seconds:.1f}", record.run_id[:7], result)
+        stages.add_row(stage, state, f"{record.seconds:.1f}", record.run_id[:7], _text(result))
     rules = _rules(promotion.verdicts)
     color = "green" if promotion.decision == "promoted" else "yellow"
     decision = Text.assemble(
-        (f"Version {promotion.version} {promotion.decision}", f"bold {color}"), f": {promotion.reason}"
+        (f"Version {promotion.version} {promotion.decision}", f"bold {color}"), f": {for_terminal(promotion.reason)}"
     )
     return Panel(
         Group(stages, Text(), _metrics(evaluation), Text(), rules, Text(), decision),
@@ -53,12 +55,12 @@ def assessment_summary(assessment: Assessment) -> RenderableType:
     record = assessment.record
     state = "measured before" if record.skipped else f"measured in {record.seconds:.1f} s"
     head = Text.assemble(
-        (record.target, "bold"),
+        (for_terminal(record.target), "bold"),
         f", {state}, on {record.dataset.name} {record.dataset.dvc_md5[:7]}\n",
         (f"MLflow run {record.run_id}, protocol {record.protocol_id}\n", "dim"),
     )
     parts: list[RenderableType] = [head, _differences(assessment) if assessment.against else _measured(assessment)]
-    parts += [Text(note, "dim") for note in ("", *assessment.result.notes)]
+    parts += [_text(note, "dim") for note in ("", *assessment.result.notes)]
     champion = f"champion version {assessment.champion}" if assessment.champion else "no champion"
     parts += [Text(f"\nThe rules, with {champion}:"), _rules(assessment.verdicts)]
     return Panel(Group(*parts), title=f"[bold]{record.model_name}", title_align="left")
@@ -87,7 +89,8 @@ def _measured(assessment: Assessment) -> Table:
     for metric in _shown(assessment):
         interval = f"{metric.low:.4g} to {metric.high:.4g}"
         baseline = "" if metric.baseline is None else f"{metric.baseline:.4g}"
-        table.add_row(metric.key, f"{metric.value:.4g}", interval, baseline, Text(metric.baseline_name or "", "dim"))
+        name = _text(metric.baseline_name or "", "dim")
+        table.add_row(_text(metric.key), f"{metric.value:.4g}", interval, baseline, name)
     return table
 
 
@@ -95,14 +98,14 @@ def _differences(assessment: Assessment) -> Table:
     assert assessment.against is not None
     table = Table("metric", box=None, padding=(0, 2, 0, 0))
     for heading in ("value", "95% interval", "baseline", assessment.against.target, "difference", "95% interval"):
-        table.add_column(heading, justify="right")
+        table.add_column(_text(heading), justify="right")
     table.add_column("")
     differences = {difference.key: difference for difference in assessment.differences}
     colors = {"better": "green", "worse": "red"}
     for metric in _shown(assessment):
         difference = differences[metric.key]
         table.add_row(
-            metric.key,
+            _text(metric.key),
             f"{metric.value:.4g}",
             f"{metric.low:.4g} to {metric.high:.4g}",
             "" if metric.baseline is None else f"{metric.baseline:.4g}",
@@ -117,7 +120,8 @@ def _differences(assessment: Assessment) -> Table:
 def _rules(verdicts: Sequence[Verdict]) -> Table:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for verdict in verdicts:
-        table.add_row(Text("holds", "green") if verdict.passed else Text("fails", "red"), verdict.rule, verdict.reason)
+        held = Text("holds", "green") if verdict.passed else Text("fails", "red")
+        table.add_row(held, _text(verdict.rule), _text(verdict.reason))
     return table
 
 
@@ -131,7 +135,7 @@ def _metrics(evaluation: Evaluation) -> Table:
             continue  # one row a label is for the report
         champion = evaluation.champion_metrics.get(key)
         table.add_row(
-            key,
+            _text(key),
             f"{metric.value:.4g}",
             f"{metric.low:.4g} to {metric.high:.4g}",
             "" if metric.baseline is None else f"{metric.baseline:.4g}",
@@ -146,11 +150,11 @@ def next_commands(tracking_uri: str, environment: dict[str, str]) -> Text:
     if tracking_uri.startswith("http"):
         text.append(f"  MLflow   {tracking_uri}\n", "cyan")
     else:
-        text.append(f"  .venv/bin/mlflow ui --backend-store-uri {tracking_uri}\n", "cyan")
+        text.append(f"  .venv/bin/mlflow ui --backend-store-uri {quote(tracking_uri)}\n", "cyan")
     if "PREFECT_API_URL" in environment:
         text.append(f"  Prefect  {environment['PREFECT_API_URL'].removesuffix('/api')}\n", "cyan")
     else:
-        text.append(f"  PREFECT_HOME={environment['PREFECT_HOME']} .venv/bin/prefect server start\n", "cyan")
+        text.append(f"  PREFECT_HOME={quote(environment['PREFECT_HOME'])} .venv/bin/prefect server start\n", "cyan")
     return text
 
 
@@ -189,5 +193,10 @@ def _chain(name: str, version: ModelVersion) -> Tree:
         ("git commit", "git_commit"),
         ("fingerprint", "fingerprint"),
     ):
-        tree.add(f"{label:<22} {version.tags.get(tag, 'unknown')}")
+        tree.add(_text(f"{label:<22} {version.tags.get(tag, 'unknown')}"))
     return tree
+
+
+def _text(text: str, style: str = "") -> Text:
+    """Return text of labels, paths and reasons as it is: none of it is markup, and none of it controls the terminal."""
+    return Text(for_terminal(text), style)

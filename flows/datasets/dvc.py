@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -29,7 +30,7 @@ def dvc(arguments: list[str], folder: Path, settings: Settings) -> str:
     Raises:
         VersioningError: it failed, or took longer than an hour.
     """
-    command = f"`dvc {' '.join(arguments)}`"
+    command = f"`{shlex.join(['dvc', *arguments])}`"
     try:
         done = subprocess.run(
             [sys.executable, "-m", "dvc", *arguments],

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from flows.sources.base import SourceItem
+from gan_models.escaping import for_csv
 
 
 @dataclass(frozen=True)
@@ -61,5 +62,6 @@ class Quarantine:
         with temporary.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, ["path", "source", "reason", "copy"])
             writer.writeheader()
-            writer.writerows(asdict(entry) for entry in self.files)
+            for entry in self.files:
+                writer.writerow({name: for_csv(text) for name, text in asdict(entry).items()})
         temporary.replace(self.list_file)

@@ -7,6 +7,7 @@ the others alone. Writing goes through DVC's command line, under a lock of the p
 import configparser
 import hashlib
 import json
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -176,7 +177,7 @@ def git(arguments: list[str], settings: Settings) -> str:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise VersioningError(f"git cannot be run: {error}") from None
     if done.returncode:
-        raise VersioningError(f"`git {' '.join(arguments)}` failed: {one_line(done.stderr)}")
+        raise VersioningError(f"`{shlex.join(['git', *arguments])}` failed: {one_line(done.stderr)}")
     return done.stdout.strip()
 
 

@@ -18,6 +18,7 @@ from flows.datasets.versions import git
 from gan_models.data.shard_writer import remove_images
 from gan_models.data.shards import iterate_rows, shard_paths
 from gan_models.errors import AtelierError
+from gan_models.escaping import for_csv, from_csv
 from gan_models.files import write_durably
 from gan_models.text import one_line
 
@@ -54,7 +55,7 @@ def withdrawals(settings: Settings, name: str) -> dict[str, Withdrawal]:
     try:
         rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")), strict=True))
         names = [field.name for field in fields(Withdrawal)]
-        return {row["id"]: Withdrawal(**{name: row[name] or "" for name in names}) for row in rows}
+        return {row["id"]: Withdrawal(**{name: from_csv(row[name] or "") for name in names}) for row in rows}
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError, csv.Error, KeyError) as error:
@@ -117,7 +118,8 @@ def record_withdrawals(settings: Settings, name: str, images: dict[str, str], *,
     text = io.StringIO()
     writer = csv.DictWriter(text, [field.name for field in fields(Withdrawal)], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(asdict(entry) for entry in (listed | new).values())
+    for entry in (listed | new).values():
+        writer.writerow({name: for_csv(value) for name, value in asdict(entry).items()})
     path = list_path(settings, name)
     path.parent.mkdir(exist_ok=True)
     write_durably(path, text.getvalue().encode())

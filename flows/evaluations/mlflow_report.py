@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from flows.evaluations.rules import Judgment
 from flows.runtime.records import Evaluation
 from flows.tracking.context import StageContext
+from gan_models.escaping import for_markdown
 
 if TYPE_CHECKING:
     from gan_models.evaluation.result import EvaluationResult, Metric
@@ -184,9 +185,13 @@ def review_text(record: Evaluation) -> str:
     table = ["| metric | value | 95% interval | baseline |", "| --- | --- | --- | --- |"]
     for key, metric in list(record.metrics.items())[:SHOWN_IN_TEXT]:
         baseline = "" if metric.baseline is None else f"{metric.baseline:.4g}"
-        table.append(f"| {key} | {metric.value:.4g} | {metric.low:.4g} to {metric.high:.4g} | {baseline} |")
+        table.append(
+            f"| {for_markdown(key)} | {metric.value:.4g} | {metric.low:.4g} to {metric.high:.4g} | {baseline} |"
+        )
     left_out = len(record.metrics) - SHOWN_IN_TEXT
     if left_out > 0:
         table.append(f"| and {left_out} more, in the report | | | |")
-    rules = [f"- {'holds' if v.passed else '**fails**'}: {v.rule} ({v.reason})" for v in record.verdicts]
+    rules = [
+        f"- {'holds' if v.passed else '**fails**'}: {for_markdown(f'{v.rule} ({v.reason})')}" for v in record.verdicts
+    ]
     return "\n".join([head, "", *rules, "", *table])

@@ -9,6 +9,7 @@ from flows.config.model_config import ModelConfig
 from flows.lookup.evaluation_target import bundle_facts
 from flows.runtime.records import Evaluation, Promotion, TrainingRun
 from flows.tracking.context import StageContext
+from gan_models.escaping import for_markdown
 
 if TYPE_CHECKING:
     from gan_models.evaluation.result import EvaluationResult, Metric
@@ -58,6 +59,7 @@ def render_card(
     environment = Environment(  # Markdown, not HTML
         loader=PackageLoader("flows.evaluations"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    environment.filters["markdown"] = for_markdown
     environment.filters["number"] = lambda value: f"{value:.4g}"
     request = REQUESTS[result.task]
     if result.task == "generate" and not facts["recipe"].get("conditional"):
@@ -93,13 +95,14 @@ def limits_of(result: "EvaluationResult", decision: Promotion) -> list[str]:
     failing = [f"Fails the rule {v.rule}: {v.reason}." for v in decision.verdicts if not v.passed]
     weak = sorted((m for m in result.metrics if m.slice and _shortfall(m) > 0), key=_shortfall, reverse=True)
     slices = [
-        f"{m.name} of the {kind_of(m.slice or '')} {member_of(m.slice or '')} is {m.value:.4g} [{m.low:.4g}, "
-        f"{m.high:.4g}], worse than the {m.baseline:.4g} of the baseline ({m.baseline_name})."
+        f"{m.name} of the {kind_of(m.slice or '')} {for_markdown(member_of(m.slice or ''))} is "
+        f"{m.value:.4g} [{m.low:.4g}, {m.high:.4g}], "
+        f"worse than the {m.baseline:.4g} of the baseline ({m.baseline_name})."
         for m in weak[:NUM_WEAK_SLICES]
     ]
     if len(weak) > NUM_WEAK_SLICES:
         slices.append(f"{len(weak) - NUM_WEAK_SLICES} more slices are worse than their baseline; see the report.")
-    return [*failing, *slices, *result.notes]
+    return [*failing, *slices, *map(for_markdown, result.notes)]
 
 
 def _shortfall(metric: "Metric") -> float:

@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
+from gan_models.escaping import for_terminal
+
 SECONDS_BETWEEN_LINES = 10.0
 
 Update = Callable[[int, int | None, str], None]
@@ -65,10 +67,15 @@ def with_rate(update: Update, what: str) -> Callable[[int, int | None], None]:
     return show
 
 
+def print_plain(line: str) -> None:
+    """Print a line as it is, whatever the labels and paths in it look like."""
+    console.print(for_terminal(line), highlight=False, markup=False, soft_wrap=True)
+
+
 def echo(line: str) -> None:
     """Tell a person one thing: on the console, and in the flow run's own log."""
-    console.print(line, highlight=False, markup=False, soft_wrap=True)
+    print_plain(line)
     try:
-        get_run_logger().info(line)
+        get_run_logger().info(for_terminal(line))
     except MissingContextError:
         return

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from gan_models.config import ConfigError, TrainConfig, read_evaluate_config, read_yaml, validate
 from gan_models.errors import AtelierError, is_mendable
+from gan_models.escaping import for_terminal
 from gan_models.text import one_line
 
 
@@ -47,7 +48,9 @@ def main(arguments: list[str] | None = None) -> int:
     width = max(len(metric.key) for metric in result.metrics)
     for metric in result.metrics:
         baseline = "" if metric.baseline is None else f"   {metric.baseline_name}: {metric.baseline:.4g}"
-        print(f"{metric.key:{width}}  {metric.value:9.4g}  [{metric.low:.4g}, {metric.high:.4g}]{baseline}")
+        print(
+            f"{for_terminal(metric.key):{width}}  {metric.value:9.4g}  [{metric.low:.4g}, {metric.high:.4g}]{baseline}"
+        )
     return 0
 
 
@@ -69,7 +72,7 @@ def _refuse_other_task(bundle: Path, config: Path) -> None:
 
 
 def _refuse(error: Exception) -> int:
-    print(f"error: {one_line(error)}", file=sys.stderr)
+    print(f"error: {for_terminal(one_line(error))}", file=sys.stderr)
     return 2
 
 

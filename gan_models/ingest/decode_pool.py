@@ -2,6 +2,7 @@
 
 import atexit
 import os
+import shlex
 import subprocess
 import sys
 import threading
@@ -233,7 +234,7 @@ class _Worker:
         except EOFError:
             raise DecodingWorkerError(
                 "a decoding worker did not start; see why with "
-                f"`{sys.executable} -m gan_models.ingest.decode_worker {max_memory}`"
+                f"`{shlex.quote(sys.executable)} -m gan_models.ingest.decode_worker {max_memory}`"
             ) from None
 
     def send(self, data: bytes = b"", head: dict[str, Any] | None = None) -> None:

@@ -22,6 +22,7 @@ import torch
 from gan_models.bundles.bundle import read_description
 from gan_models.config import EvaluateConfig, TrainConfig, read_train_config, read_yaml, validate
 from gan_models.errors import AtelierError, is_mendable
+from gan_models.escaping import for_terminal
 from gan_models.files import is_disk_full
 from gan_models.text import one_line
 from gan_models.training.checkpoints import CheckpointError
@@ -140,7 +141,7 @@ def _signals_noted() -> Iterator[Callable[[], bool]]:
 
 def _fail(message: str, code: int) -> int:
     if is_first_process():  # The others would print the same.
-        print(f"error: {message}", file=sys.stderr)
+        print(f"error: {for_terminal(message)}", file=sys.stderr)
     return code
 
 

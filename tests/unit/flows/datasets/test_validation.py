@@ -1,5 +1,6 @@
 """What a build says of the images it takes: pairs, near duplicates, drift, expectations; and a disk that is full."""
 
+import csv
 import sqlite3
 
 import numpy as np
@@ -13,6 +14,7 @@ from flows.datasets.withdrawals import find_images
 from flows.sources.open import open_source
 from gan_models.data import shard_writer
 from gan_models.data.shards import read_rows
+from gan_models.escaping import from_csv
 
 
 def put(path, seed, size=(16, 16), add=0):
@@ -244,3 +246,24 @@ def test_a_file_that_was_taken_is_read_again_only_when_it_changed(folder, monkey
     assert (changed.num_new, read) == (1, ["0.png"])
     other_tiles = build(folder, ledger=folder / "taken.sqlite", min_side=9)
     assert other_tiles.num_remembered == 0, "what is asked of files is another thing"
+
+
+def test_the_list_of_quarantined_files_holds_no_formula(tmp_path):
+    name = "=cmd|' -C calc'!A0.png"
+    put(tmp_path / "images/1.png", 1)
+    put(tmp_path / "images/2.png", 2)
+    (tmp_path / f"images/{name}").write_bytes(b"no image")
+    with pytest.raises(DatasetRefusedError, match="1 of 3 files cannot be used"):
+        build(tmp_path)
+    with (tmp_path / "quarantine/quarantine.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert row["path"] == f"'{name}"
+    assert from_csv(row["path"]) == name
+
+
+def test_what_a_person_should_know_of_a_source_is_told(folder):
+    (folder / "images/a").rename(folder / "elsewhere")
+    (folder / "images/a").symlink_to("../elsewhere")
+    report = build(folder)
+    assert report.num_new == 40
+    assert report.in_words().endswith("20 files of 'images' are behind links to folders: a")
