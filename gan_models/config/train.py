@@ -23,8 +23,10 @@ class ImageConfig(Section):
 
     size: int = Field(ge=8, le=1024)
     channels: Literal[1, 3] = 3
-    fit: Literal["resize", "crop"] = Field(
-        "resize", description="resize: scale the stored image to size; crop: take size x size windows of it"
+    fit: Literal["cover", "resize", "crop"] = Field(
+        "cover",
+        description="cover: scale the shorter side to size and cut the longer one to its middle; resize: scale both "
+        "sides to size, which squeezes what is not square; crop: take size x size windows of the stored image",
     )
 
 

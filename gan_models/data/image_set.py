@@ -88,7 +88,7 @@ def _refuse_unseen_labels(listing: Listing, directory: Path) -> None:
 def load_split(directory: Path, split: str, image: ImageConfig, domain: str | None = None) -> ImageSet:
     """Load every image of a split, or of one domain of it, into memory, as the config asks for them.
 
-    `fit: resize` scales the shorter side to `size` (bicubic, antialiased) and cuts out the center; `fit: crop` keeps
+    `fit: cover` and `fit: resize` make squares of `size` pixels (see `gan_models.data.fit`); `fit: crop` keeps
     the stored size, which has to be one for all and `size` at least: windows are taken in training and by `windows`.
 
     Raises:

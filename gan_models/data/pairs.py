@@ -39,7 +39,7 @@ def list_pairs(
         sizes = " and ".join(f"{width}x{height}" for _, height, width in (first.shape, second.shape))
         raise DataError(
             f"the images of {names} are {sizes}, and `fit: crop` takes the same windows of both; make the two sides of "
-            "each pair equal in size, or use `fit: resize`"
+            "each pair equal in size, or use `fit: cover`"
         )
     partners = pc.index_in(first.rows["pair"], value_set=second.rows["pair"]).to_numpy()[:limit]
     return first.part(np.arange(len(partners))), second.part(partners)

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gan_models.config import ImageConfig
+from gan_models.data.fit import fit_in_words
 from gan_models.data.shards import DataError, existing_shards, natural_order, read_shard
 from gan_models.data.stored_images import Pixels, decode_stored, png_decoder
 
@@ -69,6 +70,11 @@ class Listing:
     def num_bytes(self) -> int:
         """Return the bytes of all of them decoded."""
         return len(self) * self.image_bytes
+
+    @property
+    def fit_in_words(self) -> str:
+        """Return what `image.fit` does to the images that are not square, for a person; empty where there are none."""
+        return fit_in_words(self.image, zip(*(self.rows[side].to_pylist() for side in ("width", "height")), strict=True))
 
     def part(self, positions: Sequence[int] | npt.NDArray[np.int64]) -> "Listing":
         """Return the images at some positions, in the order of these."""
@@ -227,20 +233,20 @@ def _of_domain(rows: Any, domain: str, directory: Path) -> Any:  # noqa: ANN401
 
 def _decoded_size(rows: Any, directory: Path, image: ImageConfig) -> tuple[int, int]:  # noqa: ANN401
     """Return the width and height that the images of a split have in memory."""
-    if image.fit == "resize":
+    if image.fit != "crop":
         return image.size, image.size
     found = rows.group_by(["width", "height"]).aggregate([]).to_pylist()
     sizes = sorted((row["width"], row["height"]) for row in found)
     if len(sizes) > 1:
         raise DataError(
             f"the images in {directory} have {len(sizes)} different sizes, from {sizes[0][0]}x{sizes[0][1]} to "
-            f"{sizes[-1][0]}x{sizes[-1][1]}, and `fit: crop` needs one; give the dataset a `tile`, or use `fit: resize`"
+            f"{sizes[-1][0]}x{sizes[-1][1]}, and `fit: crop` needs one; give the dataset a `tile`, or use `fit: cover`"
         )
     width, height = sizes[0]
     if min(width, height) < image.size:
         raise DataError(
             f"the images in {directory} are {width}x{height}, smaller than the windows of {image.size} pixels that "
-            "`fit: crop` takes; use a larger `tile`, a smaller `size`, or `fit: resize`"
+            "`fit: crop` takes; use a larger `tile`, a smaller `size`, or `fit: cover`"
         )
     return width, height
 

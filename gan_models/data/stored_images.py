@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
 
 from gan_models.config import ImageConfig
+from gan_models.data.fit import fitted
 from gan_models.data.shards import DataError
 from gan_models.ingest.decoding import DecodingLimits, UnreadableImageError, decode
 
@@ -48,7 +48,5 @@ def decode_stored(path: Path, id_: str, data: bytes, image: ImageConfig) -> Pixe
             f"image {id_} in {path} cannot be read: {error}; fetch the shard again or rebuild the dataset"
         ) from error
     picture = stored.convert("L" if image.channels == 1 else "RGB")
-    if image.fit == "resize":
-        picture = ImageOps.fit(picture, (image.size, image.size), Image.Resampling.BICUBIC)
-    pixels = np.asarray(picture)
+    pixels = np.asarray(fitted(picture, image))
     return pixels[None] if image.channels == 1 else pixels.transpose(2, 0, 1)

@@ -6,7 +6,10 @@
 | RGB, YCbCr, HSV, CMYK        | mode RGB, by Pillow's conversion; color profiles are not applied                   |
 | palette                      | expanded to RGB                                                                     |
 | alpha, a transparent color  | composited on white                                                                 |
-| 16-bit, integer modes        | taken as 0-65535, of which the high byte stays; values outside are refused          |
+| 16-bit                       | taken as 0-65535, of which the high byte stays; where none reaches 4096 it is       |
+|                              | refused: it would be nearly black, and is likely to hold samples of 12 bits or less |
+| 12-bit, where a TIFF says so | taken as 0-4095, of which the high 8 bits stay                                      |
+| 32-bit integers              | up to 255 as they are, else as 16-bit; values outside 0-65535 are refused           |
 | float                        | taken as [0, 1] and scaled to 0-255; values outside, NaN and infinities are refused |
 | EXIF orientation             | applied; an EXIF block that cannot be read says nothing                             |
 | animated, several pages      | refused: which frame was meant cannot be known; of an MPO, the main photograph      |
@@ -30,6 +33,9 @@ from gan_models.text import one_line
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF")
 
 _ORIENTATION = 0x0112
+_BITS_PER_SAMPLE = 0x0102
+_PNG_BIT_DEPTH = 24  # where it stands in the file
+_NEARLY_BLACK = 1 << 12  # of 16 bits; what is darker has 15 levels of gray at most
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -63,7 +69,7 @@ class DecodingLimits:
 def decode(
     data: bytes, *, limits: DecodingLimits | None = None, before_loading: Callable[[int], None] | None = None
 ) -> Image.Image:
-    """The pixels of an image file, upright, of mode L or RGB, without metadata.
+    """Return the pixels of an image file, upright, of mode L or RGB, without metadata.
 
     Args:
         data: the file.
@@ -88,7 +94,7 @@ def decode(
         raise
     except Exception as error:
         raise UnreadableImageError(f"the {image.format} image is damaged or truncated: {one_line(error)}") from error
-    pixels = _eight_bits(image)
+    pixels = _eight_bits(image, _sample_bits(image, data))
     rotation = _UPRIGHT.get(_orientation(image))
     if rotation is not None:
         pixels = pixels.transpose(rotation)
@@ -96,7 +102,7 @@ def decode(
 
 
 def image_id(image: Image.Image) -> str:
-    """SHA-256 of an image's mode, size and pixels, as 64 hexadecimal digits."""
+    """Return the SHA-256 of an image's mode, size and pixels, as 64 hexadecimal digits."""
     digest = hashlib.sha256(f"{image.mode} {image.width}x{image.height}\n".encode())
     for top in range(0, image.height, 256):  # in strips: a copy of all of it could be large
         digest.update(image.crop((0, top, image.width, min(top + 256, image.height))).tobytes())
@@ -104,14 +110,14 @@ def image_id(image: Image.Image) -> str:
 
 
 def encode_png(image: Image.Image) -> bytes:
-    """An image of mode L or RGB as a PNG file: the same bytes for the same pixels."""
+    """Return an image of mode L or RGB as a PNG file: the same bytes for the same pixels."""
     buffer = io.BytesIO()
     (_bare(image) if image.info else image).save(buffer, "PNG", compress_level=6)
     return buffer.getvalue()
 
 
 def _bare(image: Image.Image) -> Image.Image:
-    """A copy of the pixels that carries no metadata."""
+    """Return a copy of the pixels that carries no metadata."""
     copy = Image.new(image.mode, image.size)
     copy.paste(image)
     return copy
@@ -142,14 +148,19 @@ def _check_header(image: Image.Image, limits: DecodingLimits) -> None:
         raise UnreadableImageError("the file is animated or has several pages; save those that are meant on their own")
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """A loaded image as mode L or RGB."""
+def _sample_bits(image: Image.Image, data: bytes) -> int:
+    """Return how many bits a sample of a loaded image has in its file, 8 where the format says nothing of it."""
+    if image.format == "PNG":
+        return data[_PNG_BIT_DEPTH]
+    if image.format == "TIFF":
+        return max(image.tag_v2.get(_BITS_PER_SAMPLE, (8,)))  # type: ignore[attr-defined]
+    return 16 if image.mode.startswith("I") else 8
+
+
+def _eight_bits(image: Image.Image, bits: int) -> Image.Image:
+    """Return a loaded image as mode L or RGB. `bits`: of a sample in its file."""
     if image.mode.startswith("I"):
-        values = np.asarray(image)
-        low, high = int(values.min()), int(values.max())
-        if low < 0 or high > 65535:
-            raise UnreadableImageError(f"the image's integer values span {low} to {high}, outside 0 to 65535")
-        return Image.fromarray((values >> 8).astype(np.uint8))
+        return _from_integers(np.asarray(image), bits)
     if image.mode == "F":
         values = np.asarray(image)
         if not np.isfinite(values).all():
@@ -158,6 +169,9 @@ def _eight_bits(image: Image.Image) -> Image.Image:
             span = f"{values.min():.6g} to {values.max():.6g}"
             raise UnreadableImageError(f"the float image's values span {span}, outside 0 to 1")
         return Image.fromarray(np.rint(values * 255).astype(np.uint8))
+    if bits == 16 and image.mode in ("L", "LA", "RGB", "RGBA"):  # Pillow keeps the high byte of such colors.
+        colors = [band for band in image.getbands() if band != "A"]
+        _refuse_nearly_black(max(image.getchannel(band).getextrema()[1] for band in colors) << 8 | 255)
     gray = image.mode in ("1", "L", "LA", "La")
     try:
         if image.has_transparency_data:
@@ -170,8 +184,29 @@ def _eight_bits(image: Image.Image) -> Image.Image:
         raise UnreadableImageError(f"an image of mode {image.mode} cannot be converted: {one_line(error)}") from error
 
 
+def _from_integers(values: "np.ndarray[tuple[int, int], np.dtype[np.integer]]", bits: int) -> Image.Image:
+    """Return gray values of more than 8 bits as mode L; the table above has the rule."""
+    low, high = int(values.min()), int(values.max())
+    if low < 0 or high > 65535:
+        raise UnreadableImageError(f"the image's integer values span {low} to {high}, outside 0 to 65535")
+    if bits == 12:
+        return Image.fromarray((values >> 4).astype(np.uint8))
+    if bits == 32 and high <= 255:
+        return Image.fromarray(values.astype(np.uint8))
+    _refuse_nearly_black(high)
+    return Image.fromarray((values >> 8).astype(np.uint8))
+
+
+def _refuse_nearly_black(highest: int) -> None:
+    if highest < _NEARLY_BLACK:
+        raise UnreadableImageError(
+            f"no value of the image is above {highest:,} of 65,535, so that it would be nearly black; scale its values "
+            "to 16 bits (those of 12 bits times 16), or save those of 8 bits as 8 bits"
+        )
+
+
 def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 where there is none. Read after loading: a PNG may carry its EXIF behind the pixels."""
+    """Return the EXIF orientation, 1 where there is none. A PNG may carry its EXIF behind the pixels: load it first."""
     try:
         return int(image.getexif().get(_ORIENTATION, 1))
     except Exception:  # a damaged EXIF block is no reason to lose the photograph

@@ -95,6 +95,9 @@ def _train(
                 loaded = load_data(data, config, device, cache, processes.count, decoded, evaluate)
             except StoppedError:
                 return Outcome.PREEMPTED
+            if processes.is_first:
+                for note in loaded.notes:
+                    print(note, file=sys.stderr)
             trainer = Trainer(config, loaded.training, loaded.previews, out, device, processes, loaded.place)
             outcome = trainer.run(is_asked_to_stop, bars.trained)
         if outcome is Outcome.PREEMPTED and processes.is_first:

@@ -46,6 +46,7 @@ def describe(
     for name, listing in zip(("images", "targets"), listings, strict=False):
         shape = "x".join(map(str, listing.shape))
         lines.append(f"  {name:<16} {len(listing):>14,} of {shape}, {_amount(listing.num_bytes)} decoded")
+    lines += [f"  {told}" for listing in listings if (told := listing.fit_in_words)]
     lines.append(f"  {'labels':<16} {num_labels:>14,}")
     lines.append(f"  live in          {PLACES[place]}")
     lines += ["", f"memory on the {'GPU' if device.type == 'cuda' else 'CPU'}, of each process"]

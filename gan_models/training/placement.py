@@ -19,11 +19,12 @@ GIB = 1 << 30
 
 
 class LoadedData(NamedTuple):
-    """What a run trains on, what its pictures are made from, and where the former is to live."""
+    """What a run trains on, what its pictures are made from, where the former is to live, and what a person is told."""
 
     training: TrainingData
     previews: TrainingData
     place: Place
+    notes: tuple[str, ...] = ()
 
 
 def place_for(num_bytes: int, speed: SpeedConfig, device: torch.device, num_processes: int = 1) -> Place:
@@ -80,4 +81,5 @@ def load_data(
     is_paired = config.recipe.paired_domains is not None
     training = TrainingData(*map(loaded, listings), is_paired=is_paired)
     previews = TrainingData(*map(load, first), is_paired=is_paired)
-    return LoadedData(training, previews, place)
+    notes = tuple(dict.fromkeys(told for listing in listings if (told := listing.fit_in_words)))
+    return LoadedData(training, previews, place, notes)

@@ -36,7 +36,7 @@ def near_duplicates(bundle: Bundle, data: Path, cache: FeatureCache, batch_size:
     Raises:
         DataError: a split cannot be read.
     """
-    whole = bundle.image.model_copy(update={"fit": "resize"})  # photographs, not the windows that are cut of them
+    whole = bundle.image.model_copy(update={"fit": "cover"})  # photographs, not the windows that are cut of them
     notes = []
     if domains := bundle.recipe.paired_domains:
         evaluation = cache.pairs(data, "evaluation", whole, domains, MAX_EVALUATION)

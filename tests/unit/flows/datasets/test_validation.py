@@ -234,7 +234,7 @@ def test_a_disk_that_fills_up_with_what_is_known_of_images_leaves_the_dataset_as
 
 
 def test_a_file_that_was_taken_is_read_again_only_when_it_changed(folder, monkeypatch):
-    from flows.sources import open as opening
+    from flows.sources import folder as opening
 
     build(folder, ledger=folder / "taken.sqlite")
     read = []

@@ -35,6 +35,18 @@ def header_of_png(width, height):
     return b"\x89PNG\r\n\x1a\n" + chunk + struct.pack(">I", len(data) - 4) + data + struct.pack(">I", zlib.crc32(data))
 
 
+def png_of_sixteen_bits(samples):
+    """A PNG of samples [H, W, C]; Pillow writes such colors nowhere."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    height, width, channels = samples.shape
+    head = struct.pack(">IIBBBBB", width, height, 16, {2: 4, 3: 2, 4: 6}[channels], 0, 0, 0)
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in samples)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
 def refused(data, match, limits=ANY_SIZE):
     with pytest.raises(UnreadableImageError, match=match) as caught:
         decode(data, limits=limits)
@@ -106,6 +118,49 @@ def test_integer_images_are_scaled_as_sixteen_bits_and_refused_outside():
     assert pixels(saved(Image.fromarray(np.array([[0, 514, 65535]], np.int32)), "TIFF")) == [[0, 2, 255]]
     refused(saved(Image.fromarray(np.array([[0, 65536]], np.int32)), "TIFF"), "0 to 65536, outside 0 to 65535")
     refused(saved(Image.fromarray(np.array([[-1, 5]], np.int32)), "TIFF"), "outside 0 to 65535")
+
+
+def test_integers_up_to_255_are_eight_bits_in_wider_numbers():
+    assert pixels(saved(Image.fromarray(np.array([[0, 100, 255]], np.int32)), "TIFF")) == [[0, 100, 255]]
+    assert pixels(saved(Image.fromarray(np.array([[0, 0, 1]], np.int32)), "TIFF")) == [[0, 0, 1]]
+
+
+@pytest.mark.parametrize("high", [255, 1023, 4095])
+@pytest.mark.parametrize("format", ["PNG", "TIFF", "PPM", "JPEG2000"])
+def test_few_bits_in_sixteen_are_refused_with_the_reason(format, high):
+    image = Image.fromarray(np.tile(np.array([0, high], np.uint16), (16, 8)))
+    refused(saved(image, format), f"no value of the image is above {high:,} of 65,535.* 12 bits times 16")
+
+
+def test_few_bits_in_integers_are_refused_with_the_reason():
+    refused(saved(Image.fromarray(np.array([[0, 4095]], np.int32)), "TIFF"), "no value of the image is above 4,095")
+
+
+@pytest.mark.parametrize("channels", [2, 3, 4])
+def test_few_bits_in_sixteen_are_refused_in_color_too(channels):
+    samples = np.full((8, 8, channels), 4095)
+    if channels in (2, 4):
+        samples[..., -1] = 65535
+    refused(png_of_sixteen_bits(samples), "no value of the image is above 4,095 of 65,535")
+    samples[0, 0, 0] = 65535
+    bright = decode(png_of_sixteen_bits(samples))
+    assert bright.getpixel((0, 0)) != bright.getpixel((1, 1))
+
+
+def test_twelve_bits_that_a_tiff_states_are_scaled():
+    samples = np.array([0, 16, 2048, 4095] * 16)
+    packed = bytearray()
+    for one, two in samples.reshape(-1, 2):
+        packed += bytes([one >> 4, (one & 15) << 4 | two >> 8, two & 255])
+    entries = {256: (4, 8), 257: (4, 8), 258: (3, 12), 259: (3, 1), 262: (3, 1), 273: (4, 8), 277: (3, 1), 278: (4, 8)}
+    entries[279] = (4, len(packed))
+    body = b"".join(
+        struct.pack("<HHII" if kind == 4 else "<HHIHxx", tag, kind, 1, value)
+        for tag, (kind, value) in sorted(entries.items())
+    )
+    head = struct.pack("<2sHI", b"II", 42, 8 + len(packed))
+    file = head + bytes(packed) + struct.pack("<H", len(entries)) + body + bytes(4)
+    assert pixels(file)[0] == [0, 1, 128, 255] * 2
 
 
 def test_float_images_are_scaled_from_zero_to_one():
