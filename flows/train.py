@@ -27,6 +27,8 @@ from flows.runtime.progress import echo, progress
 from flows.runtime.records import DatasetVersion, TrainingRun
 from flows.tracking.context import StageContext, publish, skip, stage_run
 from flows.tracking.metrics_forwarder import RunMirror
+from gan_models.data.fit import fit_in_words
+from gan_models.data.shards import iterate_rows
 
 EXIT_CAUSES = {2: "", 3: "training became unhealthy: ", 75: "training was asked to stop and wrote a checkpoint: "}
 GRACE_SECONDS = 60
@@ -85,6 +87,9 @@ def _train(ctx: StageContext, version: DatasetVersion, fingerprint: str, lock: i
         "dataset_version": version.dvc_md5,
         "git_commit": versions.git_commit(settings),
     }
+    sizes = ((row["width"], row["height"]) for row in iterate_rows(data, ["width", "height"]))
+    if told := fit_in_words(model.train.image, sizes):
+        echo(f"train     {model.name}: {told}")
     with stage_run(ctx, model.name, "train", fingerprint, name=model.name, tags=tags) as run_id:
         tracking.log_params(run_id, model.train.model_dump(mode="json"))
         tracking.log_dataset(run_id, version, "training")
