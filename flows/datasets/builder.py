@@ -4,7 +4,7 @@ import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby, islice
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from flows.datasets.expectations import DatasetRefusedError as DatasetRefusedErr
 from flows.datasets.expectations import check_dataset, check_drift
 from flows.datasets.file_cache import Ledger
 from flows.datasets.ingest_session import Gathering
+from flows.datasets.near_duplicates import Candidate, NearDuplicate, confirm, nearest
 from flows.datasets.quarantine import Quarantine, QuarantinedFile
 from flows.runtime.code_digest import code_digest
 from flows.sources.base import Source, SourceItem
@@ -25,19 +26,8 @@ from gan_models.ingest.decoding import DecodingLimits
 from gan_models.ingest.drift import Drift, drift
 from gan_models.ingest.file_check import Demands, Examined
 
-MAX_NEAR_DUPLICATES = 10_000  # after so many, such as among drawings of one digit, nobody looks at more
-
 Recall = Callable[[SourceItem], Examined | None]
 Examine = Callable[[Iterable[SourceItem], Demands, Recall], Iterator[Examined]]
-
-
-@dataclass(frozen=True)
-class NearDuplicate:
-    """An image for training and one for evaluation that are almost the same. `distance`: bits of their hashes."""
-
-    train: str
-    evaluation: str
-    distance: int
 
 
 @dataclass(frozen=True)
@@ -50,7 +40,8 @@ class BuildReport:
     num_remembered: files that were taken before, unchanged, and were not read again
     splits: images per split in the dataset as it is now, earlier ones included
     labels: images per label, in all splits
-    near_duplicates: across the splits, the nearest first; at most `MAX_NEAR_DUPLICATES`
+    near_duplicates: across the splits, the nearest first
+    compared_all: whether every pair that might be one was compared
     drift: of the images added, against those that were there; None where either are too few
     notes: what a person should know of how the sources were read
     """
@@ -67,6 +58,7 @@ class BuildReport:
     drift: Drift | None
     content_digest: str
     notes: tuple[str, ...] = ()
+    compared_all: bool = True
 
     def figures(self) -> dict[str, float]:
         """What there is to be plotted over the versions, by name."""
@@ -91,7 +83,7 @@ class BuildReport:
         if self.quarantined:
             told.append(f"{len(self.quarantined):,} quarantined")
         if self.near_duplicates:
-            more = " or more" if len(self.near_duplicates) == MAX_NEAR_DUPLICATES else ""
+            more = "" if self.compared_all else " or more"
             told.append(f"{len(self.near_duplicates):,}{more} pairs almost the same across the splits")
         if self.drift:
             told.append("drift " + ", ".join(f"{name} {value:.2f}" for name, value in self.drift.as_dict().items()))
@@ -152,22 +144,24 @@ def build_dataset(
     gathering = Gathering(evaluation_share, tile is not None, expected, aside, memory, withdrawn or {})
     total = sum(source.num_items for source in sources)
     drifted: Drift | None = None
-    pairs: list[NearDuplicate] = []
+    candidates: list[Candidate] = []
+    are_all = True
 
     def records() -> Iterator[ImageRow]:
-        nonlocal drifted
+        nonlocal drifted, candidates, are_all
         for group in _examined(sources, demands, examine, gathering, total, on_progress):
             yield from gathering.records_of(group)
         aside.write_list()
         check_dataset(gathering, total, max_quarantined_share, expected)
         drifted = drift(gathering.before, gathering.added)
         check_drift(drifted, allowed)
-        pairs.extend(NearDuplicate(*pair) for pair in islice(gathering.near_duplicates(), MAX_NEAR_DUPLICATES))
+        candidates, are_all = nearest(gathering.near_duplicates())
 
     try:
         if shard_paths(directory):
             gathering.know(iterate_rows(directory, list(COLUMNS)))
         write_shards(records(), directory)
+        alike = confirm(candidates, directory, are_all=are_all)
     except (OSError, sqlite3.OperationalError) as error:
         if not is_disk_full(error):
             raise
@@ -186,7 +180,8 @@ def build_dataset(
         quarantined=tuple(aside.files),
         splits=statistics(directory).splits,
         labels={name: gathering.labels[name] for name in natural_order(filter(None, gathering.labels))},
-        near_duplicates=tuple(sorted(pairs, key=lambda pair: pair.distance)),
+        near_duplicates=alike.pairs,
+        compared_all=alike.is_complete,
         drift=drifted,
         content_digest=content_digest(directory),
         notes=tuple(note for source in sources for note in source.notes()),

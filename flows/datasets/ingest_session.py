@@ -9,6 +9,7 @@ from typing import Any
 from flows.config.model_config import Expectations
 from flows.datasets.file_cache import Ledger
 from flows.datasets.image_index import Facts, Inventory
+from flows.datasets.near_duplicates import Candidate, HashedImage
 from flows.datasets.quarantine import Quarantine
 from flows.sources.base import SourceItem
 from gan_models.data.image_row import ImageRow
@@ -83,12 +84,14 @@ class Gathering:
             ((item, examined),) = group
             yield from self._single(item, examined)
 
-    def near_duplicates(self) -> Iterator[tuple[str, str, int]]:
-        """Where images come from that are almost the same and in different splits, and by how many bits they differ."""
+    def near_duplicates(self) -> Iterator[Candidate]:
+        """Yield pairs of images in different splits whose perceptual hashes are near."""
         (train, train_numbers), (evaluation, evaluation_numbers) = map(self.inventory.hashes, ("train", "evaluation"))
         source = self.inventory.source
         for pair in near_duplicates(train, evaluation):
-            yield source(train_numbers[pair.first]), source(evaluation_numbers[pair.second]), pair.distance
+            one = HashedImage(source(train_numbers[pair.first]), f"{int(train[pair.first]):016x}")
+            two = HashedImage(source(evaluation_numbers[pair.second]), f"{int(evaluation[pair.second]):016x}")
+            yield Candidate(pair.distance, one, two)
 
     def _is_withdrawn(self, item: SourceItem, examined: Examined) -> bool:
         """By its pixels; of what is cut into tiles also by its source: cut otherwise, it has other tiles."""

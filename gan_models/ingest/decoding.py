@@ -153,7 +153,7 @@ def _sample_bits(image: Image.Image, data: bytes) -> int:
     if image.format == "PNG":
         return data[_PNG_BIT_DEPTH]
     if image.format == "TIFF":
-        return max(image.tag_v2.get(_BITS_PER_SAMPLE, (8,)))  # type: ignore[attr-defined]
+        return int(max(image.tag_v2.get(_BITS_PER_SAMPLE, (8,))))  # type: ignore[attr-defined]
     return 16 if image.mode.startswith("I") else 8
 
 
@@ -171,7 +171,7 @@ def _eight_bits(image: Image.Image, bits: int) -> Image.Image:
         return Image.fromarray(np.rint(values * 255).astype(np.uint8))
     if bits == 16 and image.mode in ("L", "LA", "RGB", "RGBA"):  # Pillow keeps the high byte of such colors.
         colors = [band for band in image.getbands() if band != "A"]
-        _refuse_nearly_black(max(image.getchannel(band).getextrema()[1] for band in colors) << 8 | 255)
+        _refuse_nearly_black(max(int(np.asarray(image.getchannel(band)).max()) for band in colors) << 8 | 255)
     gray = image.mode in ("1", "L", "LA", "La")
     try:
         if image.has_transparency_data:

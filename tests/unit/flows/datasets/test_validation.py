@@ -2,6 +2,7 @@
 
 import csv
 import sqlite3
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,11 +11,14 @@ from sklearn.datasets import load_sample_images
 
 from flows.config.model_config import SourceConfig
 from flows.datasets.builder import DatasetRefusedError, build_dataset
+from flows.datasets.near_duplicates import Candidate, HashedImage, NearDuplicates, confirm, nearest
 from flows.datasets.withdrawals import find_images
 from flows.sources.open import open_source
 from gan_models.data import shard_writer
 from gan_models.data.shards import read_rows
 from gan_models.escaping import from_csv
+from gan_models.ingest.decoding import decode
+from gan_models.ingest.perceptual_hash import MIN_CORRELATION, near_duplicates
 
 
 def put(path, seed, size=(16, 16), add=0):
@@ -246,6 +250,51 @@ def test_a_file_that_was_taken_is_read_again_only_when_it_changed(folder, monkey
     assert (changed.num_new, read) == (1, ["0.png"])
     other_tiles = build(folder, ledger=folder / "taken.sqlite", min_side=9)
     assert other_tiles.num_remembered == 0, "what is asked of files is another thing"
+
+
+def test_drawings_whose_hashes_are_near_are_no_near_duplicates(tmp_path):
+    report = build(tmp_path, "builtin:digits")
+    rows = read_rows(tmp_path / "data", ["split", "phash"])
+    train, evaluation = (
+        np.array([int(row["phash"], 16) for row in rows if row["split"] == split and row["phash"]], np.uint64)
+        for split in ("train", "evaluation")
+    )
+    assert len(list(near_duplicates(train, evaluation))) > 20
+    assert (report.near_duplicates, report.compared_all) == ((), True)
+    assert "almost the same" not in report.in_words()
+
+
+def test_copies_of_drawings_are_near_duplicates(tmp_path):
+    (tmp_path / "images").mkdir()
+    for number, item in enumerate([*open_source("builtin:digits", tmp_path).items()][:60]):
+        drawing = decode(item.read()).resize((32, 32), Image.Resampling.BICUBIC)
+        drawing.save(tmp_path / f"images/{number}.png")
+        drawing.save(tmp_path / f"images/{number}.jpg", quality=80)
+    report = build(tmp_path)
+    split = {row["source"]: row["split"] for row in read_rows(tmp_path / "data", ["source", "split"])}
+    apart = {n for n in range(60) if split[f"images/{n}.png"] != split[f"images/{n}.jpg"]}
+    told = [{Path(name).stem for name in (pair.train, pair.evaluation)} for pair in report.near_duplicates]
+    assert apart
+    assert {int(stem) for (stem,) in told} == apart
+    assert all(pair.correlation >= MIN_CORRELATION for pair in report.near_duplicates)
+
+
+def test_of_too_many_candidates_the_nearest_are_compared_and_that_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr("flows.datasets.near_duplicates.MAX_COMPARED", 2)
+    image = HashedImage("images/1.png", "0" * 16)
+    kept, are_all = nearest(Candidate(distance, image, image) for distance in (4, 0, 3, 2))
+    assert ([candidate.distance for candidate in kept], are_all) == ([0, 2], False)
+    assert confirm(kept, tmp_path, are_all=are_all) == NearDuplicates((), is_complete=False)
+
+
+def test_what_is_compared_is_bounded_in_pixels(tmp_path, monkeypatch):
+    monkeypatch.setattr("flows.datasets.near_duplicates.MAX_PIXELS", 1)
+    (tmp_path / "images").mkdir()
+    photo = Image.fromarray(load_sample_images().images[0])
+    for number in range(8):
+        photo.crop((number, 0, 160 + number, 160)).save(tmp_path / f"images/{number}.png")
+    report = build(tmp_path)
+    assert (report.near_duplicates, report.compared_all) == ((), False)
 
 
 def test_the_list_of_quarantined_files_holds_no_formula(tmp_path):
