@@ -11,6 +11,7 @@ from prefect import flow
 from flows.config.model_config import DatasetConfig, SourceConfig
 from flows.config.settings import Settings
 from flows.datasets import versions
+from flows.datasets.data_folder import check_data_folder
 from flows.datasets.dvc_remote import check_reachable, default_remote
 from flows.datasets.removal import commit_if_allowed
 from flows.datasets.withdrawals import apply_withdrawals, withdrawals
@@ -40,6 +41,7 @@ def dataset(config: str) -> DatasetVersion:
     """
     ctx = StageContext.open(config)
     name = ctx.model.dataset.name
+    check_data_folder(ctx.settings.root, name)
     sources = lookup.open_sources(ctx.settings, ctx.model.dataset)
     fingerprint = lookup.fingerprint(ctx, sources)
     name_flow_run(f"dataset {name} {fingerprint[:7]}")

@@ -202,7 +202,7 @@ class Gathering:
         self.num_new += 1
         source = _source(item)
         self._count(split, facts, piece.phash, source)
-        self.added.add(piece.look, facts.label)
+        self.added.add(piece.stats, facts.label)
         path = item.path if piece.corner is None else f"{item.path}-{piece.corner[0]}-{piece.corner[1]}.png"
         yield ImageRow(
             data=piece.data,
@@ -216,7 +216,7 @@ class Gathering:
             source=source,
             pair=pair,
             phash=piece.phash,
-            look=piece.look,
+            look=piece.stats,
         )
 
     def _count(self, split: str, facts: Facts, phash: str | None, source: str) -> None:

@@ -38,13 +38,17 @@ class SourceItem:
 
 
 class Source(Protocol):
-    """What images come from. `num_items`: how many files it holds, readable or not."""
+    """What images come from."""
 
     @property
-    def spec(self) -> str: ...
+    def spec(self) -> str:
+        """Return its name in the config."""
+        ...
 
     @property
-    def num_items(self) -> int: ...
+    def num_items(self) -> int:
+        """Return how many files it holds, readable or not."""
+        ...
 
     def fingerprint(self) -> str:
         """Return a SHA-256 that changes whenever what `items` yields changes."""

@@ -33,11 +33,13 @@ class ReadableFile(Protocol):
     """A file as a source knows it. `size`: in bytes, 0 where that is not known before it is read."""
 
     @property
-    def size(self) -> int: ...
+    def size(self) -> int:
+        """Return its bytes' number, or 0."""
+        ...
 
     @property
     def read(self) -> Callable[[], bytes]:
-        """Its bytes; raises UnreadableImageError where they cannot be had."""
+        """Return what reads its bytes; it raises UnreadableImageError where they cannot be had."""
         ...
 
 
@@ -54,12 +56,12 @@ class DecodingWorkers:
         self._demands = demands
         self._num_workers = num_workers or len(os.sched_getaffinity(0))
         self._readers = ThreadPoolExecutor(max(num_readers, self._num_workers))
-        self._idle: LifoQueue[_Worker | None] = LifoQueue()  # one that is running is taken before one that is not
+        self._idle: LifoQueue[_Worker | None] = LifoQueue()  # One that is running is taken before one that is not.
         for _ in range(self._num_workers):
             self._idle.put(_take_spare(demands.limits.max_memory))
         self._pixels, self._bytes = _Room(MAX_PIXELS_AT_ONCE), _Room(MAX_BYTES_AT_ONCE)
         self._deadlines: dict[_Worker, float] = {}
-        self._ending = threading.Lock()  # held to end a worker, or to say that it is done: none is ended afterwards
+        self._ending = threading.Lock()  # Held to end a worker, or to say that it is done: none is ended afterwards.
         self._closed = threading.Event()
         threading.Thread(target=self._end_what_takes_too_long, daemon=True).start()
 
@@ -80,7 +82,7 @@ class DecodingWorkers:
     def examine(
         self, files: Iterable[AnyFile], recall: Callable[[AnyFile], Examined | None] = lambda file: None
     ) -> Iterator[Examined]:
-        """What becomes of each file, in their order; a few are read ahead.
+        """Yield what becomes of each file, in their order; a few are read ahead.
 
         Args:
             files: any number of them.
@@ -108,7 +110,7 @@ class DecodingWorkers:
             return [next(decoded) if isinstance(one, bytes) else one for one in found]
 
     def _decode(self, files: list[bytes]) -> Iterator[Examined]:
-        """What becomes of each; after one that a worker does not survive, another worker goes on."""
+        """Yield what becomes of each; after one that a worker does not survive, another worker goes on."""
         done = 0
         while done < len(files):
             worker = self._idle.get()
@@ -123,7 +125,7 @@ class DecodingWorkers:
                     yield Examined(reason=reason, rejected=files[done])
                     done += 1
             finally:
-                if worker and worker.was_killed:  # after its last answer
+                if worker and worker.was_killed:  # It was too late with its last answer.
                     worker.end()
                     worker = None
                 self._idle.put(worker)
@@ -138,7 +140,7 @@ class DecodingWorkers:
                 head, body = worker.receive()
                 if "pixels" in head:
                     with self._ending:
-                        del self._deadlines[worker]  # waiting for others is not its fault
+                        del self._deadlines[worker]  # Waiting for others is not its fault.
                     with self._pixels.hold(head["pixels"]):
                         self._deadlines[worker] = time.monotonic() + seconds
                         worker.send()
@@ -166,7 +168,7 @@ class DecodingWorkers:
                         worker.kill()
 
 
-_spare: list["_Worker"] = []  # left by those who are done, for those who come: starting one takes most of a second
+_spare: list["_Worker"] = []  # Left by those who are done, for those who come: starting one takes most of a second.
 
 
 def _take_spare(max_memory: int) -> "_Worker | None":
@@ -186,7 +188,7 @@ def _end_spare() -> None:
 def _batches(
     files: Iterable[AnyFile], recall: Callable[[AnyFile], Examined | None]
 ) -> Iterator[list[tuple[AnyFile, Examined | None]]]:
-    """Small files together, with what is known of them; a large one, or one of unknown size, alone."""
+    """Yield small files together, with what is known of them; a large one, or one of unknown size, alone."""
     batch: list[tuple[AnyFile, Examined | None]] = []
     size = 0
     for file in files:
@@ -248,7 +250,7 @@ class _Worker:
         self._process.kill()
 
     def end(self) -> int:
-        """Its exit code."""
+        """End the process, and return its exit code."""
         with suppress(OSError):
             self._in.close()
         try:

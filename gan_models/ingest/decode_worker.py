@@ -17,14 +17,14 @@ SMALL = 1_000_000  # pixels that are decoded without asking whether there is roo
 
 
 def write_frame(stream: IO[bytes], head: dict[str, Any], body: bytes = b"") -> None:
-    """One frame: `head` as a line of JSON, then `body`."""
+    """Write one frame: `head` as a line of JSON, then `body`."""
     stream.write(json.dumps({**head, "length": len(body)}).encode() + b"\n")
     stream.write(body)
     stream.flush()
 
 
 def read_frame(stream: IO[bytes]) -> tuple[dict[str, Any], bytes]:
-    """One frame.
+    """Read one frame.
 
     Raises:
         EOFError: the other side has gone.
@@ -38,21 +38,21 @@ def read_frame(stream: IO[bytes]) -> tuple[dict[str, Any], bytes]:
 
 
 def as_frame(examined: Examined) -> tuple[dict[str, Any], bytes]:
-    """What was found of a file, as the head and body of a frame."""
-    pieces = [{**asdict(piece), "look": piece.look.hex(), "data": len(piece.data)} for piece in examined.pieces]
+    """Return what was found of a file as the head and body of a frame."""
+    pieces = [{**asdict(piece), "stats": piece.stats.hex(), "data": len(piece.data)} for piece in examined.pieces]
     return {"id": examined.id, "pieces": pieces}, b"".join(piece.data for piece in examined.pieces)
 
 
 def from_frame(head: dict[str, Any], body: bytes) -> Examined:
-    """The inverse of `as_frame`; of a frame with a reason, a file that is not used."""
+    """Return what `as_frame` made a frame of; of a frame with a reason, a file that is not used."""
     if "reason" in head:
         return Examined(reason=str(head["reason"]))
     pieces, begin = [], 0
     for said in head["pieces"]:
         end = begin + int(said["data"])
         corner = said["corner"] and (int(said["corner"][0]), int(said["corner"][1]))
-        look = bytes.fromhex(said["look"])
-        pieces.append(Piece(**{**said, "data": body[begin:end], "look": look, "corner": corner}))
+        stats = bytes.fromhex(said["stats"])
+        pieces.append(Piece(**{**said, "data": body[begin:end], "stats": stats, "corner": corner}))
         begin = end
     return Examined(str(head["id"]), tuple(pieces))
 
@@ -64,7 +64,7 @@ def main(max_memory: int) -> None:
     that this process died of.
     """
     source, answers = sys.stdin.buffer, sys.stdout.buffer
-    sys.stdout = sys.stderr  # a library that prints must not garble the frames
+    sys.stdout = sys.stderr  # A library that prints must not garble the frames.
     _limit_memory(max_memory)
     write_frame(answers, {"ready": True})
 
@@ -93,7 +93,7 @@ def main(max_memory: int) -> None:
 
 def _limit_memory(more: int) -> None:
     """Let this process have so many bytes more than it has now."""
-    import imagehash  # noqa: F401  what the first image would load counts as had
+    import imagehash  # noqa: F401  What the first image would load counts as had.
     import scipy.fftpack  # noqa: F401
 
     with open("/proc/self/statm") as file:  # noqa: PTH123

@@ -10,30 +10,30 @@ MIN_IMAGES = 30  # on either side; of fewer, the means differ by chance alone
 
 @dataclass
 class Profile:
-    """Counts, labels and looks of a set of images, in constant memory but for the labels."""
+    """Counts, labels and statistics of a set of images, in constant memory but for the labels."""
 
     num_images: int = 0
     labels: Counter[str | None] = field(default_factory=Counter)
     _sums: "np.ndarray[tuple[int], np.dtype[np.int64]]" = field(default_factory=lambda: np.zeros(14, np.int64))
     _squares: "np.ndarray[tuple[int], np.dtype[np.int64]]" = field(default_factory=lambda: np.zeros(14, np.int64))
 
-    def add(self, look: bytes | None, label: str | None) -> None:
-        """Takes in one image. `look`: as `Look.pack` writes it."""
+    def add(self, stats: bytes | None, label: str | None) -> None:
+        """Add one image. `stats`: as `ImageStats.pack` writes them."""
         self.num_images += 1
         self.labels[label] += 1
-        if look is not None:
-            values = np.frombuffer(look, np.uint8).astype(np.int64)
+        if stats is not None:
+            values = np.frombuffer(stats, np.uint8).astype(np.int64)
             self._sums += values
             self._squares += values**2
 
     @property
     def means(self) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
-        """Of brightness, contrast, red, green, blue, sharpness and eight orientations; bytes."""
+        """Return those of brightness, contrast, red, green, blue, sharpness and eight orientations, in bytes."""
         return self._sums / max(self.num_images, 1)
 
     @property
     def deviations(self) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
-        """Of the same, at least one level, so that a difference between equal images stays finite."""
+        """Return the standard deviations of the same; one level at least, so that no difference is infinite."""
         variance = self._squares / max(self.num_images, 1) - self.means**2
         return np.sqrt(np.maximum(variance, 1.0))
 
@@ -56,12 +56,12 @@ class Drift:
     features: float
 
     def as_dict(self) -> dict[str, float]:
-        """By name."""
+        """Return the differences by name."""
         return asdict(self)
 
 
 def drift(before: Profile, added: Profile) -> Drift | None:
-    """How `added` differs from `before`; None where one of them has fewer than `MIN_IMAGES`."""
+    """Return how `added` differs from `before`; None where one of them has fewer than `MIN_IMAGES`."""
     if min(before.num_images, added.num_images) < MIN_IMAGES:
         return None
     names = before.labels.keys() | added.labels.keys()

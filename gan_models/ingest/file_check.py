@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from PIL import Image
 
 from gan_models.ingest.decoding import DecodingLimits, decode, encode_png, image_id
-from gan_models.ingest.image_stats import look_at
+from gan_models.ingest.image_stats import image_stats
 from gan_models.ingest.perceptual_hash import perceptual_hash
 
 
@@ -32,7 +32,7 @@ class Piece:
     id: SHA-256 of the pixels
     width, height: in pixels
     phash: the perceptual hash, None for an image of one color
-    look: what it looks like, as `Look.pack` writes it
+    stats: brightness, contrast, colors and shapes, as `ImageStats.pack` writes them
     corner: left and top of a tile within its image
     """
 
@@ -41,13 +41,13 @@ class Piece:
     width: int
     height: int
     phash: str | None
-    look: bytes
+    stats: bytes
     corner: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
 class Examined:
-    """One file, looked at.
+    """What became of one file.
 
     id: SHA-256 of its pixels
     pieces: what is stored of it
@@ -78,12 +78,12 @@ def examine(data: bytes, demands: Demands, before_loading: Callable[[int], None]
 
 
 def _piece(image: Image.Image, key: str, corner: tuple[int, int] | None) -> Piece:
-    look = look_at(image).pack()
-    return Piece(encode_png(image), key, image.width, image.height, perceptual_hash(image), look, corner)
+    stats = image_stats(image).pack()
+    return Piece(encode_png(image), key, image.width, image.height, perceptual_hash(image), stats, corner)
 
 
 def _tile_grid(image: Image.Image, tile: int, most: int) -> list[tuple[int, int]]:
-    """Left and top of the tiles of a centered grid; of more than `most`, an evenly spread choice."""
+    """Return left and top of the tiles of a centered grid; of more than `most`, an evenly spread choice."""
     columns, rows = image.width // tile, image.height // tile
     left, top = (image.width - columns * tile) // 2, (image.height - rows * tile) // 2
     grid = [(left + column * tile, top + row * tile) for row in range(rows) for column in range(columns)]

@@ -9,12 +9,12 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-SIDE = 64  # pixels of either side that a larger image is reduced to before it is looked at
+SIDE = 64  # pixels of either side that a larger image is reduced to before it is measured
 NUM_ORIENTATIONS = 8
 
 
-class Look(NamedTuple):
-    """Each a byte, 0 to 255.
+class ImageStats(NamedTuple):
+    """Statistics of one image, each a byte from 0 to 255.
 
     brightness, contrast: mean and standard deviation of the luminance
     red, green, blue: means of the channels
@@ -31,12 +31,12 @@ class Look(NamedTuple):
     orientations: tuple[int, ...]
 
     def pack(self) -> bytes:
-        """As it is stored: 14 bytes."""
+        """Return the 14 bytes that are stored."""
         return bytes([*self[:6], *self.orientations])
 
 
-def look_at(image: Image.Image) -> Look:
-    """The look of an image of mode L or RGB."""
+def image_stats(image: Image.Image) -> ImageStats:
+    """Return the statistics of an image of mode L or RGB."""
     width, height = min(SIDE, image.width), min(SIDE, image.height)
     small = image.resize((width, height), Image.Resampling.BOX)
     colors = np.asarray(small.convert("RGB"))
@@ -50,7 +50,7 @@ def look_at(image: Image.Image) -> Look:
     octant = 4 * (across < 0) + 2 * (down < 0) + (np.abs(across) > np.abs(down))
     strength = np.bincount(octant.ravel(), weights=length.ravel(), minlength=NUM_ORIENTATIONS).astype(int).tolist()
     total = sum(strength)
-    return Look(
+    return ImageStats(
         brightness=mean,
         contrast=isqrt(variance),
         red=red,

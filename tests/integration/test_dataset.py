@@ -156,6 +156,6 @@ def test_a_bucket_that_cannot_be_read_leaves_nothing(
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server.endpoint)
     project.edit("dataset", sources=["s3://some-bucket/nightly"])
-    with pytest.raises(SourceError, match="the secret key is wrong; set AWS_SECRET_ACCESS_KEY anew"):
+    with pytest.raises(SourceError, match="the secret key is wrong; set AWS_SECRET_ACCESS_KEY again"):
         dataset(project.config)
     assert tracked_md5_of(project) is None

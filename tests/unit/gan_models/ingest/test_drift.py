@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from gan_models.ingest.drift import MIN_IMAGES, Profile, drift
-from gan_models.ingest.image_stats import look_at
+from gan_models.ingest.image_stats import image_stats
 
 
 def profile(number, change=lambda pixels: pixels, label="a", seed=0):
@@ -11,20 +11,20 @@ def profile(number, change=lambda pixels: pixels, label="a", seed=0):
     rng = np.random.default_rng(seed)
     for _ in range(number):
         pixels = np.clip(rng.normal(120, 40, (16, 16, 3)) + rng.normal(0, 20), 0, 255)
-        found.add(look_at(Image.fromarray(change(pixels).astype(np.uint8))).pack(), label)
+        found.add(image_stats(Image.fromarray(change(pixels).astype(np.uint8))).pack(), label)
     return found
 
 
 def test_the_look_of_known_pictures():
-    gray = look_at(Image.new("RGB", (20, 10), (100, 100, 100)))
+    gray = image_stats(Image.new("RGB", (20, 10), (100, 100, 100)))
     assert (gray.brightness, gray.contrast, gray.sharpness, sum(gray.orientations)) == (100, 0, 0, 0)
-    assert look_at(Image.new("RGB", (9, 9), (10, 20, 30)))[2:5] == (10, 20, 30)
-    assert look_at(Image.new("L", (9, 9), 77))[2:5] == (77, 77, 77)
+    assert image_stats(Image.new("RGB", (9, 9), (10, 20, 30)))[2:5] == (10, 20, 30)
+    assert image_stats(Image.new("L", (9, 9), 77))[2:5] == (77, 77, 77)
     ramp = Image.fromarray(np.tile(np.arange(0, 256, 4, dtype=np.uint8), (64, 1)))  # brighter to the right
-    assert look_at(ramp).orientations == (0, 255, 0, 0, 0, 0, 0, 0)
-    assert look_at(ramp.rotate(90)).orientations[2] == 255  # brighter upwards
-    assert look_at(ramp).sharpness == 16
-    assert len(look_at(ramp).pack()) == 14
+    assert image_stats(ramp).orientations == (0, 255, 0, 0, 0, 0, 0, 0)
+    assert image_stats(ramp.rotate(90)).orientations[2] == 255  # brighter upwards
+    assert image_stats(ramp).sharpness == 16
+    assert len(image_stats(ramp).pack()) == 14
 
 
 def test_images_of_the_same_kind_have_not_drifted():
