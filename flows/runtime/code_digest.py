@@ -19,6 +19,7 @@ FORMAT = 1
 # These only show what happens. No number, no weight and no image depends on them.
 DISPLAY = (
     "flows.runtime.progress",
+    "gan_models.escaping",
     "gan_models.training.progress",
     "gan_models.training.dry_run",
     "gan_models.evaluation.report",

@@ -43,12 +43,25 @@ def open_source(
             tables, it is raised when their files are first asked for.
     """
     config = SourceConfig(path=source) if isinstance(source, str) else source
+    _check_keys(config)
     state = root / ".atelier"
     opened = _open(config, root, downloads or state / "downloads", arriving or state / "arriving")
     if config.pairs:
         opened = PairedSource(opened, config.pairs)
     said = config.domain is not None or config.labels == "file" or config.split_by == "tile"
     return DescribedSource(opened, config) if said else opened
+
+
+def _check_keys(config: SourceConfig) -> None:
+    """Refuse what is said of a table where the source is none: it would be ignored."""
+    if config.path.lower().endswith(TABLE_SUFFIXES):
+        return
+    for key in ("image_column", "label_column", "hosts", "max_hours"):
+        if getattr(config, key) != SourceConfig.model_fields[key].default:
+            raise SourceError(
+                f"the source {config.path!r} is no table ({', '.join(TABLE_SUFFIXES)}), and {key!r} is said of tables; "
+                "leave it out"
+            )
 
 
 def _open(config: SourceConfig, root: Path, downloads: Path, arriving: Path) -> Source:

@@ -15,7 +15,7 @@ from flows.datasets import versions as dataset_versions
 from flows.datasets.dvc import VersioningError
 from flows.datasets.history import choose, compare, versions
 from flows.datasets.removal import remove_from_dataset
-from flows.datasets.withdrawals import RemovalError, withdrawals
+from flows.datasets.withdrawals import RemovalError, record_withdrawals, withdrawals
 from flows.runtime.records import DatasetVersion
 from flows.tracking.runs import Tracking
 from gan_models.data.shards import read_rows, shard_paths
@@ -131,6 +131,19 @@ def test_all_images_of_a_source_are_named_by_it_and_mistakes_change_nothing(
             remove(*ids, sources=sources, reason=reason)
     assert not (project.root / "data" / "tiny.withdrawn.csv").exists()
     assert remove(sources=(source,)).num_train + remove(sources=(source,)).num_evaluation == 89
+
+
+def test_a_list_holds_no_formula_and_is_read_back_as_it_was_meant(project: Project):
+    settings = Settings()
+    source = "inbox/=cmd|' -C calc'!A0.png"
+    record_withdrawals(settings, "tiny", {"a" * 64: source}, reason="-1, please", who="@ada")
+    record_withdrawals(settings, "tiny", {"b" * 64: "inbox/2.png"}, reason="'quoted'", who="Bob")
+    listed = withdrawals(settings, "tiny")
+    assert (listed["a" * 64].source, listed["a" * 64].reason, listed["a" * 64].who) == (source, "-1, please", "@ada")
+    assert listed["b" * 64].reason == "'quoted'"
+    with (project.root / "data/tiny.withdrawn.csv").open(newline="") as file:
+        cells = [cell for row in csv.reader(file) for cell in row]
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@"))]
 
 
 def test_a_list_that_cannot_be_read_stops_every_version(project: Project, remove: Callable[..., DatasetVersion]):

@@ -45,3 +45,13 @@ def test_what_a_config_says_of_a_source_is_in_its_items_and_its_fingerprint(tmp_
     assert (item.source, described.spec, described.num_items) == ("images", "images", 1)
     assert len({source.fingerprint() for source in (plain, by_file, described)}) == 3
     assert open_source(SourceConfig(path="images"), tmp_path).fingerprint() == plain.fingerprint()
+
+
+@pytest.mark.parametrize(
+    "said", [{"label_column": "kind"}, {"image_column": "file"}, {"hosts": ["images.internal"]}, {"max_hours": 2}]
+)
+def test_what_is_said_of_a_table_is_refused_of_a_folder(tmp_path, said):
+    put(tmp_path / "images/1.png")
+    (key,) = said
+    with pytest.raises(SourceError, match=f"'images' is no table .*and '{key}' is said of tables; leave it out"):
+        open_source(SourceConfig(path="images", **said), tmp_path)
