@@ -74,7 +74,8 @@ class Listing:
     @property
     def fit_in_words(self) -> str:
         """Return what `image.fit` does to the images that are not square, for a person; empty where there are none."""
-        return fit_in_words(self.image, zip(*(self.rows[side].to_pylist() for side in ("width", "height")), strict=True))
+        sides = (self.rows[side].to_pylist() for side in ("width", "height"))
+        return fit_in_words(self.image, zip(*sides, strict=True))
 
     def part(self, positions: Sequence[int] | npt.NDArray[np.int64]) -> "Listing":
         """Return the images at some positions, in the order of these."""

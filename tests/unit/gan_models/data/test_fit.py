@@ -6,9 +6,9 @@ from PIL import Image, ImageOps
 
 from gan_models.config import ImageConfig
 from gan_models.data.fit import fit_in_words, fitted
+from gan_models.data.image_row import ImageRow
 from gan_models.data.image_set import load_split
 from gan_models.data.shard_writer import write_shards
-from gan_models.data.shards import ImageRecord
 from gan_models.ingest.decoding import encode_png
 
 THIRDS = Image.fromarray(np.repeat(np.repeat(np.eye(3, dtype=np.uint8)[None] * 255, 32, 0), [21, 22, 21], 1))
@@ -57,7 +57,7 @@ def test_what_is_lost_is_told():
 
 
 def test_a_dataset_is_read_as_the_config_says(tmp_path):
-    row = ImageRecord(encode_png(THIRDS), "x.png", "0", "train", None, None, 64, 32, "test")
+    row = ImageRow(encode_png(THIRDS), "x.png", "0", "train", None, None, 64, 32, "test")
     write_shards([row], tmp_path)
     for fit in ("resize", "cover"):
         images = load_split(tmp_path, "train", ImageConfig(size=16, fit=fit)).images
