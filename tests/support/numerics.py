@@ -39,15 +39,18 @@ class Combination:
     seed: int = 0
 
     def arguments(self) -> list[str]:
-        """Return what pytest is started with: a process for each core, as each test takes `threads` of them."""
+        """Return what pytest is started with: a process per core, or per two where each takes two threads."""
         num_processes = max(1, (os.cpu_count() or 1) // self.threads)
         of_learning = ["-m", "learning"] if self.seed else []
-        return [*FOLDERS, "-n", str(num_processes), "--seed", str(self.seed), *of_learning, *sys.argv[1:]]
+        return [*FOLDERS, "-n", str(num_processes), "--seed", str(self.seed), *of_learning]
 
     def environment(self) -> dict[str, str]:
         """Return the environment that pytest and the processes of the tests are started in."""
         inherited = {key: value for key, value in os.environ.items() if key not in INSTRUCTIONS["SSE 4"]}
-        return {**inherited, **INSTRUCTIONS[self.instructions], "OMP_NUM_THREADS": str(self.threads)}
+        # What torch.compile keeps does not say for which instructions it is.
+        compiled = Path(tempfile.gettempdir()) / f"torchinductor-{self.instructions}".replace(" ", "")
+        own = {"OMP_NUM_THREADS": str(self.threads), "TORCHINDUCTOR_CACHE_DIR": str(compiled)}
+        return {**inherited, **INSTRUCTIONS[self.instructions], **own}
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ def run(combination: Combination) -> Outcome:
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        command = [sys.executable, "-m", "pytest", *combination.arguments(), f"--junitxml={report}"]
+        command = [sys.executable, "-m", "pytest", *combination.arguments(), *sys.argv[1:], f"--junitxml={report}"]
         code = subprocess.run(command, env=combination.environment(), check=False).returncode
         num_passed, failed = read_report(report)
     if code and not failed:
