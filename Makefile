@@ -1,5 +1,6 @@
 # make demo     retrains two models end to end, from images to a promoted version
 # make test     runs the test suite
+# make test-fast      its unit tests alone, in a minute and a half
 # make test-numerics  runs the tests of gan_models with the rounding of other processors, and from other seeds
 # make lint     formatting, lint, types and the arrows between packages
 # make install  creates .venv from the lock file; the others run it when it is needed
@@ -10,7 +11,7 @@ BIN := .venv/bin
 # uv's own choice of PyTorch build, e.g. `make install TORCH_BACKEND=cpu`; empty takes the lock file's.
 TORCH_BACKEND ?=
 
-.PHONY: install demo test test-numerics lint lock clean
+.PHONY: install demo test test-fast test-numerics lint audit lock clean
 
 install: .venv/.installed
 
@@ -27,6 +28,9 @@ demo: install
 
 test: install
 	$(BIN)/pytest
+
+test-fast: install
+	$(BIN)/pytest tests/unit
 
 test-numerics: install
 	$(BIN)/python -m tests.support.numerics
