@@ -8,6 +8,7 @@ from prefect import flow
 
 from flows.config.run_config import write_run_config
 from flows.datasets import versions
+from flows.datasets.lineage import keep_lineage
 from flows.evaluations.comparison import Opponent, judge_against
 from flows.evaluations.mlflow_report import log_judgment, log_numbers, log_protocol, report, review_text
 from flows.evaluations.rules import Judgment
@@ -100,6 +101,7 @@ def _evaluate(
         "dataset_version": target.dataset.dvc_md5,
     }
     with stage_run(ctx, model.name, "evaluate", fingerprint, name=model.name, tags=tags) as run_id:
+        keep_lineage(tracking, run_id, "evaluate")
         bundle = target.fetch()
         facts = bundle_facts(bundle)
         tracking.log_params(run_id, {**model.evaluate.model_dump(mode="json"), **facts})

@@ -17,6 +17,7 @@ from prefect import flow
 from flows.config.run_config import write_run_config
 from flows.config.settings import Settings
 from flows.datasets import versions
+from flows.datasets.lineage import keep_lineage
 from flows.lookup import dataset as dataset_lookup
 from flows.lookup import training as lookup
 from flows.lookup.initial_weights import find_initial_weights, pin
@@ -85,12 +86,12 @@ def _train(ctx: StageContext, version: DatasetVersion, fingerprint: str, lock: i
         "model": model.name,
         "dataset": version.name,
         "dataset_version": version.dvc_md5,
-        "git_commit": versions.git_commit(settings),
     }
     sizes = ((row["width"], row["height"]) for row in iterate_rows(data, ["width", "height"]))
     if told := fit_in_words(model.train.image, sizes):
         echo(f"train     {model.name}: {told}")
     with stage_run(ctx, model.name, "train", fingerprint, name=model.name, tags=tags) as run_id:
+        keep_lineage(tracking, run_id, "train")
         tracking.log_params(run_id, model.train.model_dump(mode="json"))
         tracking.log_dataset(run_id, version, "training")
         tracking.log_files(run_id, [out / "config.yaml"])

@@ -102,7 +102,7 @@ def version_here(images: Path) -> None:
         folder,
         evaluation_share=SHARE,
         quarantine=settings.state / "quarantine",
-        ledger=settings.state / "taken.sqlite",
+        file_cache=settings.state / "file-cache.sqlite",
     )
     built = time.monotonic()
     versions.add_and_push(settings, "crops")

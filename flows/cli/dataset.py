@@ -25,7 +25,12 @@ class StageOrCommand(TyperGroup):
     """`atelier dataset configs/x.yaml` is the stage: what is not the name of a command is the config to build."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401
-        """Args: of the command line, without `atelier dataset`."""
+        """Put the name of the stage before a config that stands alone.
+
+        Args:
+            ctx: typer's context.
+            args: of the command line, without `atelier dataset`.
+        """
         known = [*self.commands]
         first = args[0] if args else "--help"
         is_config = first not in known and not first.startswith("-") and not nearest(first, known)
@@ -67,10 +72,10 @@ def log(config: Config) -> None:
     for before, version in reversed(list(zip([None, *known], known, strict=False))):
         record = version.record
         counts = [f"{record.num_train:,}", f"{record.num_evaluation:,}"] if record else ["?", "?"]
-        mark = " *" if version.in_use else ""
+        star = " *" if version.in_use else ""
         commit = version.commit[:7] if version.commit else "not committed"
         when = f"{version.when:%Y-%m-%d %H:%M}"
-        table.add_row(version.short + mark, when, *counts, Text(for_terminal(_what_changed(before, version))), commit)
+        table.add_row(version.short + star, when, *counts, Text(for_terminal(_what_changed(before, version))), commit)
     console.print(table)
     console.print("* in use; compare two with `atelier dataset diff`, the newest two without naming them")
 
@@ -82,7 +87,7 @@ def diff(
     after: Annotated[str | None, typer.Argument(help="a version; without it the one in use")] = None,
 ) -> None:
     """Say what changed from one version to another: images, labels, shards, bytes."""
-    from flows.datasets.dvc import VersioningError
+    from flows.datasets.errors import VersioningError
     from flows.datasets.history import choose, compare, versions
     from flows.runtime.progress import print_plain
 
@@ -147,7 +152,7 @@ def remove(
 
 
 def difference_in_words(settings: Settings, name: str, found: "Difference") -> list[str]:
-    """What `atelier dataset diff` prints."""
+    """Return what `atelier dataset diff` prints."""
     from flows.datasets.withdrawals import withdrawals
     from gan_models.data.shards import natural_order
 

@@ -58,7 +58,7 @@ def serve(settings: Settings, port: int) -> None:
         console.print(f"Prefect  {addresses['PREFECT_API_URL'].removesuffix('/api')}", style="cyan")
         console.print(f"MLflow   {addresses['MLFLOW_TRACKING_URI']}", style="cyan")
         console.print(f"Logs     {settings.state / 'logs'}", style="cyan")
-        console.print("Retrain on the workers with `atelier retrain <config> --remote`. Ctrl-C stops everything.")
+        console.print("Retrain on the workers with `atelier retrain <config> --on-workers`. Ctrl-C stops everything.")
         _watch(children, settings)
     except KeyboardInterrupt:
         console.print("stopping")

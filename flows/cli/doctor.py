@@ -10,8 +10,10 @@ import httpx
 from rich.markup import escape
 
 from flows.config.settings import Settings
-from flows.datasets import versions
 from flows.datasets.dvc_remote import check_remote
+from flows.datasets.errors import VersioningError
+from flows.datasets.git import checked_out
+from flows.datasets.upkeep import check_kept
 from flows.runtime.progress import console
 from flows.tracking.runs import Tracking
 from gan_models.errors import AtelierError
@@ -37,6 +39,7 @@ def examine(settings: Settings) -> bool:
         "GPU": _gpu,
         "git": lambda: _git(settings),
         "DVC remote": lambda: check_remote(settings),
+        "datasets": lambda: check_kept(settings),
         "MLflow": lambda: _mlflow(settings),
         "Prefect": prefect_server,
         "disk": lambda: _disk(settings),
@@ -72,9 +75,10 @@ def _gpu() -> str:
 def _git(settings: Settings) -> str:
     if shutil.which("git") is None:
         raise TroubleError("git is not installed; DVC and the lineage of models need it")
-    commit = versions.git_commit(settings)
-    if commit is None:
-        raise TroubleError(f"{settings.root} is not a git repository with a commit; work in a clone")
+    try:
+        commit = checked_out(settings)
+    except VersioningError as error:
+        raise TroubleError(f"{error} (without git, models have no commit in their lineage; work in a clone)") from None
     return f"commit {commit[:7]}" + (", with uncommitted changes" if commit.endswith("-dirty") else "")
 
 

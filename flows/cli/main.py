@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flows.cli import dataset as dataset_commands
-from flows.cli import storage as remote_commands
+from flows.cli import storage as storage_commands
 from flows.cli.errors import UsageError, in_one_line
 from flows.config.settings import Settings
 from gan_models.escaping import for_terminal
@@ -30,14 +30,17 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(dataset_commands.app, name="dataset")
-app.add_typer(remote_commands.app, name="remote")
+app.add_typer(storage_commands.app, name="storage")
+app.add_typer(storage_commands.app, name="remote", hidden=True)
 Config = Annotated[Path, typer.Argument(help="the model's config file, such as configs/digits-generator.yaml")]
 
 
 @app.command()
 def retrain(
     configs: Annotated[list[Path], typer.Argument(help="config files; several are retrained one after the other")],
-    remote: Annotated[bool, typer.Option(help="run every stage as a flow run of its own deployment")] = False,
+    on_workers: Annotated[
+        bool, typer.Option("--on-workers", "--remote", help="run every stage as a flow run of its own deployment")
+    ] = False,
 ) -> None:
     """Bring models up to date: dataset, train, evaluate, promote. What has nothing new is skipped."""
     names = [_project_path(config) for config in configs]
@@ -48,12 +51,12 @@ def retrain(
     from flows.retrain import retrain as retrain_flow
     from flows.runtime.progress import console
 
-    if remote and not os.environ.get("PREFECT_API_URL"):
-        raise UsageError("--remote needs a Prefect server with workers: start `atelier up` or set PREFECT_API_URL")
+    if on_workers and not os.environ.get("PREFECT_API_URL"):
+        raise UsageError("--on-workers needs a Prefect server with workers: start `atelier up` or set PREFECT_API_URL")
     summaries = []
     with _without_heartbeats():
         for name in names:
-            retraining = retrain_flow(name, remote)
+            retraining = retrain_flow(name, on_workers)
             summaries.append(retraining_summary(retraining[1].model_name, retraining))
     for summary in summaries:
         console.print(summary)
@@ -90,7 +93,7 @@ def evaluate(
     if model and bundle:
         raise UsageError("--model and --bundle both say what is measured; give one of them")
     name = _project_path(config)
-    _check_configs([name])
+    _check_configs([name], with_sources=not (model or bundle))  # what is registered is measured without them
     _prepare()
     from flows.runtime.progress import console
 
@@ -196,15 +199,15 @@ def _project_path(config: Path) -> str:
     return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
 
 
-def _check_configs(names: list[str]) -> None:
-    """Refuse bad configs before a server is started for them."""
+def _check_configs(names: list[str], with_sources: bool = True) -> None:
+    """Refuse bad configs, and sources that are not there, before a server is started for them."""
     from flows.config.model_config import read_model_config
     from flows.sources.open import open_source
 
     settings = Settings()
     for name in names:
         config = read_model_config(settings.root / name)
-        for source in config.dataset.sources:
+        for source in config.dataset.sources if with_sources else ():
             open_source(source, settings.root, settings.download_folder)
 
 

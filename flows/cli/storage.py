@@ -1,4 +1,4 @@
-"""`atelier remote`: where dataset versions are sent."""
+"""`atelier storage`: where dataset versions are sent, which DVC calls the remote."""
 
 from typing import Annotated
 
@@ -23,20 +23,20 @@ def set_to(
     settings = Settings()
     settings.apply()
     remote = set_remote(settings, url, endpoint_url)
-    echo(f"remote    {remote.name}, {remote.url}, in .dvc/config; commit that file for the others")
-    echo(f"remote    versions in use: {send_tracked(settings)}")
+    echo(f"storage   {remote.name}, {remote.url}, in .dvc/config; commit that file for the others")
+    echo(f"storage   versions in use: {send_tracked(settings)}")
 
 
 @app.command()
 def show() -> None:
-    """Say what the remote is, whether it works, and whether it has the versions in use."""
+    """Say where versions are sent, whether it works, and whether it has the versions in use."""
     from flows.datasets.dvc_remote import check_remote, credentials_from, default_remote, not_in_remote
     from flows.runtime.progress import echo
 
     settings = Settings()
     settings.apply()
     remote = default_remote(settings)
-    echo(f"remote       {remote.name}, {remote.url}" + (f" at {remote.endpoint}" if remote.endpoint else ""))
+    echo(f"storage      {remote.name}, {remote.url}" + (f" at {remote.endpoint}" if remote.endpoint else ""))
     if remote.is_s3:
         echo(f"credentials  from {credentials_from()}")
     echo(f"works        {check_remote(settings)}")

@@ -93,6 +93,9 @@ class DatasetConfig(Section):
     evaluation_share: float = Field(0.25, gt=0, lt=1)
     min_side: int = Field(8, ge=1, le=65_536, description="pixels; smaller images are quarantined")
     max_quarantined_share: float = Field(0.05, ge=0, le=1, description="above it the version is refused")
+    max_shrink: float = Field(
+        0.5, ge=0, le=1, description="of the last version's images, the share that may be gone; 1 allows all"
+    )
     expect: Expectations = Expectations()
     max_drift: DriftLimits = DriftLimits()
     # Said of the images and changing nothing in them: it is no part of a fingerprint.

@@ -37,7 +37,7 @@ class Settings(BaseSettings):
     train_processes: int = Field(
         1, ge=1, le=1_024, description="of one training run, on one machine: as many as it has GPUs"
     )
-    commit_data: bool = Field(False, description="commit data/<name>.dvc to git when a new version was pushed")
+    commit_data: bool = Field(False, description="commit data.dvc to git when a new version was pushed")
     mlflow_ui: str | None = Field(None, description="where a browser finds MLflow, if not at MLFLOW_TRACKING_URI")
     evaluation_memory_gib: float | None = Field(
         None,

@@ -10,9 +10,9 @@ from typing import Any
 
 from flows.config.model_config import DriftLimits, Expectations
 from flows.datasets.expectations import DatasetRefusedError as DatasetRefusedError
-from flows.datasets.expectations import check_dataset, check_drift
-from flows.datasets.file_cache import Ledger
-from flows.datasets.ingest_session import Gathering
+from flows.datasets.expectations import check_dataset, check_drift, check_shrink
+from flows.datasets.file_cache import FileCache
+from flows.datasets.ingest_session import IngestSession
 from flows.datasets.near_duplicates import Candidate, NearDuplicate, confirm, nearest
 from flows.datasets.quarantine import Quarantine, QuarantinedFile
 from flows.runtime.code_digest import code_digest
@@ -61,7 +61,7 @@ class BuildReport:
     compared_all: bool = True
 
     def figures(self) -> dict[str, float]:
-        """What there is to be plotted over the versions, by name."""
+        """Return what there is to be plotted over the versions, by name."""
         counts = {
             "images/new": self.num_new,
             "images/quarantined": len(self.quarantined),
@@ -74,24 +74,24 @@ class BuildReport:
         }
 
     def in_words(self) -> str:
-        """One line for a person."""
-        told = [f"{self.num_items:,} files, {self.num_new:,} new images"]
+        """Return one line for a person."""
+        parts = [f"{self.num_items:,} files, {self.num_new:,} new images"]
         if self.num_remembered:
-            told.append(f"{self.num_remembered:,} files taken before")
+            parts.append(f"{self.num_remembered:,} files taken before")
         if self.num_duplicates:
-            told.append(f"{self.num_duplicates:,} duplicates left out")
+            parts.append(f"{self.num_duplicates:,} duplicates left out")
         if self.quarantined:
-            told.append(f"{len(self.quarantined):,} quarantined")
+            parts.append(f"{len(self.quarantined):,} quarantined")
         if self.near_duplicates:
             more = "" if self.compared_all else " or more"
-            told.append(f"{len(self.near_duplicates):,}{more} pairs almost the same across the splits")
+            parts.append(f"{len(self.near_duplicates):,}{more} pairs almost the same across the splits")
         if self.drift:
-            told.append("drift " + ", ".join(f"{name} {value:.2f}" for name, value in self.drift.as_dict().items()))
-        return "; ".join((*told, *self.notes))
+            parts.append("drift " + ", ".join(f"{name} {value:.2f}" for name, value in self.drift.as_dict().items()))
+        return "; ".join((*parts, *self.notes))
 
 
 def examine_here(items: Iterable[SourceItem], demands: Demands, recall: Recall) -> Iterator[Examined]:
-    """What becomes of each file, decoded by worker processes of this machine."""
+    """Yield what becomes of each file, decoded by worker processes of this machine."""
     with DecodingWorkers(demands) as workers:
         yield from workers.examine(items, recall)
 
@@ -109,11 +109,13 @@ def build_dataset(
     max_drift: DriftLimits | dict[str, Any] | None = None,
     quarantine: Path,
     withdrawn: Mapping[str, str] | None = None,
-    ledger: Path | None = None,
+    num_before: int = 0,
+    max_shrink: float = 1.0,
+    file_cache: Path | None = None,
     examine: Examine = examine_here,
     on_progress: Callable[[int, int | None], None] | None = None,
 ) -> BuildReport:
-    """Adds what is new in `sources` to the dataset in `directory`, which stays as it was where this raises.
+    """Add what is new in `sources` to the dataset in `directory`, which stays as it was where this raises.
 
     Files that cannot be used are copied to `quarantine`, with their reasons in `quarantine.csv`. A file with the pixels
     of an earlier one is left out; with another label or domain than that one, it is quarantined. With `tile`, each
@@ -126,9 +128,10 @@ def build_dataset(
         evaluation_share, tile, max_tiles_per_image, max_quarantined_share, min_side, expect, max_drift: of the config.
         quarantine: the folder for files that are not used.
         withdrawn: ids of images that are left out wherever they come from, with the sources they had.
-        ledger: where it is remembered what was taken; without it every file is read.
+        num_before, max_shrink: images of the last version, and the share of that number which may be gone.
+        file_cache: where it is remembered what became of files; without it every file is read.
         examine: decodes files, in their order; here, or on a cluster.
-        on_progress: is told how many files are done, and of how many.
+        on_progress: is parts how many files are done, and of how many.
 
     Raises:
         DatasetRefusedError: too much is quarantined; only some images of a domain have labels; a split of a domain
@@ -140,8 +143,8 @@ def build_dataset(
     expected, allowed = Expectations.model_validate(expect or {}), DriftLimits.model_validate(max_drift or {})
     demands = Demands(DecodingLimits(min_side=max(min_side, tile or 0)), tile, max_tiles_per_image)
     aside = Quarantine(quarantine)
-    memory = Ledger(ledger, demands, code_digest("gan_models.ingest.decode_worker"), quarantine)
-    gathering = Gathering(evaluation_share, tile is not None, expected, aside, memory, withdrawn or {})
+    memory = FileCache(file_cache, demands, code_digest("gan_models.ingest.decode_worker"), quarantine)
+    session = IngestSession(evaluation_share, tile is not None, expected, aside, memory, withdrawn or {})
     total = sum(source.num_items for source in sources)
     drifted: Drift | None = None
     candidates: list[Candidate] = []
@@ -149,17 +152,18 @@ def build_dataset(
 
     def records() -> Iterator[ImageRow]:
         nonlocal drifted, candidates, are_all
-        for group in _examined(sources, demands, examine, gathering, total, on_progress):
-            yield from gathering.records_of(group)
+        for group in _examined(sources, demands, examine, session, total, on_progress):
+            yield from session.records_of(group)
         aside.write_list()
-        check_dataset(gathering, total, max_quarantined_share, expected)
-        drifted = drift(gathering.before, gathering.added)
+        check_dataset(session, total, max_quarantined_share, expected)
+        check_shrink(sum(session.splits.values()), num_before, max_shrink)
+        drifted = drift(session.before, session.added)
         check_drift(drifted, allowed)
-        candidates, are_all = nearest(gathering.near_duplicates())
+        candidates, are_all = nearest(session.near_duplicates())
 
     try:
         if shard_paths(directory):
-            gathering.know(iterate_rows(directory, list(COLUMNS)))
+            session.know(iterate_rows(directory, list(COLUMNS)))
         write_shards(records(), directory)
         alike = confirm(candidates, directory, are_all=are_all)
     except (OSError, sqlite3.OperationalError) as error:
@@ -170,16 +174,16 @@ def build_dataset(
         ) from None
     finally:
         memory.close()
-        gathering.inventory.close()
+        session.index.close()
     return BuildReport(
         num_items=total,
-        num_new=gathering.num_new,
-        num_known=gathering.num_known,
-        num_duplicates=gathering.num_duplicates,
-        num_remembered=gathering.num_remembered,
+        num_new=session.num_new,
+        num_known=session.num_known,
+        num_duplicates=session.num_duplicates,
+        num_remembered=session.num_remembered,
         quarantined=tuple(aside.files),
         splits=statistics(directory).splits,
-        labels={name: gathering.labels[name] for name in natural_order(filter(None, gathering.labels))},
+        labels={name: session.labels[name] for name in natural_order(filter(None, session.labels))},
         near_duplicates=alike.pairs,
         compared_all=alike.is_complete,
         drift=drifted,
@@ -192,11 +196,11 @@ def _examined(
     sources: Sequence[Source],
     demands: Demands,
     examine: Examine,
-    gathering: Gathering,
+    session: IngestSession,
     total: int,
     on_progress: Callable[[int, int | None], None] | None,
 ) -> Iterator[list[tuple[SourceItem, Examined]]]:
-    """The files with what became of them: both sides of a pair together, all others alone."""
+    """Yield the files with what became of them: both sides of a pair together, all others alone."""
     under_way: deque[SourceItem] = deque()
 
     def items() -> Iterator[SourceItem]:
@@ -206,7 +210,7 @@ def _examined(
                 yield item
 
     def one_by_one() -> Iterator[tuple[SourceItem, Examined]]:
-        for done, examined in enumerate(examine(items(), demands, gathering.recall), start=1):
+        for done, examined in enumerate(examine(items(), demands, session.recall), start=1):
             yield under_way.popleft(), examined
             if on_progress:
                 on_progress(done, total)

@@ -23,12 +23,12 @@ TASKS_PER_WORKER = 2  # under way, so that none waits for work; they bound the m
 
 @task(name="examine", cache_policy=NO_CACHE, persist_result=False, retries=2, retry_delay_seconds=5)
 def examine_files(files: Callable[[], list[Examined]]) -> list[Examined]:
-    """Runs on a worker. What to do is one call, because Prefect looks into every list and record it passes on."""
+    """Return what becomes of files. On a worker; what to do is one call: Prefect looks into lists that it passes on."""
     return files()
 
 
 def _examine(items: list[SourceItem], demands: Demands) -> list[Examined]:
-    """What becomes of each file, decoded by processes of the machine that this runs on."""
+    """Return what becomes of each file, decoded by processes of the machine that this runs on."""
     with DecodingWorkers(demands) as workers:
         return list(workers.examine(items))
 
@@ -36,7 +36,7 @@ def _examine(items: list[SourceItem], demands: Demands) -> list[Examined]:
 def on_dask(
     address: str,
 ) -> Callable[[Iterable[SourceItem], Demands, Callable[[SourceItem], Examined | None]], Iterator[Examined]]:
-    """Examines files on the cluster whose scheduler is at `address`, such as `tcp://scheduler:8786`.
+    """Return a function that examines files on the cluster whose scheduler is at `address`, such as `tcp://scheduler:8786`.
 
     To be called within a flow. Raises a SourceError where nobody answers at the address.
     """

@@ -10,22 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from flows.config.settings import Settings
-from gan_models.errors import AtelierError
+from flows.datasets.errors import VersioningError
+from flows.datasets.git import is_in_git
+from flows.datasets.secrets import without_secrets
 from gan_models.text import one_line
 
 COMMAND_TIMEOUT_SECONDS = 3600
 # Files sent or fetched at a time. DVC holds each of them in memory; its default is four for each processor.
 JOBS = ("--jobs", "4")
-_SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID")
 _CHATTER = ("Having any troubles?", "WARNING: Some of the cache files do not exist", "Troubleshooting:")
 
 
-class VersioningError(AtelierError):
-    """DVC or git could not do what was asked; the message says what and what to do."""
-
-
 def dvc(arguments: list[str], folder: Path, settings: Settings) -> str:
-    """What `dvc` prints, run in `folder`. Where the project is not in git, DVC goes without it.
+    """Return what `dvc` prints, run in `folder`. Where the project is not in git, DVC goes without it.
 
     Raises:
         VersioningError: it failed, or took longer than an hour.
@@ -44,14 +41,14 @@ def dvc(arguments: list[str], folder: Path, settings: Settings) -> str:
     except subprocess.TimeoutExpired:
         raise VersioningError(f"{command} did not end in {COMMAND_TIMEOUT_SECONDS} s") from None
     if done.returncode:
-        told = [line for line in done.stderr.splitlines() if not line.startswith(_CHATTER)]
-        reason = one_line(" ".join(told)) or f"exit code {done.returncode}"
-        raise VersioningError(f"{command} failed: {_without_secrets(reason)}")
+        lines = [line for line in done.stderr.splitlines() if not line.startswith(_CHATTER)]
+        reason = one_line(" ".join(lines)) or f"exit code {done.returncode}"
+        raise VersioningError(f"{command} failed: {without_secrets(reason)}")
     return done.stdout.strip()
 
 
 def dvc_json(arguments: list[str], folder: Path, settings: Settings) -> dict[str, Any]:
-    """What a command prints with `--json`.
+    """Return what a command prints with `--json`.
 
     Raises:
         VersioningError: as for `dvc`.
@@ -60,7 +57,7 @@ def dvc_json(arguments: list[str], folder: Path, settings: Settings) -> dict[str
 
 
 def dvc_config(settings: Settings) -> dict[str, str]:
-    """DVC's settings in the project, such as `remote.local.url`, from all the files that it reads.
+    """Return DVC's settings in the project, such as `remote.local.url`, from all the files that it reads.
 
     Raises:
         VersioningError: they cannot be read.
@@ -77,17 +74,8 @@ def _read_config(settings: Settings, root: Path, changed: tuple[int, ...]) -> tu
     return tuple((key, value) for key, _, value in (line.partition("=") for line in lines))
 
 
-def is_in_git(settings: Settings) -> bool:
-    """Whether git knows the project: not in a container that it was copied into, nor where git is not installed."""
-    try:
-        found = subprocess.run(["git", "rev-parse", "--git-dir"], cwd=settings.root, capture_output=True, timeout=60)
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-    return found.returncode == 0
-
-
 def _environment(settings: Settings) -> dict[str, str]:
-    """Requests to S3 are bounded: five attempts each, unless the environment says otherwise."""
+    """Return the environment of DVC: five attempts for each request to S3, unless the environment says otherwise."""
     environment = {"AWS_RETRY_MODE": "standard", "AWS_MAX_ATTEMPTS": "5", **os.environ, "DVC_NO_ANALYTICS": "1"}
     if not is_in_git(settings):
         folder = settings.state / "dvc-without-git"
@@ -95,10 +83,3 @@ def _environment(settings: Settings) -> dict[str, str]:
         (folder / "config").write_text("[core]\n    no_scm = true\n")
         environment["DVC_SYSTEM_CONFIG_DIR"] = str(folder)
     return environment
-
-
-def _without_secrets(text: str) -> str:
-    for name in _SECRETS:
-        if len(secret := os.environ.get(name, "")) >= 8:
-            text = text.replace(secret, f"${name}")
-    return text

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flows.config.settings import Settings
-from flows.datasets.dvc import JOBS, VersioningError, dvc, dvc_config, dvc_json
+from flows.datasets.dvc import JOBS, dvc, dvc_config, dvc_json
+from flows.datasets.dvc_file import FILE, tracked
+from flows.datasets.errors import VersioningError
 
 S3_NAME = "s3"
 # DVC's own time-outs are a minute, each tried again; a server that hangs should be told of sooner.
@@ -23,11 +25,12 @@ class Remote:
 
     @property
     def is_s3(self) -> bool:
+        """Return whether it is a bucket, not a folder."""
         return self.url.startswith("s3://")
 
 
 def default_remote(settings: Settings) -> Remote:
-    """The remote that DVC sends to.
+    """Return the remote that DVC sends to.
 
     Raises:
         VersioningError: there is none.
@@ -35,13 +38,13 @@ def default_remote(settings: Settings) -> Remote:
     config = dvc_config(settings)
     name = config.get("core.remote")
     if name is None or f"remote.{name}.url" not in config:
-        raise VersioningError("DVC has no default remote; set one with `atelier remote set s3://bucket/prefix`")
+        raise VersioningError("DVC has no default remote; set one with `atelier storage set s3://bucket/prefix`")
     endpoint = config.get(f"remote.{name}.endpointurl")
     return Remote(name, config[f"remote.{name}.url"], endpoint, config.get(f"remote.{name}.verify") == "true")
 
 
 def check_reachable(settings: Settings) -> Remote:
-    """The default remote, after one request to it where it is in S3: wrong credentials show before any work is done.
+    """Return the default remote, after one request to it where it is in S3: wrong credentials show before any work.
 
     Raises:
         VersioningError: there is no remote, it does not verify what it sends, or it cannot be listed.
@@ -63,7 +66,7 @@ def check_reachable(settings: Settings) -> Remote:
 
 
 def check_remote(settings: Settings) -> str:
-    """What the default remote is and what works there, in words, after trying it.
+    """Return what the default remote is and what works there, in words, after trying it.
 
     Raises:
         VersioningError: it cannot be used.
@@ -75,13 +78,13 @@ def check_remote(settings: Settings) -> str:
     if folder.exists() and not (folder.is_dir() and os.access(folder, os.W_OK)):
         raise VersioningError(
             f"the remote '{remote.name}' cannot be used: {folder} is not a folder that can be written to; "
-            "make it one, or name another with `atelier remote set`"
+            "make it one, or name another with `atelier storage set`"
         )
     return f"{remote.name}, {remote.url}"
 
 
 def probe(remote: Remote) -> str:
-    """What works in S3, in words, after writing, listing, reading and deleting an object.
+    """Return what works in S3, in words, after writing, listing, reading and deleting an object.
 
     Raises:
         VersioningError: one of these does not.
@@ -141,14 +144,13 @@ def send_tracked(settings: Settings) -> str:
     Raises:
         VersioningError: it could not be sent.
     """
-    files = sorted(path.relative_to(settings.root).as_posix() for path in settings.root.glob("data/*.dvc"))
-    if not files:
+    if not tracked(settings):
         return "there are no versions to send yet"
-    return dvc(["push", *JOBS, *files], settings.root, settings).splitlines()[-1]
+    return dvc(["push", *JOBS, FILE], settings.root, settings).splitlines()[-1]
 
 
 def not_in_remote(settings: Settings) -> dict[str, str]:
-    """Files of the versions in use that the default remote lacks, or this machine, with DVC's word for which.
+    """Return files of the versions in use that the default remote lacks, or this machine, with DVC's word for which.
 
     Raises:
         VersioningError: the remote cannot be asked.
@@ -157,7 +159,7 @@ def not_in_remote(settings: Settings) -> dict[str, str]:
 
 
 def credentials_from() -> str:
-    """Where the SDK would take credentials from, in words; never what they are."""
+    """Return where the SDK would take credentials from, in words; never what they are."""
     if os.environ.get("AWS_ACCESS_KEY_ID"):
         return "the environment (AWS_ACCESS_KEY_ID)"
     if profile := os.environ.get("AWS_PROFILE"):

@@ -1,7 +1,7 @@
 """What makes a dataset a dataset, and one that the config expects: the rules by which a version is refused."""
 
 from flows.config.model_config import DriftLimits, Expectations
-from flows.datasets.ingest_session import Gathering, domains_of
+from flows.datasets.ingest_session import IngestSession, domains_of
 from gan_models.errors import AtelierError
 from gan_models.ingest.drift import Drift
 
@@ -10,8 +10,8 @@ class DatasetRefusedError(AtelierError):
     """A dataset that is not built; nothing of it was written, and the message says why and what to do."""
 
 
-def check_dataset(found: Gathering, total: int, max_quarantined_share: float, expect: Expectations) -> None:
-    """Judges a dataset as it would be. `total`: the files in the sources.
+def check_dataset(found: IngestSession, total: int, max_quarantined_share: float, expect: Expectations) -> None:
+    """Judge a dataset as it would be. `total`: the files in the sources.
 
     Raises:
         DatasetRefusedError: it is not to be used.
@@ -39,7 +39,7 @@ def check_dataset(found: Gathering, total: int, max_quarantined_share: float, ex
 
 
 def check_drift(found: Drift | None, allowed: DriftLimits) -> None:
-    """Judges how far the images that are added are from those that were there.
+    """Judge how far the images that are added are from those that were there.
 
     Raises:
         DatasetRefusedError: too far, in something that the config limits.
@@ -53,8 +53,21 @@ def check_drift(found: Drift | None, allowed: DriftLimits) -> None:
             )
 
 
-def _check_domain(found: Gathering, domain: str | None) -> None:
-    """A recipe may be trained on one domain alone, so each has to make a dataset of its own."""
+def check_shrink(num_images: int, num_before: int, allowed: float) -> None:
+    """Judge how many images a dataset has lost since its last version, which had `num_before`.
+
+    Raises:
+        DatasetRefusedError: a greater share than is allowed.
+    """
+    if num_images < (1 - allowed) * num_before:
+        raise DatasetRefusedError(
+            f"there are {num_images:,} images, and the last version had {num_before:,}: more than {allowed:.0%} "
+            "are gone; find out where they are, or raise `dataset.max_shrink` if that is right (1 allows all)"
+        )
+
+
+def _check_domain(found: IngestSession, domain: str | None) -> None:
+    """Judge one domain: a recipe may be trained on it alone, so that it has to make a dataset of its own."""
     of = f" of the domain '{domain}'" if domain else ""
     images = found.splits[domain, "train"] + found.splits[domain, "evaluation"]
     if 0 < found.unlabeled[domain] < images:

@@ -1,6 +1,6 @@
-"""What was taken from the sources, so that a nightly run reads only what is new.
+"""What became of each file of the sources, so that a nightly run reads only what is new.
 
-The ledger is never believed on its own: what it says of a file counts only while its images are in the dataset, or its
+The cache is never believed on its own: what it says of a file counts only while its images are in the dataset, or its
 copy is in the quarantine folder. So it may be lost, damaged or ahead of a build that failed: files are read again then.
 """
 
@@ -14,27 +14,29 @@ from pathlib import Path
 
 from flows.sources.base import SourceItem
 from gan_models.ingest.file_check import Demands, Examined, Piece
+from gan_models.sqlite_batches import RowWriter
 
 _TABLE = """CREATE TABLE IF NOT EXISTS taken (
     source TEXT, path TEXT, version TEXT, demands TEXT, id TEXT, pieces TEXT, reason TEXT, copy TEXT,
     PRIMARY KEY (source, path)
 ) WITHOUT ROWID"""
-_NOTES_AT_ONCE = 5000  # that a death may cost
+_INSERT = "INSERT OR REPLACE INTO taken VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_FILES_AT_ONCE = 5000  # that a death may cost
 
 
-class Ledger:
+class FileCache:
     """One SQLite file of one dataset. Without a file it remembers nothing."""
 
     def __init__(self, file: Path | None, demands: Demands, code: str, quarantine: Path) -> None:
-        """Opens the ledger. `code`: the digest of the code that examined; other code may judge otherwise."""
+        """Open the cache. `code`: the digest of the code that examined; other code may judge otherwise."""
         self._demands = hashlib.sha256(json.dumps([asdict(demands), code]).encode()).hexdigest()
         self._quarantine = quarantine
-        self._notes: list[tuple[str | None, ...]] = []
         self._open(file)
+        self._notes = RowWriter(self._database, _INSERT, _FILES_AT_ONCE)
         self._is_new = self._database.execute("SELECT 1 FROM taken LIMIT 1").fetchone() is None
 
     def recall(self, item: SourceItem, in_dataset: Container[str]) -> Examined | None:
-        """What became of a file, without its bytes, where that is known and still holds."""
+        """Return what became of a file, without its bytes, where that is known and still holds."""
         if item.version is None or self._is_new:
             return None
         row = self._database.execute(
@@ -60,19 +62,14 @@ class Ledger:
             return
         pieces = json.dumps([[piece.id, piece.corner] for piece in examined.pieces])
         facts = self._demands, examined.id, pieces, examined.reason, copy
-        self._notes.append((item.source, item.path, item.version, *facts))
-        if len(self._notes) == _NOTES_AT_ONCE:
-            self._write()
+        if self._notes.put((item.source, item.path, item.version, *facts)):
+            self._database.commit()
 
     def close(self) -> None:
         """Keep what was noted; where the disk is too full for that, it is found out again."""
         with closing(self._database), suppress(sqlite3.OperationalError):
-            self._write()
-
-    def _write(self) -> None:
-        self._database.executemany("INSERT OR REPLACE INTO taken VALUES (?, ?, ?, ?, ?, ?, ?, ?)", self._notes)
-        self._database.commit()
-        self._notes.clear()
+            self._notes.flush()
+            self._database.commit()
 
     def _open(self, file: Path | None) -> None:
         if file is None:

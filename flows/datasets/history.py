@@ -1,14 +1,19 @@
 """The history of a dataset: which versions there were, what changed between two, and what one holds."""
 
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from flows.config.settings import Settings
-from flows.datasets.dvc import VersioningError
-from flows.datasets.versions import dvc_file, files_of, git, materialize, md5_in, tracked_md5
+from flows.datasets.dvc_cache import files_of
+from flows.datasets.dvc_file import FILE, md5_in
+from flows.datasets.errors import VersioningError
+from flows.datasets.git import commits_of
+from flows.datasets.in_use import find_in_use
+from flows.datasets.versions import materialize
 from flows.runtime.records import DatasetVersion
 from flows.tracking.runs import DATASETS_EXPERIMENT, Tracking
 from gan_models.data.shards import read_shard
@@ -35,7 +40,7 @@ class Version:
 
     @property
     def short(self) -> str:
-        """What a person names it by."""
+        """Return what a person names it by."""
         return self.md5[:7]
 
 
@@ -64,7 +69,7 @@ class Difference:
 
 
 def versions(settings: Settings, tracking: Tracking, name: str) -> list[Version]:
-    """Every version of a dataset that MLflow or git knows, the oldest first."""
+    """Return every version of a dataset that MLflow or git knows, the oldest first."""
     found: dict[str, Version] = {}
     for record, when, tags in reversed(tracking.finished(DatasetVersion, DATASETS_EXPERIMENT, "dataset", dataset=name)):
         # A version that was made again, by other code or from other sources, is the same version.
@@ -75,15 +80,15 @@ def versions(settings: Settings, tracking: Tracking, name: str) -> list[Version]
             found[md5] = Version(md5, when, commit=commit)
         elif known.commit is None:
             found[md5] = replace(known, commit=commit)
-    used = tracked_md5(settings, name)
+    used = find_in_use(settings, tracking, name).md5
     if used is not None and used not in found:
-        made = (settings.root / dvc_file(name)).stat().st_mtime
+        made = (settings.root / FILE).stat().st_mtime
         found[used] = Version(used, datetime.fromtimestamp(made, UTC))
     return sorted((replace(version, in_use=version.md5 == used) for version in found.values()), key=lambda v: v.when)
 
 
 def choose(known: list[Version], name: str, given: str | None) -> Version:
-    """The version in use, or the one whose MD5 begins as given.
+    """Return the version in use, or the one whose MD5 begins as given.
 
     Raises:
         VersioningError: there is none, or more than one.
@@ -101,7 +106,7 @@ def choose(known: list[Version], name: str, given: str | None) -> Version:
 
 
 def compare(settings: Settings, name: str, before: Version, after: Version) -> Difference:
-    """What changed between two versions. Both are fetched where they are not here yet.
+    """Return what changed between two versions. Both are fetched where they are not here yet.
 
     Raises:
         VersioningError: one of them cannot be had.
@@ -140,17 +145,11 @@ def _labels(rows: dict[str, dict[str, Any]]) -> Counter[str]:
 
 
 def _in_git(settings: Settings, name: str) -> list[tuple[str, datetime, str]]:
-    """Commit, time and MD5 of each change of `data/<name>.dvc`, the oldest first; none outside git."""
-    try:
-        lines = git(["log", "--reverse", "--format=%H %cI", "--", dvc_file(name)], settings).splitlines()
-    except VersioningError:
-        return []
-    found = []
-    for line in lines:
-        commit, when = line.split()
-        try:
-            md5 = md5_in(git(["show", f"{commit}:{dvc_file(name)}"], settings))
-        except (VersioningError, ValueError):  # deleted there, or damaged
-            continue
-        found.append((commit, datetime.fromisoformat(when).astimezone(UTC), md5))
+    """Return commit, time and MD5 of each version of a dataset that git knows, the oldest first; none outside git."""
+    found: list[tuple[str, datetime, str]] = []
+    for commit, when, content in commits_of(settings, FILE):
+        with suppress(ValueError):  # damaged there
+            md5 = md5_in(content, name)
+            if md5 is not None and md5 not in {known for _, _, known in found}:
+                found.append((commit, datetime.fromisoformat(when).astimezone(UTC), md5))
     return found

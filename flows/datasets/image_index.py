@@ -1,6 +1,5 @@
 """Which images a dataset holds, and which a build has come across: in a file, because there may be millions of them."""
 
-import sqlite3
 from collections.abc import Container
 from typing import Any, NamedTuple
 
@@ -9,16 +8,14 @@ import numpy as np
 from gan_models.data.image_row import CONTENT_COLUMNS
 from gan_models.data.shards import Split
 from gan_models.ingest.perceptual_hash import Hashes
+from gan_models.sqlite_batches import RowWriter, scratch_database
 
 _TABLES = f"""
-PRAGMA journal_mode = OFF;
-PRAGMA cache_size = -65536;
 CREATE TABLE held ({", ".join(CONTENT_COLUMNS)}, PRIMARY KEY (id)) WITHOUT ROWID;
 CREATE TABLE seen (id TEXT PRIMARY KEY, label TEXT, domain TEXT, source TEXT) WITHOUT ROWID;
 CREATE TABLE hash (number INTEGER PRIMARY KEY, split TEXT, phash TEXT, source TEXT);
 """
 _HOLD = f"INSERT OR REPLACE INTO held VALUES ({', '.join('?' * len(CONTENT_COLUMNS))})"
-_ROWS_AT_ONCE = 1000
 
 
 class Facts(NamedTuple):
@@ -28,86 +25,83 @@ class Facts(NamedTuple):
     domain: str | None
 
     def contradiction(self, later: "Facts") -> str:
-        """What `later` says otherwise, for an error message."""
+        """Return what `later` says otherwise, for an error message."""
         if self.domain != later.domain:
             return f"of the domain {self.domain!r}, not {later.domain!r}"
         return f"labeled {self.label!r}, not {later.label!r}"
 
 
-class Inventory(Container[str]):
+class ImageIndex(Container[str]):
     """Contains the ids of the images that the dataset held before the build. The file goes with the object."""
 
     def __init__(self) -> None:
-        self._database = sqlite3.connect("")  # a temporary file, which is used when the cache is full
-        self._database.executescript(_TABLES)
+        """Begin with an index of nothing."""
+        self._database = scratch_database(_TABLES)
         self._holds_some = False
-        # What is not in the file yet: each call of SQLite costs as much as a hundred rows.
-        self._hashes: list[tuple[str, str, str]] = []
-        self._seen: dict[str, tuple[str, Facts]] = {}
+        self._held = RowWriter(self._database, _HOLD)
+        self._hashes = RowWriter(self._database, "INSERT INTO hash VALUES (NULL, ?, ?, ?)")
+        self._seen = RowWriter(self._database, "INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?)")
+        self._just_seen: dict[str, tuple[str, Facts]] = {}  # those that wait to be written
 
     def __contains__(self, key: object) -> bool:
         return isinstance(key, str) and self.held(key) is not None
 
     def hold(self, row: dict[str, Any]) -> None:
         """Take in a row of the dataset as it was."""
-        self._database.execute(_HOLD, [row[column] for column in CONTENT_COLUMNS])
+        self._held.put(tuple(row[column] for column in CONTENT_COLUMNS))
         self._holds_some = True
 
     def held(self, key: str) -> Facts | None:
-        """Of an image that was in the dataset, what is said there."""
+        """Return what the dataset says of an image that was in it, None of any other."""
         if not self._holds_some:
             return None
+        self._held.flush()
         row = self._database.execute("SELECT label, domain FROM held WHERE id = ?", (key,)).fetchone()
         return row and Facts(*row)
 
     def pair_of(self, key: str) -> str | None:
-        """Of an image that was in the dataset, what it shares with its partner."""
+        """Return what an image that was in the dataset shares with its partner; None where it has none."""
+        self._held.flush()
         row = self._database.execute("SELECT pair FROM held WHERE id = ?", (key,)).fetchone()
         return None if row is None else row[0]
 
     def split_of(self, source: str) -> Split | None:
-        """The split of the images in the dataset that came from there."""
+        """Return the split of the images in the dataset that came from a source; None where there are none."""
+        self._held.flush()
         self._database.execute("CREATE INDEX IF NOT EXISTS by_source ON held (source)")
         row = self._database.execute("SELECT split FROM held WHERE source = ? LIMIT 1", (source,)).fetchone()
         return None if row is None else row[0]
 
     def see(self, key: str, source: str, facts: Facts) -> None:
         """Remember that the build came across these pixels there."""
-        self._seen[key] = source, facts
-        if len(self._seen) == _ROWS_AT_ONCE:
-            rows = ((key, *facts, source) for key, (source, facts) in self._seen.items())
-            self._database.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?)", rows)
-            self._seen.clear()
+        self._just_seen[key] = source, facts
+        if self._seen.put((key, *facts, source)):
+            self._just_seen.clear()
 
     def seen(self, key: str) -> tuple[str, Facts] | None:
-        """Where the build came across these pixels, and what is said of them there."""
-        if key in self._seen:
-            return self._seen[key]
+        """Return where the build came across these pixels, and what is said of them there."""
+        if key in self._just_seen:
+            return self._just_seen[key]
         row = self._database.execute("SELECT label, domain, source FROM seen WHERE id = ?", (key,)).fetchone()
         return row and (row[2], Facts(*row[:2]))
 
     def add_hash(self, split: str, phash: str, source: str) -> None:
-        """Of an image of the dataset as it will be."""
-        self._hashes.append((split, phash, source))
-        if len(self._hashes) == _ROWS_AT_ONCE:
-            self._write_hashes()
+        """Take in the hash of an image of the dataset as it will be."""
+        self._hashes.put((split, phash, source))
 
     def hashes(self, split: str) -> tuple[Hashes, "np.ndarray[tuple[int], np.dtype[np.int64]]"]:
-        """The perceptual hashes of a split, and the numbers by which `source` knows them: 16 bytes an image."""
-        self._write_hashes()
+        """Return the perceptual hashes of a split, and the numbers by which `source` knows them: 16 bytes an image."""
+        self._hashes.flush()
         rows = self._database.execute("SELECT phash FROM hash WHERE split = ? ORDER BY number", (split,))
         hashes = np.fromiter((int(phash, 16) for (phash,) in rows), np.uint64)
         numbers = self._database.execute("SELECT number FROM hash WHERE split = ? ORDER BY number", (split,))
         return hashes, np.fromiter((number for (number,) in numbers), np.int64)
 
     def source(self, number: int) -> str:
-        """Where the image came from whose hash has this number."""
+        """Return where the image came from whose hash has this number."""
         found = self._database.execute("SELECT source FROM hash WHERE number = ?", (int(number),)).fetchone()
         return str(found[0])
 
     def close(self) -> None:
+        """Let go of the file."""
         self._database.close()
-
-    def _write_hashes(self) -> None:
-        self._database.executemany("INSERT INTO hash VALUES (NULL, ?, ?, ?)", self._hashes)
-        self._hashes.clear()

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from flows.config.model_config import Expectations
-from flows.datasets.file_cache import Ledger
-from flows.datasets.image_index import Facts, Inventory
+from flows.datasets.file_cache import FileCache
+from flows.datasets.image_index import Facts, ImageIndex
 from flows.datasets.near_duplicates import Candidate, HashedImage
 from flows.datasets.quarantine import Quarantine
 from flows.sources.base import SourceItem
@@ -31,7 +31,7 @@ class _Either(Container[str]):
 
 
 @dataclass
-class Gathering:
+class IngestSession:
     """One build under way: its settings, and what it has seen so far.
 
     splits: images by domain and split; unlabeled: by domain; both of the dataset as it will be
@@ -43,7 +43,7 @@ class Gathering:
     tiled: bool
     expect: Expectations
     quarantine: Quarantine
-    ledger: Ledger
+    file_cache: FileCache
     withdrawn: Mapping[str, str] = field(default_factory=dict)
     num_withdrawn: int = 0
     num_new: int = 0
@@ -54,28 +54,28 @@ class Gathering:
     unlabeled: Counter[str | None] = field(default_factory=Counter)
     before: Profile = field(default_factory=Profile)
     added: Profile = field(default_factory=Profile)
-    inventory: Inventory = field(default_factory=Inventory)
+    index: ImageIndex = field(default_factory=ImageIndex)
 
     @property
     def labels(self) -> Counter[str | None]:
-        """Images by label, in the dataset as it will be."""
+        """Return the number of images by label, in the dataset as it will be."""
         return self.before.labels + self.added.labels
 
     def know(self, rows: Iterable[dict[str, Any]]) -> None:
-        """Takes in the rows of the dataset as it is."""
+        """Take in the rows of the dataset as it is."""
         for row in rows:
-            self.inventory.hold(row)
+            self.index.hold(row)
             self._count(row["split"], Facts(row["label"], row["domain"]), row["phash"], row["source"])
             self.before.add(row["look"], row["label"])
 
     def recall(self, item: SourceItem) -> Examined | None:
-        """What became of a file on an earlier day, where it need not be read again."""
-        examined = self.ledger.recall(item, _Either(self.inventory, self.withdrawn))
+        """Return what became of a file on an earlier day, where it need not be read again."""
+        examined = self.file_cache.recall(item, _Either(self.index, self.withdrawn))
         self.num_remembered += examined is not None
         return examined
 
     def records_of(self, group: list[tuple[SourceItem, Examined]]) -> Iterator[ImageRow]:
-        """The rows that one file becomes, or the two files of a pair; none where they are known or quarantined."""
+        """Yield the rows that one file becomes, or two files of a pair; none where they are known or quarantined."""
         if any(self._is_withdrawn(item, examined) for item, examined in group):
             self.num_withdrawn += len(group)
         elif group[0][0].pair is not None:
@@ -86,66 +86,69 @@ class Gathering:
 
     def near_duplicates(self) -> Iterator[Candidate]:
         """Yield pairs of images in different splits whose perceptual hashes are near."""
-        (train, train_numbers), (evaluation, evaluation_numbers) = map(self.inventory.hashes, ("train", "evaluation"))
-        source = self.inventory.source
+        (train, train_numbers), (evaluation, evaluation_numbers) = map(self.index.hashes, ("train", "evaluation"))
+        source = self.index.source
         for pair in near_duplicates(train, evaluation):
             one = HashedImage(source(train_numbers[pair.first]), f"{int(train[pair.first]):016x}")
             two = HashedImage(source(evaluation_numbers[pair.second]), f"{int(evaluation[pair.second]):016x}")
             yield Candidate(pair.distance, one, two)
 
     def _is_withdrawn(self, item: SourceItem, examined: Examined) -> bool:
-        """By its pixels; of what is cut into tiles also by its source: cut otherwise, it has other tiles."""
+        """Return whether people took it out: by its pixels, and of what is cut into tiles also by its source.
+
+        Cut otherwise, it has other tiles.
+        """
         if examined.id in self.withdrawn or any(piece.id in self.withdrawn for piece in examined.pieces):
             return True
         return self.tiled and _source(item) in self.withdrawn.values()
 
     def _single(self, item: SourceItem, examined: Examined) -> Iterator[ImageRow]:
         facts, source = Facts(item.label, item.domain), _source(item)
-        seen = self.inventory.seen(examined.id)
+        seen = self.index.seen(examined.id)
         if not self._usable(item, examined, facts, seen):
             return
         if seen:
             self.num_duplicates += 1
             return
-        self.inventory.see(examined.id, source, facts)
+        self.index.see(examined.id, source, facts)
         split = split_of(examined.id, self.evaluation_share)
         if self.tiled:
-            split = self.inventory.split_of(source) or split  # further tiles follow those that are in the dataset
+            split = self.index.split_of(source) or split  # further tiles follow those that are in the dataset
         for piece in examined.pieces:
             if piece.corner is not None:
-                if piece.id != examined.id and self.inventory.seen(piece.id):
+                if piece.id != examined.id and self.index.seen(piece.id):
                     self.num_duplicates += 1
                     continue
-                self.inventory.see(piece.id, source, facts)
+                self.index.see(piece.id, source, facts)
             own = split_of(piece.id, self.evaluation_share) if item.split_by == "tile" else split
             yield from self._record(item, piece, own, facts)
 
     def _pair(self, group: list[tuple[SourceItem, Examined]]) -> Iterator[ImageRow]:
-        """Both sides, in one split and with one key, or neither."""
+        """Yield both sides, in one split and with one key, or neither."""
         fault = self._fault_of_pair(group)
         usable = [
-            self._usable(item, examined, Facts(item.label, item.domain), self.inventory.seen(examined.id), fault)
+            self._usable(item, examined, Facts(item.label, item.domain), self.index.seen(examined.id), fault)
             for item, examined in group
         ]
         if not all(usable):
             return
         (first, examined), (second, other) = group
-        split = self.inventory.split_of(_source(first)) or split_of(examined.id, self.evaluation_share)
+        split = self.index.split_of(_source(first)) or split_of(examined.id, self.evaluation_share)
         for one, two in zip(examined.pieces, other.pieces, strict=True):
-            known = (one.id in self.inventory) + (two.id in self.inventory)
+            known = (one.id in self.index) + (two.id in self.index)
             if known == 2:
                 self.num_known += 2
-            elif known or one.id == two.id or self.inventory.seen(one.id) or self.inventory.seen(two.id):
+            elif known or one.id == two.id or self.index.seen(one.id) or self.index.seen(two.id):
                 self.num_duplicates += 2  # an image has one partner: of the same sky twice, the first pair is kept
             else:
                 own = split_of(one.id, self.evaluation_share) if first.split_by == "tile" else split
                 for item, piece in ((first, one), (second, two)):
                     facts = Facts(item.label, item.domain)
-                    self.inventory.see(piece.id, _source(item), facts)
+                    self.index.see(piece.id, _source(item), facts)
                     yield from self._record(item, piece, own, facts, pair=one.id)
 
     def _fault_of_pair(self, group: list[tuple[SourceItem, Examined]]) -> str:
-        """Why a pair is none, or cannot be used, for those of its sides that have no fault of their own."""
+        """Return why a pair is none, or cannot be used, for those of its sides that have no fault of their own."""
         if len(group) == 1:
             return "the other side of its pair is missing"
         if len(group) > 2 or group[0][0].domain == group[1][0].domain:
@@ -160,20 +163,20 @@ class Gathering:
         if sizes[0] != sizes[1] and all(piece.data for side in (one, two) for piece in side.pieces):
             return "the two sides of its pair differ in size"
         for left, right in zip(one.pieces, two.pieces, strict=True):
-            held = left.id in self.inventory and right.id in self.inventory
-            if held and self.inventory.pair_of(left.id) != self.inventory.pair_of(right.id):
+            held = left.id in self.index and right.id in self.index
+            if held and self.index.pair_of(left.id) != self.index.pair_of(right.id):
                 return "its pixels are in the dataset already, with another partner; give the dataset another `name`"
         return ""
 
     def _usable(
         self, item: SourceItem, examined: Examined, facts: Facts, seen: tuple[str, Facts] | None, fault: str = ""
     ) -> bool:
-        """Whether a file may be used; it is set aside if not. `seen`: the file that had its pixels before."""
+        """Return whether a file may be used; it is set aside if not. `seen`: the file that had its pixels before."""
         if examined.reason:
             copy = self.quarantine.add(item, examined.rejected, examined.reason)
-            self.ledger.note(item, examined, copy)
+            self.file_cache.note(item, examined, copy)
             return False
-        self.ledger.note(item, examined)
+        self.file_cache.note(item, examined)
         if self.expect.labels is not None and item.label is not None and item.label not in self.expect.labels:
             fault = fault or f"its label {item.label!r} is none of those that the config expects"
         fault = fault or self._contradiction(examined.id, facts, seen)
@@ -186,7 +189,7 @@ class Gathering:
         return not fault
 
     def _contradiction(self, key: str, facts: Facts, seen: tuple[str, Facts] | None) -> str:
-        held = self.inventory.held(key)
+        held = self.index.held(key)
         if seen and seen[1] != facts:
             return f"its pixels are those of {seen[0]}, {seen[1].contradiction(facts)}"
         if held and held != facts:
@@ -196,7 +199,7 @@ class Gathering:
     def _record(
         self, item: SourceItem, piece: Piece, split: Split, facts: Facts, pair: str | None = None
     ) -> Iterator[ImageRow]:
-        if piece.id in self.inventory:
+        if piece.id in self.index:
             self.num_known += 1
             return
         self.num_new += 1
@@ -223,7 +226,7 @@ class Gathering:
         self.splits[facts.domain, split] += 1
         self.unlabeled[facts.domain] += facts.label is None
         if phash is not None:
-            self.inventory.add_hash(split, phash, source)
+            self.index.add_hash(split, phash, source)
 
 
 def _source(item: SourceItem) -> str:
@@ -231,5 +234,5 @@ def _source(item: SourceItem) -> str:
 
 
 def domains_of(splits: Iterable[tuple[str | None, str]]) -> list[str | None]:
-    """The different domains, in the order of their names; one without a name where there are none."""
+    """Return the different domains, in the order of their names; one without a name where there are none."""
     return sorted({domain for domain, _ in splits} or {None}, key=str)

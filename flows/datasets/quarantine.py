@@ -30,10 +30,12 @@ class Quarantine:
 
     @property
     def list_file(self) -> Path:
+        """Return the path of the list."""
         return self.folder / "quarantine.csv"
 
     @property
     def commonest_reason(self) -> str:
+        """Return the reason that most files of this build share."""
         return Counter(entry.reason for entry in self.files).most_common(1)[0][0]
 
     def add(self, item: SourceItem, data: bytes, reason: str) -> str:
@@ -54,7 +56,7 @@ class Quarantine:
         return copy
 
     def write_list(self) -> None:
-        """Lists the files of this build, in place of the last one's."""
+        """List the files of this build, in place of the last one's."""
         if not self.files and not self.folder.is_dir():
             return
         self.folder.mkdir(parents=True, exist_ok=True)

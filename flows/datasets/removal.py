@@ -7,8 +7,11 @@ from dataclasses import asdict
 from flows.config.model_config import DatasetConfig
 from flows.config.settings import Settings
 from flows.datasets import versions
-from flows.datasets.dvc import VersioningError
+from flows.datasets.dvc_file import tracked_md5
 from flows.datasets.dvc_remote import check_reachable
+from flows.datasets.errors import VersioningError
+from flows.datasets.in_use import catch_up, keep_list
+from flows.datasets.lineage import keep_lineage
 from flows.datasets.withdrawals import RemovalError, apply_withdrawals, find_images, record_withdrawals, withdrawals
 from flows.runtime.fingerprint import digest_of
 from flows.runtime.locks import locked
@@ -43,7 +46,7 @@ def remove_from_dataset(
     name = config.name
     with locked(settings, f"build-{name}"):
         check_reachable(settings)
-        versions.restore(settings, name)
+        catch_up(settings, tracking, name)
         folder = settings.root / "data" / name
         if not shard_paths(folder):
             raise RemovalError(f"the dataset '{name}' has no version yet; there is nothing to remove")
@@ -55,12 +58,13 @@ def remove_from_dataset(
         change = f"{len(entries):,} withdrawn by {entries[0].who}: {entries[0].reason}"
         fingerprint = digest_of(dataset=name, content=content_digest(folder), withdrawn=sorted(listed))
         done = tracking.find_finished(DatasetVersion, DATASETS_EXPERIMENT, "dataset", fingerprint=fingerprint)
-        if done and done.dvc_md5 == versions.tracked_md5(settings, name):
+        if done and done.dvc_md5 == tracked_md5(settings, name):
             echo(f"dataset   {name}: withdrawn before, at {entries[0].when} by {entries[0].who}; nothing to do")
             return done.model_copy(update={"skipped": True})
         tags = {"dataset": name, "change": change}
         run_id = tracking.open_run(DATASETS_EXPERIMENT, "dataset", fingerprint, name=name, tags=tags)
         try:
+            commit = keep_lineage(tracking, run_id, "dataset")
             echo(f"dataset   {name}: versioning with DVC")
             md5 = versions.add_and_push(settings, name)
             committed = commit_if_allowed(settings, name, f"data: {name} without {len(entries):,} withdrawn images")
@@ -71,13 +75,14 @@ def remove_from_dataset(
                 name=name,
                 content_digest=content_digest(folder),
                 dvc_md5=md5,
-                git_commit=versions.git_commit(settings),
+                git_commit=commit,
                 num_train=splits.get("train", 0),
                 num_evaluation=splits.get("evaluation", 0),
                 seconds=round(time.monotonic() - started, 1),
             )
             tracking.log_dataset(run_id, version, "version")
             tracking.log_table(run_id, [asdict(entry) for entry in entries], "withdrawn.json")
+            keep_list(settings, tracking, run_id, name)
             tracking.describe(run_id, f"Version `{md5}` of **{name}**: {change}.")
             tracking.finish(version)
         except BaseException as error:
@@ -85,7 +90,7 @@ def remove_from_dataset(
             raise
     echo(f"dataset   {name}: {change}; version {md5[:7]} has {version.num_train + version.num_evaluation:,} images")
     if not committed:
-        echo(f"dataset   keep the record: git add data/{name}.dvc data/{name}.withdrawn.csv, and commit")
+        echo(f"dataset   keep the record: git add data.dvc data/{name}.withdrawn.csv, and commit")
     return version
 
 

@@ -7,14 +7,13 @@ version; versions made before still hold it, because a version never changes.
 import csv
 import getpass
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 
 from flows.config.settings import Settings
-from flows.datasets.dvc import VersioningError
-from flows.datasets.versions import git
+from flows.datasets.git import current_person
 from gan_models.data.shard_writer import remove_images
 from gan_models.data.shards import iterate_rows, shard_paths
 from gan_models.errors import AtelierError
@@ -41,17 +40,25 @@ class Withdrawal:
 
 
 def list_path(settings: Settings, name: str) -> Path:
-    """The list of a dataset; there is none before the first removal."""
+    """Return the path of a dataset's list; there is none before the first removal."""
     return settings.root / "data" / f"{name}.withdrawn.csv"
 
 
 def withdrawals(settings: Settings, name: str) -> dict[str, Withdrawal]:
-    """The list of a dataset, by id, in the order of the removals.
+    """Return the list of a dataset, by id, in the order of the removals.
 
     Raises:
         RemovalError: it cannot be read: no version is made then, or what is on it could come back.
     """
-    path = list_path(settings, name)
+    return read_list(list_path(settings, name))
+
+
+def read_list(path: Path) -> dict[str, Withdrawal]:
+    """Return the list in a file, by id; nothing where there is no such file.
+
+    Raises:
+        RemovalError: it cannot be read.
+    """
     try:
         rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")), strict=True))
         names = [field.name for field in fields(Withdrawal)]
@@ -64,42 +71,57 @@ def withdrawals(settings: Settings, name: str) -> dict[str, Withdrawal]:
         ) from None
 
 
+def write_list(settings: Settings, name: str, listed: Mapping[str, Withdrawal]) -> None:
+    """Write the list of a dataset, durably."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [field.name for field in fields(Withdrawal)], lineterminator="\n")
+    writer.writeheader()
+    for entry in listed.values():
+        writer.writerow({name: for_csv(value) for name, value in asdict(entry).items()})
+    path = list_path(settings, name)
+    path.parent.mkdir(exist_ok=True)
+    write_durably(path, text.getvalue().encode())
+
+
 def find_images(
     directory: Path, listed: Mapping[str, Withdrawal], ids: Sequence[str], sources: Sequence[str]
 ) -> dict[str, str]:
-    """Id and source of the images in a dataset that are meant: by id, or the beginning of one, or by source.
+    """Return id and source of the images in a dataset that are meant: by id, or the beginning of one, or by source.
 
     A photograph that was cut into tiles is named by its source, which takes out all of them. With one side of a pair
     goes the other. What is on the list already is found there, so that a removal that was cut short can be asked for
-    again.
+    again. Only what is found is held in memory, however many images there are.
 
     Raises:
         RemovalError: one of them means no image, or an id more than one.
     """
-    held = {key: entry.source for key, entry in listed.items()}
-    pairs: dict[str, str] = {}
-    for row in iterate_rows(directory, ["id", "source", "pair"]):
-        held[row["id"]] = row["source"]
-        if row["pair"] is not None:
-            pairs[row["id"]] = row["pair"]
-    found: dict[str, str] = {}
     for given in ids:
         if len(given) < MIN_PREFIX:
             raise RemovalError(f"the id {given!r} is too short; give {MIN_PREFIX} characters of it at least")
-        matching = [key for key in held if key.startswith(given.lower())]
-        if len(matching) != 1:
-            what = f"means {len(matching)} images; give more of it" if matching else "is of no image in the dataset"
-            raise RemovalError(f"the id {given!r} {what}")
-        found[matching[0]] = held[matching[0]]
-    for given in sources:
-        matching = [key for key, source in held.items() if source == given]
-        if not matching:
-            near = next((source for source in held.values() if source.endswith(f"/{given}")), None)
-            hint = f"did you mean {near!r}?" if near else f"sources look like {next(iter(held.values()))!r}"
-            raise RemovalError(f"no image in the dataset came from {given!r}; {hint}")
-        found |= {key: held[key] for key in matching}
-    named = {pairs[key] for key in found if key in pairs}
-    return found | {key: held[key] for key, pair in pairs.items() if pair in named}
+    beginnings = {given.lower(): given for given in ids}
+    lengths = sorted({len(beginning) for beginning in beginnings})
+    by_id: dict[str, set[str]] = {beginning: set() for beginning in beginnings}
+    by_source: dict[str, set[str]] = {source: set() for source in sources}
+    found: dict[str, str] = {}
+    pairs: set[str] = set()
+    for key, source, pair in _keys(directory, listed):
+        meant = [by_id[key[:length]] for length in lengths if key[:length] in by_id]
+        meant += [by_source[source]] if source in by_source else []
+        for group in meant:
+            group.add(key)
+        if meant:
+            found[key] = source
+            pairs |= {pair} if pair is not None else set()
+    for beginning, keys in by_id.items():
+        if len(keys) != 1:
+            what = f"means {len(keys)} images; give more of it" if keys else "is of no image in the dataset"
+            raise RemovalError(f"the id {beginnings[beginning]!r} {what}")
+    for source, keys in by_source.items():
+        if not keys:
+            raise RemovalError(f"no image in the dataset came from {source!r}; {_hint(directory, listed, source)}")
+    if pairs:
+        found |= {key: source for key, source, pair in _keys(directory, listed) if pair in pairs}
+    return found
 
 
 def record_withdrawals(settings: Settings, name: str, images: dict[str, str], *, reason: str, who: str | None) -> None:
@@ -113,16 +135,9 @@ def record_withdrawals(settings: Settings, name: str, images: dict[str, str], *,
         raise RemovalError("a removal has a reason that another person understands; give one with --reason")
     listed = withdrawals(settings, name)
     when = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    by = who or current_person(settings)
+    by = who or current_person(settings) or getpass.getuser()
     new = {key: Withdrawal(key, source, when, by, reason) for key, source in images.items() if key not in listed}
-    text = io.StringIO()
-    writer = csv.DictWriter(text, [field.name for field in fields(Withdrawal)], lineterminator="\n")
-    writer.writeheader()
-    for entry in (listed | new).values():
-        writer.writerow({name: for_csv(value) for name, value in asdict(entry).items()})
-    path = list_path(settings, name)
-    path.parent.mkdir(exist_ok=True)
-    write_durably(path, text.getvalue().encode())
+    write_list(settings, name, listed | new)
 
 
 def apply_withdrawals(settings: Settings, name: str, directory: Path) -> set[str]:
@@ -139,9 +154,17 @@ def apply_withdrawals(settings: Settings, name: str, directory: Path) -> set[str
     return remove_images(directory, listed) if listed and shard_paths(directory) else set()
 
 
-def current_person(settings: Settings) -> str:
-    """As git knows them, or else the system."""
-    try:
-        return f"{git(['config', 'user.name'], settings)} <{git(['config', 'user.email'], settings)}>"
-    except VersioningError:
-        return getpass.getuser()
+def _keys(directory: Path, listed: Mapping[str, Withdrawal]) -> Iterator[tuple[str, str, str | None]]:
+    """Yield id, source and pair of what is on the list, and of every image of a dataset."""
+    yield from ((key, entry.source, None) for key, entry in listed.items())
+    for row in iterate_rows(directory, ["id", "source", "pair"]):
+        yield row["id"], row["source"], row["pair"]
+
+
+def _hint(directory: Path, listed: Mapping[str, Withdrawal], given: str) -> str:
+    example = ""
+    for _, source, _ in _keys(directory, listed):
+        if source.endswith(f"/{given}"):
+            return f"did you mean {source!r}?"
+        example = example or source
+    return f"sources look like {example!r}"

@@ -4,8 +4,7 @@ from pathlib import Path
 
 from flows.config.model_config import DatasetConfig
 from flows.config.settings import Settings
-from flows.datasets.versions import tracked_md5
-from flows.datasets.withdrawals import withdrawals
+from flows.datasets.in_use import find_in_use
 from flows.runtime.code_digest import code_digest
 from flows.runtime.errors import StageError
 from flows.runtime.fingerprint import digest_of
@@ -16,7 +15,12 @@ from flows.tracking.context import StageContext
 from flows.tracking.runs import DATASETS_EXPERIMENT
 
 # What reads the sources, and what decides labels, splits, duplicates and drift.
-ENTRY_POINTS = ("flows.sources.open", "flows.datasets.builder", "gan_models.ingest.decode_worker")
+ENTRY_POINTS = (
+    "flows.sources.open",
+    "flows.datasets.builder",
+    "flows.datasets.layout",
+    "gan_models.ingest.decode_worker",
+)
 
 
 def open_sources(settings: Settings, config: DatasetConfig) -> list[Source]:
@@ -44,7 +48,7 @@ def fingerprint(ctx: StageContext, sources: list[Source] | None = None) -> str:
         SourceError: a source is not there.
     """
     config = ctx.model.dataset
-    withdrawn = sorted(withdrawals(ctx.settings, config.name))
+    withdrawn = sorted(find_in_use(ctx.settings, ctx.tracking, config.name).withdrawn)
     return digest_of(
         config=config,
         sources=[source.fingerprint() for source in sources or open_sources(ctx.settings, config)],
@@ -80,14 +84,12 @@ def in_use(ctx: StageContext) -> DatasetVersion:
         StageError: there is none, or MLflow does not know it.
     """
     name = ctx.model.dataset.name
-    md5 = tracked_md5(ctx.settings, name)
-    if md5 is None:
+    found = find_in_use(ctx.settings, ctx.tracking, name)
+    if found.md5 is None:
         raise StageError(f"dataset '{name}' has no version yet; run `atelier dataset` with this config first")
-    known = ctx.tracking.finished(DatasetVersion, DATASETS_EXPERIMENT, "dataset", dataset=name)
-    for version, _, _ in known:
-        if version.dvc_md5 == md5:
-            return version
-    raise StageError(
-        f"version {md5[:7]} of dataset '{name}', which is in use, is not known to this MLflow; "
-        "run `atelier dataset` with this config to enter it there"
-    )
+    if found.record is None:
+        raise StageError(
+            f"version {found.md5[:7]} of dataset '{name}', which is in use, is not known to this MLflow; "
+            "run `atelier dataset` with this config to enter it there"
+        )
+    return found.record

@@ -1,8 +1,9 @@
 """What a source lists, sorted and counted on the disk: it may name millions of files."""
 
-import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
+
+from gan_models.sqlite_batches import scratch_database
 
 
 class SortedRows:
@@ -17,10 +18,7 @@ class SortedRows:
 
     def __init__(self, rows: Iterable[Sequence[Any]], num_columns: int) -> None:
         columns = [f"c{number}" for number in range(num_columns)]
-        self._database = sqlite3.connect("", check_same_thread=False)
-        self._database.executescript(
-            f"PRAGMA journal_mode = OFF; PRAGMA cache_size = -16384;CREATE TABLE row ({', '.join(columns)});"
-        )
+        self._database = scratch_database(f"CREATE TABLE row ({', '.join(columns)});", cache_mib=16, shared=True)
         self._database.executemany(f"INSERT INTO row VALUES ({', '.join('?' * num_columns)})", rows)
         self._sorted = f"SELECT * FROM row ORDER BY {', '.join(columns)}"
 

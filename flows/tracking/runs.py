@@ -251,7 +251,12 @@ class Tracking(MlflowConnection):
         """Log a dataset version as the run's input; its digest is the MD5 that DVC finds it by."""
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
-        source = {"dvc": f"data/{version.name}.dvc", "md5": version.dvc_md5, "git_commit": version.git_commit}
+        source = {
+            "dvc": "data.dvc",
+            "path": f"data/{version.name}",
+            "md5": version.dvc_md5,
+            "git_commit": version.git_commit,
+        }
         profile = {"num_train": version.num_train, "num_evaluation": version.num_evaluation}
         dataset = Dataset(
             name=version.name,

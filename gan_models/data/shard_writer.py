@@ -2,7 +2,6 @@
 
 import hashlib
 import shutil
-import sqlite3
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import closing, contextmanager
 from itertools import groupby
@@ -17,9 +16,9 @@ import pyarrow.parquet as pq
 from gan_models.data.image_row import COLUMNS, ImageRow
 from gan_models.data.shards import SCHEMA, DataError, iterate_rows, read_shard, shard_paths
 from gan_models.files import sync
+from gan_models.sqlite_batches import RowWriter, scratch_database
 
 ROW_GROUP_BYTES = 8 << 20  # The size of the images in a row group.
-_ROWS_AT_ONCE = 1000  # A call of SQLite costs as much as a hundred rows.
 
 
 def write_shards(records: Iterable[ImageRow], directory: Path, *, shard_bytes: int = 64 << 20) -> None:
@@ -94,30 +93,27 @@ class _Spool:
 
     def __init__(self, folder: Path) -> None:
         self._images = (folder / "images").open("w+b")
-        self._facts = sqlite3.connect(folder / "facts")
-        self._facts.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -65536;")
         names = ["path", *COLUMNS]
         columns = ", ".join("id TEXT PRIMARY KEY" if name == "id" else name for name in names)
-        self._facts.execute(f"CREATE TABLE record (offset, length, {columns}) WITHOUT ROWID")
-        self._insert = f"INSERT OR IGNORE INTO record VALUES (?, ?, {', '.join('?' * len(names))})"
+        table = f"CREATE TABLE record (offset, length, {columns}) WITHOUT ROWID;"
+        self._facts = scratch_database(table, file=str(folder / "facts"))
+        insert = f"INSERT OR IGNORE INTO record VALUES (?, ?, {', '.join('?' * len(names))})"
+        self._new_facts = RowWriter(self._facts, insert)
         self._facts_of = attrgetter(*names)
-        self._waiting: list[tuple[object, ...]] = []
         self._end = 0
 
     def put(self, record: ImageRow) -> None:
         """Take in a record; of several with one id, the first is kept."""
-        self._waiting.append((self._end, len(record.data), *self._facts_of(record)))
+        self._new_facts.put((self._end, len(record.data), *self._facts_of(record)))
         self._end += self._images.write(record.data)
-        if len(self._waiting) == _ROWS_AT_ONCE:
-            self._write_facts()
 
     def discard(self, ids: Iterable[str]) -> None:
-        self._write_facts()
+        self._new_facts.flush()
         self._facts.executemany("DELETE FROM record WHERE id = ?", ((one,) for one in ids))
 
     def records(self) -> Iterator[ImageRow]:
         """Yield the records by split, and within one by id."""
-        self._write_facts()
+        self._new_facts.flush()
         splits = [split for (split,) in self._facts.execute("SELECT DISTINCT split FROM record ORDER BY split")]
         for split in splits:
             for offset, length, *facts in self._facts.execute(
@@ -129,10 +125,6 @@ class _Spool:
     def close(self) -> None:
         self._images.close()
         self._facts.close()
-
-    def _write_facts(self) -> None:
-        self._facts.executemany(self._insert, self._waiting)
-        self._waiting.clear()
 
 
 def _numbered(records: Iterable[ImageRow], shard_bytes: int) -> Iterator[tuple[int, ImageRow]]:

@@ -12,7 +12,7 @@ import pytest
 
 from flows.config.settings import Settings
 from flows.datasets import versions
-from flows.datasets.dvc import VersioningError
+from flows.datasets.errors import VersioningError
 from tests.support.faulty_proxy import FaultyProxy, faulty_proxy
 from tests.support.s3_server import SECRETS, S3Server, no_credentials
 
@@ -28,7 +28,7 @@ class Place:
 
     @property
     def dvc_file(self) -> Path:
-        return self.root / "data" / "alpha.dvc"
+        return self.root / "data.dvc"
 
     def write(self, files: dict[str, bytes]) -> None:
         for name, content in files.items():

@@ -48,7 +48,7 @@ class Inbox:
             evaluation_share=0.4,
             max_quarantined_share=0.2,
             quarantine=self.root / "quarantine",
-            ledger=self.root / "taken.sqlite",
+            file_cache=self.root / "file-cache.sqlite",
         )
         shutil.rmtree(self.root / ".atelier", ignore_errors=True)  # as the stage does when the version is made
         return report, sum(path.startswith(f"/{self.bucket}/in/") for _, path in self.proxy.requests)
@@ -106,15 +106,15 @@ def test_a_nightly_run_downloads_only_what_is_new_or_changed(inbox):
 
 
 @pytest.mark.parametrize("harm", [lambda file: file.unlink(), lambda file: file.write_bytes(b"no database" * 999)])
-def test_a_ledger_that_is_lost_or_damaged_is_found_out_again(inbox, harm):
+def test_a_file_cache_that_is_lost_or_damaged_is_found_out_again(inbox, harm):
     first, _ = inbox.build()
-    harm(inbox.root / "taken.sqlite")
+    harm(inbox.root / "file-cache.sqlite")
     again, downloads = inbox.build()
     assert (again.num_new, again.num_known, again.content_digest, downloads) == (0, 12, first.content_digest, 12)
     assert inbox.build()[1] == 0
 
 
-def test_a_dataset_that_is_lost_is_built_again_whatever_the_ledger_says(inbox):
+def test_a_dataset_that_is_lost_is_built_again_whatever_the_file_cache_says(inbox):
     first, _ = inbox.build()
     shutil.rmtree(inbox.root / "data")
     again, downloads = inbox.build()
@@ -170,6 +170,6 @@ def test_a_server_that_goes_away_ends_the_build_and_writes_nothing(inbox, monkey
     inbox.proxy.always("reset", "GET")
     with pytest.raises(StorageError, match="does not answer; check the address"):
         build_dataset(
-            [source], inbox.root / "data", evaluation_share=0.4, quarantine=inbox.root / "quarantine", ledger=None
+            [source], inbox.root / "data", evaluation_share=0.4, quarantine=inbox.root / "quarantine", file_cache=None
         )
     assert not (inbox.root / "data").exists()

@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 from tests.support.project import Project
 
 Atelier = Callable[..., subprocess.CompletedProcess[str]]
-CHECKS = ["Python", "packages", "GPU", "git", "DVC remote", "MLflow", "Prefect", "disk"]
+CHECKS = ["Python", "packages", "GPU", "git", "DVC remote", "datasets", "MLflow", "Prefect", "disk"]
 
 
 @pytest.fixture
@@ -106,8 +106,8 @@ def test_one_model_is_measured_at_a_time(refused: Callable[..., str], project: P
 
 
 def test_remote_stages_need_a_server(refused: Callable[..., str], project: Project):
-    message = refused("retrain", project.config, "--remote")
-    assert message.startswith("--remote needs a Prefect server")
+    message = refused("retrain", project.config, "--on-workers")
+    assert message.startswith("--on-workers needs a Prefect server")
     assert "atelier up" in message
 
 
@@ -183,7 +183,7 @@ def test_doctor_finds_a_new_project_healthy(atelier: Atelier, project: Project):
     done = atelier("doctor")
     assert done.returncode == 0, done.stdout + done.stderr
     lines = done.stdout.strip().splitlines()
-    assert [line.startswith(f"works  {name} ") for line, name in zip(lines, CHECKS, strict=True)] == [True] * 8, lines
+    assert [line.startswith(f"works  {name} ") for line, name in zip(lines, CHECKS, strict=True)] == [True] * 9, lines
     assert project.git("rev-parse", "HEAD")[:7] in done.stdout
 
 
@@ -206,4 +206,14 @@ def test_doctor_notices_that_git_is_missing(atelier: Atelier, project: Project):
     shutil.rmtree(project.root / ".git")
     done = atelier("doctor")
     assert done.returncode == 1
-    assert f"{project.root} is not a git repository" in " ".join(done.stdout.split())
+    told = " ".join(done.stdout.split())
+    assert "not a git repository" in told
+    assert "work in a clone" in told
+
+
+def test_doctor_says_why_git_refuses_a_project_and_what_to_do(atelier: Atelier, project: Project):
+    done = atelier("doctor", GIT_TEST_ASSUME_DIFFERENT_OWNER="1")  # as where root runs in another user's project
+    assert done.returncode == 1
+    told = " ".join(done.stdout.split())
+    assert f"dubious ownership in repository at '{project.root}'" in told
+    assert "git config --global --add safe.directory" in told

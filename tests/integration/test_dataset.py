@@ -12,8 +12,8 @@ from PIL import Image
 from flows.config.settings import Settings
 from flows.dataset import dataset
 from flows.datasets.builder import DatasetRefusedError
-from flows.datasets.dvc import VersioningError
-from flows.datasets.versions import tracked_md5
+from flows.datasets.dvc_file import tracked_md5
+from flows.datasets.errors import VersioningError
 from flows.sources.open import SourceError
 from flows.tracking.runs import DATASETS_EXPERIMENT
 from gan_models.data.shards import read_rows
@@ -75,7 +75,7 @@ def test_a_worker_that_may_commit_leaves_the_new_version_in_git(project: Project
     (project.root / "unrelated.txt").write_text("someone's work")
     project.git("add", "unrelated.txt")
     version = dataset(project.config)
-    assert project.git("show", "HEAD:data/tiny.dvc").count(version.dvc_md5) == 1
+    assert project.git("show", "HEAD:data.dvc").count(version.dvc_md5) == 1
     assert project.git("status", "--porcelain").strip() == "A  unrelated.txt"
 
 

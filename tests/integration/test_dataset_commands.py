@@ -1,4 +1,4 @@
-"""`atelier dataset` and `atelier remote` as a person meets them."""
+"""`atelier dataset` and `atelier storage` as a person meets them."""
 
 import shutil
 from collections.abc import Callable
@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 from flows.cli.main import app
 from flows.config.settings import Settings
 from flows.dataset import dataset
-from flows.datasets.dvc import VersioningError
 from flows.datasets.dvc_remote import check_remote, default_remote
+from flows.datasets.errors import VersioningError
 from flows.datasets.versions import materialize
 from flows.runtime.records import DatasetVersion
 from gan_models.data.shards import read_rows
@@ -87,7 +87,7 @@ def owner(s3_server: S3Server, project: Project, monkeypatch: pytest.MonkeyPatch
 def test_one_command_sends_versions_to_s3_from_then_on_and_writes_no_credentials(
     project: Project, s3_server: S3Server, owner: str, built: DatasetVersion, said: Atelier
 ):
-    text = said("remote", "set", f"s3://{owner}/datasets", "--endpoint-url", s3_server.endpoint)
+    text = said("storage", "set", f"s3://{owner}/datasets", "--endpoint-url", s3_server.endpoint)
     assert f"s3://{owner}/datasets" in text
     assert "pushed" in text, "the version in use goes along"
     config = (project.root / ".dvc" / "config").read_text()
@@ -96,7 +96,7 @@ def test_one_command_sends_versions_to_s3_from_then_on_and_writes_no_credentials
     works = check_remote(Settings())
     assert "written once only (If-None-Match)" in works
     assert [key for key in keys(s3_server, owner) if "probe" in key] == [], "what was tried is cleared away"
-    shown = said("remote", "show")
+    shown = said("storage", "show")
     assert "from the environment (AWS_ACCESS_KEY_ID)" in shown
     assert "those in use are there" in shown
     shutil.rmtree(project.root / ".dvc" / "cache")
@@ -120,7 +120,7 @@ def test_a_remote_that_cannot_be_used_is_refused_and_the_old_one_stays(
 ):
     before = (project.root / ".dvc" / "config").read_text()
     with pytest.raises(VersioningError, match=cause):
-        said("remote", "set", url.format(bucket=owner), "--endpoint-url", s3_server.endpoint)
+        said("storage", "set", url.format(bucket=owner), "--endpoint-url", s3_server.endpoint)
     assert (project.root / ".dvc" / "config").read_text() == before
     assert default_remote(Settings()).name == "local"
 
@@ -131,10 +131,17 @@ def test_a_reader_cannot_make_a_bucket_the_remote(
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "reader")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRETS["reader"])
     with pytest.raises(VersioningError, match="no right to do that"):
-        said("remote", "set", f"s3://{owner}/x", "--endpoint-url", s3_server.endpoint)
+        said("storage", "set", f"s3://{owner}/x", "--endpoint-url", s3_server.endpoint)
+
+
+def test_storage_goes_by_its_old_name_too_which_help_does_not_show(project: Project, said: Atelier):
+    assert said("remote", "show") == said("storage", "show")
+    listed = said("--help")
+    assert "storage" in listed
+    assert " remote " not in listed
 
 
 def test_versions_can_be_sent_to_a_folder_again(project: Project, said: Atelier):
-    said("remote", "set", "shared/versions")
+    said("storage", "set", "shared/versions")
     assert default_remote(Settings()).url.endswith("shared/versions")
     assert "../shared/versions" in (project.root / ".dvc" / "config").read_text(), "a clone elsewhere finds its own"

@@ -144,6 +144,29 @@ def test_the_command_prints_the_verdicts_or_json_alone(world: Project, champion:
         assert "tie" in done.stdout
 
 
+def test_what_is_registered_is_measured_on_the_version_in_use_and_no_source_is_opened(
+    world: Project, champion: Retraining, tmp_path: Path
+):
+    away = shutil.move(world.images, tmp_path / "inbox")
+    try:
+        world.edit("evaluate", num_images=20)  # so that both are measured again
+        command = [str(Path(sys.executable).with_name("atelier")), "evaluate", world.config, "--model", "1"]
+        done = subprocess.run(
+            [*command, "--against", "models:/tiny-digits@champion", "--json"],
+            env={**os.environ, "PREFECT_API_URL": PREFECT_API_URL.value()},
+            cwd=world.root,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["dataset"] == {"name": "tiny", "version": champion[0].dvc_md5}
+        assert "nothing new" not in done.stderr, "it was measured now"
+    finally:
+        shutil.move(away, world.images)
+        world.edit("evaluate", num_images=24)
+
+
 # What is in MLflow
 
 

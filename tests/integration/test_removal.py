@@ -12,7 +12,8 @@ from flows.config.model_config import read_model_config
 from flows.config.settings import Settings
 from flows.dataset import dataset
 from flows.datasets import versions as dataset_versions
-from flows.datasets.dvc import VersioningError
+from flows.datasets.dvc_file import tracked_md5
+from flows.datasets.errors import VersioningError
 from flows.datasets.history import choose, compare, versions
 from flows.datasets.removal import remove_from_dataset
 from flows.datasets.withdrawals import RemovalError, record_withdrawals, withdrawals
@@ -98,14 +99,14 @@ def test_the_history_tells_what_was_added_and_what_was_withdrawn_by_whom(
 def test_a_removal_whose_version_could_not_be_sent_is_ended_by_asking_again(
     grown: Project, remove: Callable[..., DatasetVersion]
 ):
-    tracked = dataset_versions.tracked_md5(Settings(), "tiny")
+    tracked = tracked_md5(Settings(), "tiny")
     gone = next(iter(rows(grown)))
     remote = grown.root / ".atelier" / "dvc-remote"
     moved = remote.rename(remote.with_name("moved"))
     remote.write_text("a file where the remote should be")
     with pytest.raises(VersioningError):
         remove(gone)
-    assert dataset_versions.tracked_md5(Settings(), "tiny") == tracked
+    assert tracked_md5(Settings(), "tiny") == tracked
     assert gone in withdrawals(Settings(), "tiny"), "what was asked for is not forgotten"
     remote.unlink()
     moved.rename(remote)
@@ -174,7 +175,7 @@ def test_tiles_of_a_withdrawn_photograph_stay_out_however_it_is_cut(
 def test_a_new_clone_goes_on_with_the_shards_of_the_version_in_use(grown: Project):
     shards = {path.name for path in shard_paths(grown.root / "data" / "tiny")}
     shutil.rmtree(grown.root / "data" / "tiny")
-    shutil.rmtree(grown.root / ".atelier" / "taken", ignore_errors=True)
+    shutil.rmtree(grown.root / ".atelier" / "file-cache", ignore_errors=True)
     shutil.rmtree(grown.images / "digit-0")
     grown.add_digits(40, 42)
     version = version_of(grown)

@@ -11,7 +11,7 @@ from mlflow import MlflowClient
 from prefect.settings import PREFECT_API_URL
 
 from flows.config.settings import Settings
-from flows.datasets.versions import tracked_md5
+from flows.datasets.dvc_file import tracked_md5
 from flows.promote import promote
 from flows.retrain import Retraining, retrain
 from flows.runtime.records import DatasetVersion, Evaluation

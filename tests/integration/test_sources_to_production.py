@@ -10,8 +10,9 @@ import pytest
 
 from flows.config.settings import Settings
 from flows.dataset import dataset
+from flows.datasets.dvc_file import tracked_md5
 from flows.datasets.dvc_remote import set_remote
-from flows.datasets.versions import materialize, tracked_md5
+from flows.datasets.versions import materialize
 from flows.retrain import retrain
 from flows.runtime.records import DatasetVersion, Promotion
 from flows.sources.base import SourceItem

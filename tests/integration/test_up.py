@@ -81,7 +81,7 @@ def run(project: Project, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_a_remote_retrain_runs_every_stage_as_a_flow_run_of_its_own_deployment(running: tuple[Project, int]):
     project, port = running
-    done = run(project, "retrain", project.config, "--remote")
+    done = run(project, "retrain", project.config, "--on-workers")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "version 1: promoted" in done.stdout
     deployments = {row["id"]: row["name"] for row in api(port, "deployments")}

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from flows.config.settings import Settings
-from flows.datasets import dvc_remote, versions
-from flows.datasets.dvc import VersioningError
+from flows.datasets import dvc_remote, git, versions
+from flows.datasets.dvc_file import tracked_md5
+from flows.datasets.errors import VersioningError
 from tests.support.project import Project, make_project, point_environment
 
 FIRST = {"shard-1.parquet": b"one" * 1000, "labels/names.json": b"[]"}
@@ -33,7 +34,7 @@ class History:
 
     @property
     def dvc_file(self) -> Path:
-        return self.project.root / "data" / "alpha.dvc"
+        return self.project.root / "data.dvc"
 
     def forget_cache(self) -> None:
         """As on a machine that has never seen the data."""
@@ -86,7 +87,7 @@ def test_every_version_comes_back_byte_for_byte_while_another_is_in_use(history:
     assert contents(versions.materialize(settings, "alpha", history.first)) == FIRST
     assert contents(versions.materialize(settings, "alpha", history.second)) == SECOND
     assert contents(history.project.root / "data" / "alpha") == SECOND
-    assert versions.tracked_md5(settings, "alpha") == history.second
+    assert tracked_md5(settings, "alpha") == history.second
 
 
 def test_a_version_that_is_trained_on_does_not_change_when_the_dataset_does(history: History, settings: Settings):
@@ -111,7 +112,7 @@ def test_a_fetch_that_was_cut_short_is_made_again(history: History, settings: Se
 
 
 def test_a_dataset_that_was_never_versioned_has_no_md5(history: History, settings: Settings):
-    assert versions.tracked_md5(settings, "beta") is None
+    assert tracked_md5(settings, "beta") is None
 
 
 def test_a_new_clone_is_given_the_version_in_use_and_keeps_what_a_run_that_was_cut_short_left(
@@ -195,7 +196,7 @@ def test_a_first_version_that_could_not_be_pushed_does_not_exist(history: Histor
     write(history.project, "beta", FIRST)
     with pytest.raises(VersioningError):
         versions.add_and_push(settings, "beta")
-    assert versions.tracked_md5(settings, "beta") is None
+    assert tracked_md5(settings, "beta") is None
 
 
 def test_a_push_that_a_person_stopped_leaves_the_old_version_in_use(
@@ -216,11 +217,16 @@ def test_a_push_that_a_person_stopped_leaves_the_old_version_in_use(
     assert history.dvc_file.read_bytes() == before
 
 
-@pytest.mark.parametrize("text", ["", "outs: []", "outs: [{path: alpha}]", "[", "- a"])
+@pytest.mark.parametrize(
+    "text", ["", "outs: [{md5: 1}]", "outs: [{path: a}, {path: a}]", "[", "- a", "<<<<<<< HEAD\nouts: []"]
+)
 def test_a_damaged_dvc_file_is_named_with_what_to_do(history: History, settings: Settings, text: str):
     history.dvc_file.write_text(text)
-    with pytest.raises(VersioningError, match=r"data/alpha.dvc is damaged; restore it with `git checkout"):
-        versions.tracked_md5(settings, "alpha")
+    with pytest.raises(
+        VersioningError,
+        match=r"data.dvc is damaged .*; restore it with `git checkout data.dvc`, or where git left marks",
+    ):
+        tracked_md5(settings, "alpha")
 
 
 def test_without_git_versions_are_made_and_found_and_a_commit_says_what_is_missing(
@@ -231,7 +237,8 @@ def test_without_git_versions_are_made_and_found_and_a_commit_says_what_is_missi
     third = versions.add_and_push(settings, "alpha")
     history.forget_cache()
     assert contents(versions.materialize(settings, "alpha", third)) == {**SECOND, "shard-3.parquet": b"three"}
-    assert versions.git_commit(settings) is None
+    with pytest.raises(VersioningError, match="not a git repository"):
+        git.checked_out(settings)
     with pytest.raises(VersioningError, match="not a git repository"):
         versions.commit_version(settings, "alpha")
 
@@ -265,7 +272,7 @@ def test_a_commit_holds_the_files_of_the_dataset_and_nothing_else_that_was_stage
     versions.commit_version(settings, "alpha")
     assert project.git("show", "--name-only", "--format=%s", "HEAD").split("\n\n") == [
         "data: new version of alpha",
-        "data/.gitignore\ndata/alpha.dvc\n",
+        "data.dvc\n",
     ]
     assert project.git("status", "--porcelain") == "A  unrelated.txt\n"
     head = project.git("rev-parse", "HEAD")
@@ -275,9 +282,9 @@ def test_a_commit_holds_the_files_of_the_dataset_and_nothing_else_that_was_stage
 
 def test_lineage_tells_a_commit_from_one_with_changes(history: History, settings: Settings):
     head = history.project.git("rev-parse", "HEAD").strip()
-    assert versions.git_commit(settings) == head
+    assert git.checked_out(settings) == head, "what the platform writes is no change"
     (history.project.root / history.project.config).write_text("name: other")
-    assert versions.git_commit(settings) == f"{head}-dirty"
+    assert git.checked_out(settings) == f"{head}-dirty"
 
 
 # Two at once
@@ -304,13 +311,12 @@ def test_two_datasets_versioned_at_once_both_land(history: History, settings: Se
     for name, process in at_once.items():
         md5, errors = process.communicate(timeout=120)
         assert process.returncode == 0, errors
-        assert versions.tracked_md5(settings, name) == md5.strip()
+        assert tracked_md5(settings, name) == md5.strip()
     history.forget_cache()
     for name in files:
-        md5 = versions.tracked_md5(settings, name)
+        md5 = tracked_md5(settings, name)
         assert contents(versions.materialize(settings, name, md5)) == files[name]
-    ignored = (history.project.root / "data" / ".gitignore").read_text().split()
-    assert sorted(ignored) == ["/alpha", "/beta", "/gamma"]
+    assert history.project.git("status", "--porcelain") == "?? data.dvc\n", "DVC wrote nothing that git keeps"
 
 
 # The remote
@@ -329,7 +335,7 @@ def test_a_remote_that_does_not_verify_is_refused_with_the_command_that_helps(hi
 
 def test_no_remote_at_all_is_refused_with_the_command_that_helps(history: History, settings: Settings):
     (history.project.root / ".dvc" / "config").write_text("[core]\n    analytics = false\n")
-    with pytest.raises(VersioningError, match="set one with `atelier remote set"):
+    with pytest.raises(VersioningError, match="set one with `atelier storage set"):
         dvc_remote.check_remote(settings)
 
 

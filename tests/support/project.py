@@ -120,8 +120,9 @@ def make_project(root: Path, database: Path) -> Project:
     project = Project(root)
     (root / "configs").mkdir(parents=True)
     (root / project.config).write_text(yaml.safe_dump(TINY))
-    (root / ".dvc").mkdir()
-    for file in (".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore", "prefect.yaml"):
+    for folder in (".dvc", "data"):
+        (root / folder).mkdir()
+    for file in (".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore", "data/.gitignore", "prefect.yaml"):
         shutil.copy(ROOT / file, root / file)
     (root / ".gitignore").open("a").write("inbox/\n")
     project.add_digits(0, 30)

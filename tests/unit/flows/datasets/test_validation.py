@@ -240,15 +240,15 @@ def test_a_disk_that_fills_up_with_what_is_known_of_images_leaves_the_dataset_as
 def test_a_file_that_was_taken_is_read_again_only_when_it_changed(folder, monkeypatch):
     from flows.sources import folder as opening
 
-    build(folder, ledger=folder / "taken.sqlite")
+    build(folder, file_cache=folder / "file-cache.sqlite")
     read = []
     monkeypatch.setattr(opening, "read_file", lambda path: read.append(path.name) or path.read_bytes())
-    again = build(folder, ledger=folder / "taken.sqlite")
+    again = build(folder, file_cache=folder / "file-cache.sqlite")
     assert (again.num_remembered, again.num_known, read) == (40, 40, [])
     put(folder / "images/a/0.png", 77)
-    changed = build(folder, ledger=folder / "taken.sqlite")
+    changed = build(folder, file_cache=folder / "file-cache.sqlite")
     assert (changed.num_new, read) == (1, ["0.png"])
-    other_tiles = build(folder, ledger=folder / "taken.sqlite", min_side=9)
+    other_tiles = build(folder, file_cache=folder / "file-cache.sqlite", min_side=9)
     assert other_tiles.num_remembered == 0, "what is asked of files is another thing"
 
 

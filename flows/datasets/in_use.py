@@ -1,0 +1,114 @@
+"""Which version of a dataset is in use, where a project's folder may have been left behind.
+
+`data.dvc` says so, and MLflow has a record of every version. A folder that was made again, such as a container's, has
+the `data.dvc` and the list of withdrawn images of its image, or none: MLflow then knows a newer version than the one
+that the file names. That one is in use, or images would come back that were withdrawn, and others would be lost.
+"""
+
+from dataclasses import dataclass
+
+from flows.config.settings import Settings
+from flows.datasets.dvc_file import entry_of, tracked_md5, write_entry
+from flows.datasets.dvc_remote import default_remote
+from flows.datasets.errors import LostVersionError
+from flows.datasets.versions import restore
+from flows.datasets.withdrawals import Withdrawal, list_path, read_list, withdrawals, write_list
+from flows.runtime.locks import locked
+from flows.runtime.progress import echo
+from flows.runtime.records import DatasetVersion
+from flows.tracking.runs import DATASETS_EXPERIMENT, Tracking
+
+WITHDRAWN_TAG = "withdrawn"  # how many images are on the list that the run keeps
+
+
+@dataclass(frozen=True)
+class InUse:
+    """The version in use of a dataset.
+
+    md5: None where there is no version yet
+    record: what MLflow knows of it; None where nothing
+    newest: the record of the last version that MLflow knows, which is another one only where `data.dvc` is ahead
+    is_behind: whether `data.dvc` names none, or an older one
+    withdrawn: the list of images that were taken out, by id
+    """
+
+    md5: str | None
+    record: DatasetVersion | None
+    newest: DatasetVersion | None
+    is_behind: bool
+    withdrawn: dict[str, Withdrawal]
+
+
+def find_in_use(settings: Settings, tracking: Tracking, name: str) -> InUse:
+    """Return the version in use of a dataset. Nothing is written.
+
+    Raises:
+        VersioningError: `data.dvc` is damaged.
+        RemovalError: the list of withdrawn images is damaged.
+    """
+    used, listed = tracked_md5(settings, name), withdrawals(settings, name)
+    known = tracking.finished(DatasetVersion, DATASETS_EXPERIMENT, "dataset", dataset=name)
+    if not known:
+        return InUse(used, None, None, False, listed)
+    newest, _, tags = known[0]
+    records = {record.dvc_md5: record for record, _, _ in reversed(known)}
+    is_behind = used != newest.dvc_md5 and (used is None or used in records)
+    is_lost = not list_path(settings, name).exists()
+    if int(tags.get(WITHDRAWN_TAG, 0)) and (is_behind or is_lost):
+        listed = _kept_list(tracking, newest.run_id, name) | listed
+    md5 = newest.dvc_md5 if is_behind else used
+    return InUse(md5, records.get(md5 or ""), newest, is_behind, listed)
+
+
+def catch_up(settings: Settings, tracking: Tracking, name: str) -> InUse:
+    """Bring `data.dvc`, `data/<name>` and the list of withdrawn images to the version in use, and return that.
+
+    The default remote is a folder, which another machine or a new clone lacks: what is lost there is told of, and
+    `data/<name>` is left as it was.
+
+    Raises:
+        LostVersionError: the version in use is not in S3: nothing is to be built over it.
+        VersioningError: the remote cannot be reached.
+    """
+    before = entry_of(settings, name)
+    found = follow(settings, tracking, name)
+    try:
+        restore(settings, name)
+    except LostVersionError:
+        remote = default_remote(settings)
+        if found.is_behind:
+            _put(settings, name, before)
+        if remote.is_s3:
+            raise
+        echo(f"dataset   {name}: version {(found.md5 or '')[:7]} is not here, and not in {remote.url} yet")
+    return found
+
+
+def follow(settings: Settings, tracking: Tracking, name: str) -> InUse:
+    """Let `data.dvc` and the list of withdrawn images say what is in use, and return that; nothing is fetched."""
+    before, found = tracked_md5(settings, name), find_in_use(settings, tracking, name)
+    if found.withdrawn != withdrawals(settings, name):
+        write_list(settings, name, found.withdrawn)
+        echo(f"dataset   {name}: the list of withdrawn images is that of the last version, which MLflow kept")
+    if found.is_behind:
+        named = f"names an older version, {before[:7]}" if before else "names no version"
+        echo(f"dataset   {name}: data.dvc {named}; going on from {(found.md5 or '')[:7]}, the last that MLflow knows")
+        _put(settings, name, {"md5": found.md5})
+    return found
+
+
+def keep_list(settings: Settings, tracking: Tracking, run_id: str, name: str) -> None:
+    """Keep the list of withdrawn images with the run of a version: a folder that is made again finds it there."""
+    listed = withdrawals(settings, name)
+    if listed:
+        tracking.log_files(run_id, [list_path(settings, name)])
+        tracking.set_tags(run_id, {WITHDRAWN_TAG: str(len(listed))})
+
+
+def _kept_list(tracking: Tracking, run_id: str, name: str) -> dict[str, Withdrawal]:
+    return read_list(tracking.fetch(run_id, f"{name}.withdrawn.csv"))
+
+
+def _put(settings: Settings, name: str, entry: dict[str, object] | None) -> None:
+    with locked(settings, "dvc"):
+        write_entry(settings, name, entry)

@@ -1,0 +1,165 @@
+"""A project folder that was made again, as a new container's is, goes on from the last version; it loses none."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from prefect.settings import PREFECT_SERVER_ALLOW_EPHEMERAL_MODE, temporary_settings
+
+from flows.config.model_config import read_model_config
+from flows.config.settings import Settings
+from flows.dataset import dataset
+from flows.datasets.dvc_file import tracked_md5
+from flows.datasets.expectations import DatasetRefusedError
+from flows.datasets.history import versions
+from flows.datasets.in_use import find_in_use
+from flows.datasets.removal import remove_from_dataset
+from flows.datasets.withdrawals import withdrawals
+from flows.runtime.records import DatasetVersion
+from flows.tracking.runs import Tracking
+from gan_models.data.shards import read_rows
+from tests.support.project import Project
+
+
+@pytest.fixture(autouse=True)
+def _without_prefect() -> Iterator[None]:
+    """The stage is called as a plain function here: that it runs as a flow is for its own tests."""
+    with temporary_settings({PREFECT_SERVER_ALLOW_EPHEMERAL_MODE: False}):
+        yield
+
+
+@pytest.fixture
+def build(project: Project) -> Callable[[], DatasetVersion]:
+    return lambda: dataset.fn(project.config)
+
+
+@pytest.fixture
+def first(build: Callable[[], DatasetVersion]) -> DatasetVersion:
+    """A version with 90 images."""
+    return build()
+
+
+def num_images(version: DatasetVersion) -> int:
+    return version.num_train + version.num_evaluation
+
+
+def make_folder_again(project: Project, data_dvc: str | None) -> None:
+    """Leave of the project what its image has: MLflow and the remote are servers elsewhere."""
+    for path in ("data/tiny", ".dvc/cache", ".atelier/datasets", ".atelier/file-cache"):
+        shutil.rmtree(project.root / path, ignore_errors=True)
+    for path in ("data.dvc", "data/tiny.withdrawn.csv"):
+        (project.root / path).unlink(missing_ok=True)
+    if data_dvc is not None:
+        (project.root / "data.dvc").write_text(data_dvc)
+
+
+def only_new_images(project: Project) -> None:
+    """The night's 6 images: those before were taken and cleared away."""
+    shutil.rmtree(project.images, ignore_errors=True)
+    project.add_digits(30, 32)
+
+
+def remove(project: Project, source: str) -> DatasetVersion:
+    settings = Settings()
+    config = read_model_config(project.root / project.config).dataset
+    return remove_from_dataset(
+        settings, Tracking(settings), config, ids=[], sources=[source], reason="asked by mail", who="Ada"
+    )
+
+
+def sources(project: Project) -> set[str]:
+    return {row["source"] for row in read_rows(project.root / "data" / "tiny", ["source"])}
+
+
+@pytest.mark.parametrize("image", ["without data.dvc", "with an older data.dvc"])
+def test_a_folder_made_again_keeps_the_images_that_left_their_source(
+    project: Project, first: DatasetVersion, build: Callable[[], DatasetVersion], image: str
+):
+    older = (project.root / "data.dvc").read_text() if "older" in image else None
+    project.add_digits(30, 31)
+    last = build()
+    assert num_images(last) == 93
+    make_folder_again(project, older)
+    only_new_images(project)
+    assert find_in_use(Settings(), Tracking(Settings()), "tiny").md5 == last.dvc_md5
+    version = build()
+    assert num_images(version) == 96
+    assert [known.in_use for known in versions(Settings(), Tracking(Settings()), "tiny")] == [False, False, True]
+
+
+def test_a_folder_made_again_with_nothing_new_names_the_last_version_and_fetches_nothing(
+    project: Project, first: DatasetVersion, build: Callable[[], DatasetVersion]
+):
+    make_folder_again(project, None)
+    assert build().skipped
+    assert tracked_md5(Settings(), "tiny") == first.dvc_md5
+    assert not (project.root / "data" / "tiny").exists()
+
+
+def test_a_version_that_mlflow_does_not_know_is_in_use_as_data_dvc_says(
+    project: Project, first: DatasetVersion, build: Callable[[], DatasetVersion]
+):
+    file = project.root / "data.dvc"
+    file.write_text(file.read_text().replace(first.dvc_md5, "0" * 32 + ".dir"))
+    found = find_in_use(Settings(), Tracking(Settings()), "tiny")
+    assert (found.md5, found.record, found.is_behind) == ("0" * 32 + ".dir", None, False)
+    assert found.newest is not None
+    assert found.newest.dvc_md5 == first.dvc_md5
+
+
+@pytest.mark.parametrize("image", ["without data.dvc", "with an older data.dvc", "with the newest data.dvc"])
+def test_a_withdrawn_image_stays_out_when_the_folder_is_made_again_and_the_dataset_is_built_again(
+    project: Project, first: DatasetVersion, build: Callable[[], DatasetVersion], image: str
+):
+    older = (project.root / "data.dvc").read_text()
+    gone = "inbox/digit-7/003.png"
+    remove(project, gone)
+    newest = (project.root / "data.dvc").read_text()
+    make_folder_again(project, None if "without" in image else older if "older" in image else newest)
+    project.edit("dataset", evaluation_share=0.4)
+    version = build()
+    assert num_images(version) == 89
+    assert gone not in sources(project)
+    assert [entry.source for entry in withdrawals(Settings(), "tiny").values()] == [gone]
+
+
+def test_an_image_whose_line_a_person_took_from_the_list_comes_back(
+    project: Project, first: DatasetVersion, build: Callable[[], DatasetVersion]
+):
+    remove(project, "inbox/digit-7/003.png")
+    file = project.root / "data" / "tiny.withdrawn.csv"
+    file.write_text(file.read_text().splitlines()[0] + "\n")
+    assert num_images(build()) == 90
+
+
+def test_what_is_nowhere_is_built_from_its_sources_unless_most_of_it_would_be_gone(
+    project: Project, first: DatasetVersion, build: Callable[[], DatasetVersion], capsys: pytest.CaptureFixture[str]
+):
+    make_folder_again(project, None)
+    shutil.rmtree(project.root / ".atelier" / "dvc-remote")
+    whole = shutil.move(project.images, project.root / "kept")
+    project.add_digits(30, 40)
+    with pytest.raises(
+        DatasetRefusedError,
+        match=r"there are 30 images, and the last version had 90: more than 50% are gone; .*`dataset.max_shrink`",
+    ):
+        build()
+    assert f"version {first.dvc_md5[:7]} is not here" in capsys.readouterr().out
+    assert tracked_md5(Settings(), "tiny") is None
+    project.edit("dataset", max_shrink=1)
+    assert num_images(build()) == 30
+    shutil.copytree(whole, project.images, dirs_exist_ok=True)
+    assert num_images(build()) == 120
+
+
+def test_images_cut_into_other_tiles_are_counted_afresh(project: Project, tmp_path: Path, build):
+    shutil.rmtree(project.images)
+    project.images.mkdir()
+    for number in range(12):
+        Image.effect_noise((64, 64), 90).save(project.images / f"{number}.png")
+    project.edit("dataset", tile=16)
+    tiled = build()
+    project.edit("dataset", tile=None)
+    assert num_images(build()) < num_images(tiled) / 2
