@@ -1,14 +1,12 @@
 """The schema of configs/*.yaml: everything a person edits to retrain something else."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import AfterValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from flows.config.names import validate_name
 from gan_models.config import EvaluateConfig, Section, TrainConfig, read_yaml, validate
-
-Name = Annotated[str, AfterValidator(lambda name: validate_name(name, "name"))]
+from gan_models.config.names import DomainName, Name
 
 # Keys of a source that are written only where they are not at their defaults.
 _SAID_WHERE_USED = ("image_column", "label_column", "hosts", "max_hours", "pairs")
@@ -25,7 +23,7 @@ class SourceConfig(Section):
         description="a folder, an archive (zip, tar, tar.gz), a table (csv, parquet), s3://bucket/prefix, "
         "builtin:digits, builtin:photos, torchvision:CIFAR10 and others",
     )
-    domain: Annotated[str, AfterValidator(lambda name: validate_name(name, "domain"))] | None = Field(
+    domain: DomainName | None = Field(
         None, description="what translation recipes call the kind of its images, such as photo or painting"
     )
     labels: Literal["folder", "file"] = Field("folder", description="what names the label: the sub-folder, or the file")
@@ -39,7 +37,7 @@ class SourceConfig(Section):
         (), description="of a table: hosts of its addresses that may be in this machine's own network"
     )
     max_hours: float = Field(12, gt=0, le=24 * 7, description="of a table: how long reading its addresses may take")
-    pairs: dict[Annotated[str, AfterValidator(lambda name: validate_name(name, "domain"))], str] | None = Field(
+    pairs: dict[DomainName, str] | None = Field(
         None, min_length=2, max_length=2, description="two domains and the sub-folder of each, as {photo: A, map: B}"
     )
 
