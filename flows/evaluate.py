@@ -118,9 +118,10 @@ def _evaluate(
             training=training,
             protocol_id=result.protocol_id,
             metrics={
-                metric.key: MetricValue(value=metric.value, low=metric.low, high=metric.high, baseline=metric.baseline)
+                metric.key: MetricValue.model_validate(metric.model_dump(include=set(MetricValue.model_fields)))
                 for metric in result.metrics
             },
+            left_out=result.left_out,
             seconds=ctx.seconds,
         )
         tracking.log_files(run_id, [folder], "evaluation")

@@ -25,6 +25,8 @@ STAGES = ("dataset", "train", "evaluate", "promote")
 
 def retraining_summary(name: str, retraining: Retraining) -> RenderableType:
     """Stages, numbers and the decision of one retrain."""
+    from gan_models.evaluation.slices import left_out_lines
+
     version, training, evaluation, promotion = retraining
     stages = Table(
         "stage", "", Column("seconds", justify="right"), "MLflow run", "result", box=None, padding=(0, 2, 0, 0)
@@ -38,13 +40,14 @@ def retraining_summary(name: str, retraining: Retraining) -> RenderableType:
     for stage, record, result in zip(STAGES, retraining, results, strict=True):
         state = Text("skipped, nothing new", "dim") if record.skipped else Text("ran", "green")
         stages.add_row(stage, state, f"{record.seconds:.1f}", record.run_id[:7], _text(result))
+    missing = [_text(f"not measured: {line}", "dim") for line in left_out_lines(evaluation.left_out)]
     rules = _rules(promotion.verdicts)
     color = "green" if promotion.decision == "promoted" else "yellow"
     decision = Text.assemble(
         (f"Version {promotion.version} {promotion.decision}", f"bold {color}"), f": {for_terminal(promotion.reason)}"
     )
     return Panel(
-        Group(stages, Text(), _metrics(evaluation), Text(), rules, Text(), decision),
+        Group(stages, Text(), _metrics(evaluation), *missing, Text(), rules, Text(), decision),
         title=f"[bold]{name}",
         title_align="left",
     )
@@ -52,6 +55,8 @@ def retraining_summary(name: str, retraining: Retraining) -> RenderableType:
 
 def assessment_summary(assessment: Assessment) -> RenderableType:
     """Numbers with intervals and baselines, the verdict of each rule, and the differences to another model."""
+    from gan_models.evaluation.slices import left_out_lines
+
     record = assessment.record
     state = "measured before" if record.skipped else f"measured in {record.seconds:.1f} s"
     head = Text.assemble(
@@ -61,6 +66,7 @@ def assessment_summary(assessment: Assessment) -> RenderableType:
     )
     parts: list[RenderableType] = [head, _differences(assessment) if assessment.against else _measured(assessment)]
     parts += [_text(note, "dim") for note in ("", *assessment.result.notes)]
+    parts += [_text(f"not measured: {line}", "dim") for line in left_out_lines(assessment.result.left_out)]
     champion = f"champion version {assessment.champion}" if assessment.champion else "no champion"
     parts += [Text(f"\nThe rules, with {champion}:"), _rules(assessment.verdicts)]
     return Panel(Group(*parts), title=f"[bold]{record.model_name}", title_align="left")
@@ -68,10 +74,10 @@ def assessment_summary(assessment: Assessment) -> RenderableType:
 
 def _shown(assessment: Assessment) -> list["Metric"]:
     """All metrics, but of labels and styles the worst few of each: the report has the others."""
-    from gan_models.evaluation.slices import kind_of, worst_first
+    from gan_models.evaluation.slices import worst_first
 
     metrics = assessment.result.metrics
-    of_members = [metric for metric in metrics if metric.slice and kind_of(metric.slice) != "slice"]
+    of_members = [metric for metric in metrics if metric.slice and metric.slice.is_one_of_many]
     worst = [
         metric.key
         for name in {metric.name for metric in of_members}
@@ -131,8 +137,8 @@ def _metrics(evaluation: Evaluation) -> Table:
         table.add_column(heading, justify="right")
     table.columns[-1].header = f"champion v{evaluation.champion_version}" if evaluation.champion_version else "champion"
     for key, metric in evaluation.metrics.items():
-        if key.startswith("label_") and "/" in key:
-            continue  # one row a label is for the report
+        if metric.slice and metric.slice.is_one_of_many:
+            continue  # one row a label or style is for the report
         champion = evaluation.champion_metrics.get(key)
         table.add_row(
             _text(key),

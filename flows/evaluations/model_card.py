@@ -54,8 +54,6 @@ def render_card(
     facts: dict[str, Any],
 ) -> str:
     """The card in Markdown. `facts`: of the bundle, as `bundle_facts` gives them."""
-    from gan_models.evaluation.slices import kind_of
-
     environment = Environment(  # Markdown, not HTML
         loader=PackageLoader("flows.evaluations"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -74,7 +72,7 @@ def render_card(
         facts=facts,
         sources=", ".join(f"`{source.path}`" for source in model.dataset.sources),
         limits=limits_of(result, decision),
-        shown=[m for m in result.metrics if m.slice is None or kind_of(m.slice) == "slice"],
+        shown=[m for m in result.metrics if m.slice is None or not m.slice.is_one_of_many],
         verdicts=decision.verdicts,
         request=request,
         sides=_sides(facts["recipe"]) if result.task == "translate" else None,
@@ -90,19 +88,20 @@ def _sides(recipe: dict[str, Any]) -> tuple[str, str]:
 
 def limits_of(result: "EvaluationResult", decision: Promotion) -> list[str]:
     """Rules that fail, slices that are surely worse than their baseline, worst first, and the evaluation's notes."""
-    from gan_models.evaluation.slices import kind_of, member_of
+    from gan_models.evaluation.slices import left_out_lines
 
     failing = [f"Fails the rule {v.rule}: {v.reason}." for v in decision.verdicts if not v.passed]
     weak = sorted((m for m in result.metrics if m.slice and _shortfall(m) > 0), key=_shortfall, reverse=True)
     slices = [
-        f"{m.name} of the {kind_of(m.slice or '')} {for_markdown(member_of(m.slice or ''))} is "
+        f"{m.name} of the {for_markdown(str(m.slice))} is "
         f"{m.value:.4g} [{m.low:.4g}, {m.high:.4g}], "
         f"worse than the {m.baseline:.4g} of the baseline ({m.baseline_name})."
         for m in weak[:NUM_WEAK_SLICES]
     ]
     if len(weak) > NUM_WEAK_SLICES:
         slices.append(f"{len(weak) - NUM_WEAK_SLICES} more slices are worse than their baseline; see the report.")
-    return [*failing, *slices, *map(for_markdown, result.notes)]
+    missing = [f"Not measured: {for_markdown(line)}." for line in left_out_lines(result.left_out)]
+    return [*failing, *slices, *map(for_markdown, result.notes), *missing]
 
 
 def _shortfall(metric: "Metric") -> float:

@@ -112,6 +112,7 @@ def evaluate(
         task=bundle.task,
         protocol_id=protocol_id_of(metrics),
         metrics=metrics,
+        left_out=tuple(measured.left_out),
         notes=tuple(dict.fromkeys((*copies, *_notes(metrics), *measured.notes))),
         pictures=tuple(named.picture for named in pictures),
     )

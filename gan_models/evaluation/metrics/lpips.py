@@ -12,7 +12,6 @@ from gan_models.evaluation.stats.intervals import Array
 from gan_models.images.pixels import to_float
 
 BACKBONE = "alexnet-owt-7be5be79.pth"  # torchvision's name, which ends in the first digits of its SHA-256
-MIN_SIDE = 31  # below it nothing is left for the last stages
 
 
 class Lpips(NamedTuple):

@@ -12,18 +12,23 @@ from benchmarks.support.measured import Measured
 from benchmarks.support.sheet import draw_sheet
 from flows.config.model_config import ModelConfig
 from gan_models.config import read_yaml
-from gan_models.evaluation.result import EvaluationResult, Metric, Picture, Protocol
+from gan_models.evaluation.result import EvaluationResult, Metric, Picture, Protocol, Slice
 from tests.support.project import ROOT, TINY
 
 GROUPS = read_yaml(HERE / "recipes.yaml")["groups"]
 PROTOCOL = Protocol(metric="m", num_images=10, seed=0, split_digest="d", image="32x32x1 resize")
 
 
+def slice_of(key):
+    prefix, _, name = key.partition("_")
+    return Slice(kind="label", name=name) if prefix == "label" else Slice(kind="degradation", name=key)
+
+
 def metric(key, value, low, high, baseline=None, baseline_name="the untouched inputs"):
     *of_slice, name = key.split("/")
     return Metric(
         name=name,
-        slice=of_slice[0] if of_slice else None,
+        slice=slice_of(of_slice[0]) if of_slice else None,
         value=value,
         low=low,
         high=high,

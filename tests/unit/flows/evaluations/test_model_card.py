@@ -6,7 +6,7 @@ from flows.config.model_config import ModelConfig
 from flows.evaluations.model_card import MAX_DESCRIPTION, limits_of, render_card, shortened
 from flows.runtime.records import DatasetVersion, Evaluation, Promotion, TrainingRun, Verdict
 from gan_models.config import Pix2PixConfig, validate
-from gan_models.evaluation.result import EvaluationResult, Metric, Protocol
+from gan_models.evaluation.result import EvaluationResult, Metric, Protocol, Slice
 from tests.support.project import TINY
 
 DATASET = DatasetVersion(
@@ -43,7 +43,7 @@ FACTS = {"recipe": {"name": "dcgan", "conditional": True}, "image": {"size": 32,
 
 
 def metric(
-    name: str, value: float, part: str | None = None, baseline: float | None = None, higher: bool = True
+    name: str, value: float, part: Slice | None = None, baseline: float | None = None, higher: bool = True
 ) -> Metric:
     protocol = Protocol(metric=name, num_images=20, seed=0, split_digest="s", image="32x32x1 resize")
     numbers = {"value": value, "low": value - 0.1, "high": value + 0.1, "baseline": baseline}
@@ -51,6 +51,10 @@ def metric(
     return Metric(
         name=name, slice=part, **numbers, num_images=20, higher_is_better=higher, baseline_name=named, protocol=protocol
     )
+
+
+def label(name: str) -> Slice:
+    return Slice(kind="label", name=name)
 
 
 def result_of(*metrics: Metric, notes: tuple[str, ...] = (), task: str = "generate") -> EvaluationResult:
@@ -117,10 +121,10 @@ def test_what_nobody_stated_is_not_made_up():
 
 
 def test_weaknesses_are_failed_rules_then_slices_worse_than_their_baseline_then_notes():
-    weak = metric("label_accuracy", 0.4, "label_8", baseline=0.9)
-    weaker = metric("label_accuracy", 0.2, "label_3", baseline=0.9)
-    unsure = metric("label_accuracy", 0.85, "label_5", baseline=0.9)
-    good = metric("style_distance", 0.5, "style_night", baseline=2.0, higher=False)
+    weak = metric("label_accuracy", 0.4, label("8"), baseline=0.9)
+    weaker = metric("label_accuracy", 0.2, label("3"), baseline=0.9)
+    unsure = metric("label_accuracy", 0.85, label("5"), baseline=0.9)
+    good = metric("style_distance", 0.5, Slice(kind="style", name="night"), baseline=2.0, higher=False)
     failed = Verdict(rule="diversity at least 9", passed=False, reason="8 [7, 9.5], not wholly at least 9")
     limits = limits_of(result_of(weak, weaker, unsure, good, notes=("A note.",)), decision(failed))
     assert limits == [
@@ -132,14 +136,16 @@ def test_weaknesses_are_failed_rules_then_slices_worse_than_their_baseline_then_
 
 
 def test_many_weak_slices_are_counted_and_not_all_listed():
-    weak = [metric("label_accuracy", 0.2, f"label_{n}", baseline=0.9) for n in range(20)]
+    weak = [metric("label_accuracy", 0.2, label(str(n)), baseline=0.9) for n in range(20)]
     limits = limits_of(result_of(*weak), decision())
     assert len(limits) == 9
     assert limits[-1] == "12 more slices are worse than their baseline; see the report."
 
 
 def test_a_card_that_is_too_long_for_the_registry_is_cut_after_a_line_and_says_where_the_rest_is():
-    text = card(result_of(*(metric("psnr", 20.0, f"degradation_{n}") for n in range(200))))
+    text = card(
+        result_of(*(metric("psnr", 20.0, Slice(kind="degradation", name=f"degradation_{n}")) for n in range(200)))
+    )
     assert len(text) > MAX_DESCRIPTION
     cut = shortened(text)
     assert len(cut) <= MAX_DESCRIPTION
