@@ -49,7 +49,12 @@ STEPS = (
 )
 
 
-def evaluate_generator(
+def steps(bundle: Bundle, config: EvaluateConfig) -> tuple[str, ...]:
+    """Return what an evaluation does, in its order."""
+    return STEPS
+
+
+def evaluate(
     bundle: Bundle,
     data: Path,
     config: EvaluateConfig,

@@ -55,7 +55,12 @@ class Case(NamedTuple):
     mean: Tensor
 
 
-def evaluate_paired_translator(
+def steps(bundle: Bundle, config: EvaluateConfig) -> tuple[str, ...]:
+    """Return what an evaluation does, in its order."""
+    return STEPS
+
+
+def evaluate(
     bundle: Bundle,
     data: Path,
     config: EvaluateConfig,

@@ -79,7 +79,7 @@ def steps(bundle: Bundle, config: EvaluateConfig) -> tuple[str, ...]:
     return ("reading the images", "features of the originals", *each)
 
 
-def evaluate_restorer(
+def evaluate(
     bundle: Bundle,
     data: Path,
     config: EvaluateConfig,

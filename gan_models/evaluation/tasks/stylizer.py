@@ -65,7 +65,7 @@ def steps(bundle: Bundle, config: EvaluateConfig) -> tuple[str, ...]:
     return ("reading the images", *each, "measuring", *(("the unseen style",) if config.unseen_style else ()))
 
 
-def evaluate_stylizer(
+def evaluate(
     bundle: Bundle,
     data: Path,
     config: EvaluateConfig,

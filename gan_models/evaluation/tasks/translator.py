@@ -42,15 +42,15 @@ class Domain(NamedTuple):
     note: str
 
 
-def steps(bundle: Bundle) -> tuple[str, ...]:
+def steps(bundle: Bundle, config: EvaluateConfig) -> tuple[str, ...]:
     """Return what an evaluation does, in its order."""
     if isinstance(bundle.recipe, Pix2PixConfig):
-        return paired_translator.STEPS
+        return paired_translator.steps(bundle, config)
     directions = ("there", "back") if isinstance(bundle.recipe, CycleganConfig) else ("there",)
     return ("reading the images", *(f"{what} {way}" for way in directions for what in ("translating", "measuring")))
 
 
-def evaluate_translator(
+def evaluate(
     bundle: Bundle,
     data: Path,
     config: EvaluateConfig,
@@ -64,7 +64,7 @@ def evaluate_translator(
         InsufficientDataError, NonFiniteError, DataError: see each.
     """
     if isinstance(bundle.recipe, Pix2PixConfig):
-        return paired_translator.evaluate_paired_translator(bundle, data, config, extractor, cache, progress)
+        return paired_translator.evaluate(bundle, data, config, extractor, cache, progress)
     recipe = cast(CycleganConfig | CutConfig, bundle.recipe)
     progress("reading the images")
     source = _domain(bundle, data, recipe.source_domain, config.num_images, cache)

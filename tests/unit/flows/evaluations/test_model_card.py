@@ -5,8 +5,18 @@ import pytest
 from flows.config.model_config import ModelConfig
 from flows.evaluations.model_card import MAX_DESCRIPTION, limits_of, render_card, shortened
 from flows.runtime.records import DatasetVersion, Evaluation, Promotion, TrainingRun, Verdict
-from gan_models.config import Pix2PixConfig, validate
-from gan_models.evaluation.result import EvaluationResult, Metric, Protocol, Slice
+from gan_models.bundles.description import BundleDescription
+from gan_models.config import (
+    CutConfig,
+    DcganConfig,
+    ImageConfig,
+    Pix2PixConfig,
+    RecipeConfig,
+    RestoreConfig,
+    StyleBankConfig,
+    validate,
+)
+from gan_models.evaluation.result import EvaluationResult, LeftOut, Metric, Protocol, Slice
 from tests.support.project import TINY
 
 DATASET = DatasetVersion(
@@ -39,7 +49,22 @@ EVALUATION = Evaluation(
     protocol_id="p0",
     metrics={},
 )
-FACTS = {"recipe": {"name": "dcgan", "conditional": True}, "image": {"size": 32, "channels": 1, "fit": "resize"}}
+BUNDLE = BundleDescription(
+    recipe=DcganConfig(),
+    image=ImageConfig(size=32, channels=1),
+    label_names=("0", "1"),
+    num_steps=1200,
+    config_digest="c",
+    data_digest="d",
+    torch_version="2",
+    weights_sha256="w",
+)
+RECIPES = {
+    "generate": DcganConfig(),
+    "restore": RestoreConfig(),
+    "translate": CutConfig(),
+    "stylize": StyleBankConfig(),
+}
 
 
 def metric(
@@ -73,11 +98,11 @@ def decision(*verdicts: Verdict) -> Promotion:
     )
 
 
-def card(result: EvaluationResult, recipe: dict[str, object] | None = None, **config: str) -> str:
+def card(result: EvaluationResult, recipe: RecipeConfig | None = None, **config: str) -> str:
     dataset = {**TINY["dataset"], "license": config.pop("data_license", None)}
     model = validate(ModelConfig, {**TINY, "dataset": dataset, **config}, "config")
-    facts = {**FACTS, "num_steps": 1200, **({"recipe": recipe} if recipe else {})}
-    return render_card(model, EVALUATION, TRAINING, decision(), result, facts)
+    bundle = BUNDLE.model_copy(update={"recipe": recipe or RECIPES[result.task]})
+    return render_card(model, EVALUATION, TRAINING, decision(), result, bundle)
 
 
 def test_a_card_says_what_the_model_is_of_which_data_and_how_to_use_it():
@@ -109,7 +134,7 @@ def test_a_card_says_what_the_model_is_of_which_data_and_how_to_use_it():
     ids=["of pairs", "of one image"],
 )
 def test_a_card_says_what_a_translating_model_is_given_and_what_it_makes(recipe: dict[str, str], turns: str):
-    kind = Pix2PixConfig.model_validate(recipe).model_dump(mode="json")
+    kind = Pix2PixConfig.model_validate(recipe)
     text = card(result_of(metric("psnr", 20.0), task="translate"), recipe=kind)
     assert f"- {turns}\n" in text
 
@@ -156,6 +181,18 @@ def test_a_card_that_is_too_long_for_the_registry_is_cut_after_a_line_and_says_w
 @pytest.mark.parametrize(("task", "field"), [("restore", '"image"'), ("stylize", '"style"')])
 def test_the_example_asks_for_what_the_model_does(task: str, field: str):
     assert field in card(result_of(metric("psnr", 20.0), task=task)).rpartition("model.predict")[2]
+
+
+def test_the_example_asks_for_a_label_where_the_model_uses_labels():
+    result = result_of(metric("diversity", 17.3))
+    assert '{"label": "…", "seed": 1}' in card(result)
+    assert '[{"seed": 1}]' in card(result, recipe=DcganConfig(conditional=False))
+
+
+def test_a_card_says_what_was_not_measured_and_why():
+    missing = LeftOut(name="art_distance", reason="takes 64 photographs or more, and these are 12", smallest=64)
+    result = result_of(metric("diversity", 17.3)).model_copy(update={"left_out": (missing,)})
+    assert "- Not measured: art_distance: takes 64 photographs or more, and these are 12." in card(result)
 
 
 def test_a_license_changes_no_fingerprint_of_the_data():
