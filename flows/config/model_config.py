@@ -7,6 +7,9 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, mod
 
 from gan_models.config import EvaluateConfig, Section, TrainConfig, read_yaml, validate
 from gan_models.config.names import DomainName, Name
+from gan_models.evaluation.errors import EvaluationError
+from gan_models.evaluation.measurable import measurable
+from gan_models.evaluation.metrics.catalog import METRICS
 
 # Keys of a source that are written only where they are not at their defaults.
 _SAID_WHERE_USED = ("image_column", "label_column", "hosts", "max_hours", "pairs")
@@ -123,10 +126,11 @@ class Rule(Section):
         kinds = ("at_least", "at_most", "better_than", "not_worse_than")
         if sum(getattr(self, kind) is not None for kind in kinds) != 1:
             raise ValueError(f"a rule has exactly one of {', '.join(kinds)}")
-        if self.of and self.better_than is None and self.not_worse_than is None:
-            return self
-        if self.of:
+        if self.of and self.against_champion:
             raise ValueError("'of: baseline' goes with at_least or at_most")
+        bound = self.at_least if self.at_least is not None else self.at_most
+        if self.of and bound is not None and bound <= 0:
+            raise ValueError(f"'of: baseline' makes the bound a multiple of the baseline, which {bound:g} is not")
         return self
 
     @property
@@ -157,6 +161,21 @@ class ModelConfig(Section):
     train: TrainConfig
     evaluate: EvaluateConfig = EvaluateConfig()
     promote: PromoteConfig
+
+    @model_validator(mode="after")
+    def _rules_are_about_what_is_measured(self) -> "ModelConfig":
+        try:
+            known = measurable(self.train, self.evaluate)
+        except EvaluationError as error:
+            raise ValueError(str(error)) from None
+        for number, rule in enumerate(self.promote.rules):
+            reason = known.why_not(rule.metric)
+            name = known.name_of(rule.metric)
+            if rule.against_champion and name and METRICS[name].higher_is_better is None:
+                reason = f"'{rule.metric}' has no better direction; bound it with at_least or at_most instead"
+            if reason:
+                raise ValueError(f"promote.rules.{number}: {reason}")
+        return self
 
 
 def read_model_config(path: Path) -> ModelConfig:

@@ -1,5 +1,6 @@
 """The section `evaluate`: what is measured, and on what."""
 
+import re
 from pathlib import Path
 
 from pydantic import Field, model_validator
@@ -34,6 +35,11 @@ class ExtractorConfig(Section):
         le=2048,
         description="pixels that images are resized to; by default 96 for efficientnet_lite0, else its own",
     )
+
+    @property
+    def key(self) -> str:
+        """Its part of metric names, `timm_resnet18` of `timm/resnet18`; empty for inception, which needs none."""
+        return "" if self.name == "inception" else re.sub(r"[^a-z0-9]+", "_", self.name.lower()).strip("_")
 
     @model_validator(mode="after")
     def _is_a_network_with_weights(self) -> "ExtractorConfig":

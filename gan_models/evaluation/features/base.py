@@ -1,6 +1,5 @@
 """An extractor is data: a network, its weights, and how images are prepared for it."""
 
-import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,9 +8,8 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from gan_models.evaluation.errors import NonFiniteError
+from gan_models.evaluation.metrics.families import metric_name
 from gan_models.evaluation.stats.intervals import Array
-
-_OWN_NAMES = {"fd": "fid", "kd": "kid", "is": "inception_score"}
 
 
 @dataclass(frozen=True)
@@ -39,10 +37,8 @@ class Extractor:
     classifier: Array | None = None
 
     def metric(self, family: str) -> str:
-        """The name of a metric in these features: `fd_efficientnet_lite0` of the family `fd`, or `fid`."""
-        if self.key:
-            return f"{family}_{self.key}"
-        return _OWN_NAMES.get(family, f"{family}_inception")
+        """Return the name of a metric in these features: `fd_efficientnet_lite0` of the family `fd`, or `fid`."""
+        return metric_name(family, self.key)
 
     @torch.inference_mode()
     def features(self, images: Tensor, batch_size: int = 64) -> Array:
@@ -102,8 +98,3 @@ class Prepared(nn.Module):
         pixels = ((pixels / 255 - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
         features: Tensor = self.network(pixels)
         return features
-
-
-def key_of(name: str) -> str:
-    """The name of an extractor as part of a metric's name: `timm_resnet18` of `timm/resnet18`."""
-    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from gan_models.config import ExtractorConfig
 from gan_models.evaluation.errors import EvaluationError
-from gan_models.evaluation.features.base import Extractor, Prepared, key_of
+from gan_models.evaluation.features.base import Extractor, Prepared
 from gan_models.evaluation.features.weights import parse_weights, read_weights, refuse_other_digest
 from gan_models.networks.feature_network import MEAN, STD
 from gan_models.text import nearest, one_line
@@ -40,7 +40,7 @@ def load(config: ExtractorConfig, device: torch.device) -> Extractor:
         device
     )
     dimension = _dimension(config.name, prepared, device)
-    return Extractor(config.name, key_of(config.name), digest, prepared.description, dimension, prepared, device)
+    return Extractor(config.name, config.key, digest, prepared.description, dimension, prepared, device)
 
 
 def _torchvision(name: str) -> tuple[nn.Module, str]:

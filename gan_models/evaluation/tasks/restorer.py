@@ -15,6 +15,7 @@ from gan_models.evaluation.errors import EvaluationError
 from gan_models.evaluation.features.cache import FeatureCache
 from gan_models.evaluation.features.extractor import Extractor
 from gan_models.evaluation.figures.pictures import NamedPicture, draw_restored
+from gan_models.evaluation.measurable import degradations_of
 from gan_models.evaluation.metrics.psnr import psnr
 from gan_models.evaluation.metrics.ssim import ssim
 from gan_models.evaluation.result import Slice
@@ -58,23 +59,12 @@ class Case(NamedTuple):
     seeds: list[int]
 
 
-def degradations_of(bundle: Bundle, config: EvaluateConfig) -> tuple[Degradation, ...]:
-    """Return those of the evaluation's config, or else those the model was trained for.
-
-    Raises:
-        EvaluationError: two of the latter have one name.
-    """
-    chosen: tuple[Degradation, ...] = config.degradations or bundle.recipe.degradations  # type: ignore[union-attr]
-    names = [degradation.name for degradation in chosen]
-    if len(set(names)) < len(names):
-        raise EvaluationError(f"the model's degradations {names} share a name; list some in the section evaluate")
-    return chosen
-
-
 def steps(bundle: Bundle, config: EvaluateConfig) -> tuple[str, ...]:
     """Return what an evaluation does, in its order."""
     each = tuple(
-        f"{what} {d.name}" for d in degradations_of(bundle, config) for what in ("restoring", "measuring", "comparing")
+        f"{what} {d.name}"
+        for d in degradations_of(bundle.recipe, config)
+        for what in ("restoring", "measuring", "comparing")
     )
     return ("reading the images", "features of the originals", *each)
 
@@ -104,7 +94,7 @@ def evaluate(
     networks = load_perception(bundle.device)
     pictures: list[NamedPicture] = []
     real = RealSide(original_features, cache.keep(split))
-    for degradation in degradations_of(bundle, config):
+    for degradation in degradations_of(bundle.recipe, config):
         name = degradation.name
         facts = Facts(Slice(kind="degradation", name=name), degradation=degradation.model_dump())
         progress(f"restoring {name}")

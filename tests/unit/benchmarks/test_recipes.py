@@ -50,9 +50,10 @@ def measured(tmp_path):
         Image.fromarray(noise).save(tmp_path / "pictures" / f"{name}.png")
     pictures = tuple(Picture(file=f"pictures/{name}.png", title=name) for name in ("samples", "samples_worst"))
 
-    def make(*metrics, rules=({"metric": "none", "better_than": "champion"},)):
+    def make(*metrics, rules=({"metric": "content_ssim", "better_than": "champion"},)):
         result = EvaluationResult(bundle_digest="b", task="t", protocol_id="p", metrics=metrics, pictures=pictures)
-        config = ModelConfig.model_validate({**TINY, "promote": {"rules": list(rules)}})
+        train = {**TINY["train"], "recipe": {"name": "cut"}}
+        config = ModelConfig.model_validate({**TINY, "train": train, "promote": {"rules": list(rules)}})
         return Measured(config, result, tmp_path, 12.3, 1_230_000)
 
     return make

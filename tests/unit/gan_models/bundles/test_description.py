@@ -37,7 +37,7 @@ def test_a_description_tells_recipe_task_and_steps_without_the_weights(bundle):
 def test_what_is_no_bundle_is_refused_with_the_reason(tmp_path):
     assert not is_bundle(tmp_path)
     for read in (read_description, read_digest):
-        with pytest.raises(BundleError, match="bundle.json cannot be read"):
+        with pytest.raises(BundleError, match=r"bundle\.json cannot be read"):
             read(tmp_path)
     for content, reason in (("{", "is not JSON"), ("[" * 100_000, "is not JSON"), ("{}", "recipe: Field required")):
         (tmp_path / "bundle.json").write_text(content)
