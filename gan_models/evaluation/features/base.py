@@ -10,6 +10,7 @@ from torch.nn.functional import interpolate
 from gan_models.evaluation.errors import NonFiniteError
 from gan_models.evaluation.metrics.families import metric_name
 from gan_models.evaluation.stats.intervals import Array
+from gan_models.images.pixels import require_uint8
 
 
 @dataclass(frozen=True)
@@ -42,13 +43,15 @@ class Extractor:
 
     @torch.inference_mode()
     def features(self, images: Tensor, batch_size: int = 64) -> Array:
-        """Pooled features, float64 [N, dimension], of uint8 [N, C, H, W]; gray images (C = 1) count as RGB.
+        """Return pooled features, float64 [N, dimension], of uint8 [N, C, H, W]; gray images (C = 1) count as RGB.
 
         They do not depend on the batch size, but for rounding in float32.
 
         Raises:
             NonFiniteError: features are not finite.
+            ValueError: the images are not uint8.
         """
+        require_uint8(images)
         parts = []
         with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):  # a GPU gives what a CPU does
             for part in images.split(batch_size):  # type: ignore[no-untyped-call]

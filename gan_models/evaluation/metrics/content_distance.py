@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from gan_models.evaluation.stats.intervals import Array, Estimate
-from gan_models.images.pixels import to_float
+from gan_models.images.pixels import require_uint8, to_float
 from gan_models.losses.perceptual import content_loss
 from gan_models.networks.feature_network import FeatureNetwork
 
@@ -23,7 +23,11 @@ def content_distance(images: Tensor, originals: Tensor, network: FeatureNetwork,
 
     Returns:
         float64 [N].
+
+    Raises:
+        ValueError: the images are not uint8.
     """
+    require_uint8(images, originals)
     device, parts = network.mean.device, []
     for start in range(0, len(images), batch_size):
         pair = (x[start : start + batch_size].to(device) for x in (images, originals))

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from gan_models.evaluation.errors import NonFiniteError
 from gan_models.evaluation.stats.intervals import Array
-from gan_models.images.pixels import to_float
+from gan_models.images.pixels import require_uint8, to_float
 from gan_models.networks.feature_network import FeatureNetwork
 
 EPSILON = 1e-10  # against places where no feature responds
@@ -35,7 +35,9 @@ def feature_distances(
 
     Raises:
         NonFiniteError: features are not finite.
+        ValueError: the images are not uint8.
     """
+    require_uint8(originals, *sets)
     parts: list[list[Tensor]] = [[] for _ in sets]
     for start in range(0, len(originals), batch_size):
         wanted = _directions(originals[start : start + batch_size], network)

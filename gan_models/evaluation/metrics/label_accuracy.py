@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan_models.evaluation.stats.intervals import Array, Estimate
+from gan_models.images.pixels import require_uint8
 
 PRESENT_FROM = 0.1  # of a label's real frequency: one stray sample does not make a label present
 MAX_TRAINING_IMAGES = 5_000
@@ -82,4 +83,5 @@ def classes_present(recognized: Labels, frequencies: Array) -> Estimate:
 
 
 def _view(looks_at: str, pixels: NDArray[np.uint8], features: Array) -> Array:
+    require_uint8(pixels)
     return pixels.reshape(len(pixels), -1) / 255.0 if looks_at == "pixels" else features

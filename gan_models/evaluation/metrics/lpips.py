@@ -9,7 +9,7 @@ from torch import Tensor
 from gan_models.evaluation.errors import EvaluationError
 from gan_models.evaluation.features.weights import parse_weights, read_weights
 from gan_models.evaluation.stats.intervals import Array
-from gan_models.images.pixels import to_float
+from gan_models.images.pixels import require_uint8, to_float
 
 BACKBONE = "alexnet-owt-7be5be79.pth"  # torchvision's name, which ends in the first digits of its SHA-256
 
@@ -59,7 +59,11 @@ def lpips(images: Tensor, originals: Tensor, metric: Lpips, batch_size: int = 64
 
     Returns:
         float64 [N].
+
+    Raises:
+        ValueError: the images are not uint8.
     """
+    require_uint8(images, originals)
     device = next(metric.network.parameters()).device
     parts = []
     for start in range(0, len(images), batch_size):

@@ -26,7 +26,7 @@ def ms_ssim(images: Tensor, originals: Tensor, batch_size: int = 16) -> Array:
         float64 [N], in [0, 1].
 
     Raises:
-        ValueError: the shapes differ, or the images are too small.
+        ValueError: the images are not uint8, the shapes differ, or the images are too small.
     """
     return in_batches("MS-SSIM", _ms_ssim, MIN_SIDE, images, originals, batch_size)
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from gan_models.evaluation.stats.intervals import Array
+from gan_models.images.pixels import require_uint8
 
 WINDOW = 11
 SIGMA = 1.5
@@ -28,7 +29,7 @@ def ssim(images: Tensor, originals: Tensor, batch_size: int = 64) -> Array:
         float64 [N], at most 1.
 
     Raises:
-        ValueError: the shapes differ, or the images are smaller than the window.
+        ValueError: the images are not uint8, the shapes differ, or the images are smaller than the window.
     """
     return in_batches("SSIM", _ssim, WINDOW, images, originals, batch_size)
 
@@ -44,8 +45,9 @@ def in_batches(
     """`score`, from two float64 [n, C, H, W] to float64 [n], of uint8 [N, C, H, W] a batch at a time, float64 [N].
 
     Raises:
-        ValueError: the shapes differ, or a side of the images is below `min_side` pixels.
+        ValueError: the images are not uint8, the shapes differ, or a side of the images is below `min_side` pixels.
     """
+    require_uint8(images, originals)
     if images.shape != originals.shape:
         raise ValueError(f"images {list(images.shape)} and originals {list(originals.shape)} should be of one shape")
     if min(images.shape[2:]) < min_side:

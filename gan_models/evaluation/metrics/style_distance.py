@@ -7,7 +7,7 @@ from torch import Tensor
 
 from gan_models.evaluation.errors import InsufficientDataError, NonFiniteError
 from gan_models.evaluation.stats.intervals import Array
-from gan_models.images.pixels import to_float
+from gan_models.images.pixels import require_uint8, to_float
 from gan_models.losses.style import statistics_of
 from gan_models.networks.feature_network import FeatureNetwork
 
@@ -60,7 +60,9 @@ def style_statistics(images: Tensor, network: FeatureNetwork, batch_size: int = 
 
     Raises:
         NonFiniteError: features are not finite.
+        ValueError: the images are not uint8.
     """
+    require_uint8(images)
     parts: list[list[Tensor]] = []
     for part in images.split(batch_size):  # type: ignore[no-untyped-call]
         features = network(to_float(part.to(network.mean.device)))
