@@ -24,7 +24,7 @@ STAGES = ("dataset", "train", "evaluate", "promote")
 
 
 def retraining_summary(name: str, retraining: Retraining) -> RenderableType:
-    """Stages, numbers and the decision of one retrain."""
+    """Return stages, numbers and the decision of one retrain."""
     from gan_models.evaluation.slices import left_out_lines
 
     version, training, evaluation, promotion = retraining
@@ -54,7 +54,7 @@ def retraining_summary(name: str, retraining: Retraining) -> RenderableType:
 
 
 def assessment_summary(assessment: Assessment) -> RenderableType:
-    """Numbers with intervals and baselines, the verdict of each rule, and the differences to another model."""
+    """Return numbers with intervals and baselines, the verdict of each rule, and the differences to another model."""
     from gan_models.evaluation.slices import left_out_lines
 
     record = assessment.record
@@ -73,7 +73,7 @@ def assessment_summary(assessment: Assessment) -> RenderableType:
 
 
 def _shown(assessment: Assessment) -> list["Metric"]:
-    """All metrics, but of labels and styles the worst few of each: the report has the others."""
+    """Return all metrics, but of labels and styles the worst few of each: the report has the others."""
     from gan_models.evaluation.slices import worst_first
 
     metrics = assessment.result.metrics
@@ -151,7 +151,7 @@ def _metrics(evaluation: Evaluation) -> Table:
 
 
 def next_commands(tracking_uri: str, environment: dict[str, str]) -> Text:
-    """The two commands that open the UIs on what was just made, or their addresses where servers are running."""
+    """Return the two commands that open the UIs on what was just made, or their addresses where servers are running."""
     text = Text("\nLook at it:\n", "bold")
     if tracking_uri.startswith("http"):
         text.append(f"  MLflow   {tracking_uri}\n", "cyan")
@@ -165,7 +165,7 @@ def next_commands(tracking_uri: str, environment: dict[str, str]) -> Text:
 
 
 def model_status(name: str, versions: Sequence[ModelVersion], aliases: dict[str, str]) -> RenderableType:
-    """Every version of a model with its alias and decision, and the chain behind the champion's."""
+    """Return every version of a model with its alias and decision, and the chain behind the champion's."""
     named = {version: alias for alias, version in aliases.items()}
     table = Table(
         "version", "alias", "decision", "training run", "dataset version", "git commit", box=None, padding=(0, 2, 0, 0)

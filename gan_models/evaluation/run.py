@@ -28,7 +28,7 @@ THROUGHPUT = "throughput.json"  # beside the result, which is the same for the s
 
 
 class Evaluated(NamedTuple):
-    """A result, the influence values of each metric by key, float64 [N], the pictures, and images drawn a second."""
+    """A result, the influence values of each metric by key, float64 [N], the pictures, and images sampled a second."""
 
     result: EvaluationResult
     influence: dict[str, Array]
@@ -144,7 +144,7 @@ def _refuse_non_finite_weights(network: nn.Module) -> None:
 
 
 def _refuse_non_finite_images(network: nn.Module, inputs: object, images: Tensor) -> None:
-    """A forward hook: 8-bit images would hide what was not finite."""
+    """Refuse them in a forward hook: 8-bit images would hide what was not finite."""
     bad = int((~images.isfinite()).flatten(1).any(1).sum())
     if bad:
         raise NonFiniteError(f"{bad} of {len(images)} images in a batch are not finite; nothing was measured")

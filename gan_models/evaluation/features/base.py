@@ -90,11 +90,11 @@ class Prepared(nn.Module):
         self.description = f"bicubic antialias {size}, mean {next(numbers)}, std {next(numbers)}"
 
     def on(self, device: torch.device) -> "Prepared":
-        """Itself, moved to a device, its weights in the order of memory that convolutions are fastest in."""
+        """Return itself, moved to a device, its weights in the order of memory that convolutions are fastest in."""
         return self.to(device).to(memory_format=torch.channels_last)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Features, Float [N, d], of uint8 [N, 3, H, W]."""
+        """Return features, Float [N, d], of uint8 [N, 3, H, W]."""
         pixels = images.float()
         if pixels.shape[-2:] != (self.size, self.size):
             pixels = interpolate(pixels, (self.size, self.size), mode="bicubic", antialias=True).clamp(0, 255)

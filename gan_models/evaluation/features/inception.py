@@ -43,13 +43,13 @@ class Inception(nn.Module):
         self.network = FeatureExtractorInceptionV3("inception", [str(DIMENSION)], checked)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Features, float32 [N, 2048], of uint8 [N, 3, H, W]."""
+        """Return features, float32 [N, 2048], of uint8 [N, 3, H, W]."""
         features: Tensor = self.network(images)[0]
         return features
 
 
 def load(config: ExtractorConfig, device: torch.device) -> Extractor:
-    """The network with the weights of the config's file, or of the one that torch.hub keeps, downloaded if need be.
+    """Return it with the weights of the config's file, or of the one that torch.hub keeps, downloaded if need be.
 
     Only the original weights make FID, KID and the Inception score. Others are taken where the config states their
     SHA-256, and their metrics carry its first eight digits.
@@ -83,7 +83,7 @@ def load(config: ExtractorConfig, device: torch.device) -> Extractor:
 
 
 def _kept() -> Path:
-    """The file that torch.hub keeps.
+    """Return the file that torch.hub keeps.
 
     Raises:
         EvaluationError: it is not there and cannot be downloaded, or is not what it should be.

@@ -17,7 +17,7 @@ SIZE = 224
 
 
 def load(config: ExtractorConfig, device: torch.device) -> Extractor:
-    """The network up to its classifier. Nothing is ever downloaded.
+    """Return the network up to its classifier. Nothing is ever downloaded.
 
     Raises:
         EvaluationError: the library has no such network, its features are no vectors, or the weights do not fit it.
@@ -44,7 +44,7 @@ def load(config: ExtractorConfig, device: torch.device) -> Extractor:
 
 
 def _torchvision(name: str) -> tuple[nn.Module, str]:
-    """A network without its last linear layer, and that layer's name."""
+    """Return a network without its last linear layer, and that layer's name."""
     from torchvision import models
 
     _refuse_unknown("torchvision", name, models.list_models(module=models))

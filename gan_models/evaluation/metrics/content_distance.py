@@ -14,7 +14,7 @@ STAGE = 2  # of four: 8 pixels a step, where content is held on to in training t
 @torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
 @torch.inference_mode()
 def content_distance(images: Tensor, originals: Tensor, network: FeatureNetwork, batch_size: int = 64) -> Array:
-    """`content_loss` of a middle stage, per image: 0 for the same content, about 2 for another image's.
+    """Return `content_loss` of a middle stage, per image: 0 for the same content, about 2 for another image's.
 
     Args:
         images, originals: uint8 [N, C, H, W].
@@ -38,7 +38,7 @@ def content_distance(images: Tensor, originals: Tensor, network: FeatureNetwork,
 
 
 def art_distance(content: Estimate, frechet: Estimate) -> Estimate:
-    """(1 + content distance)(1 + Fréchet distance to the paintings), the form of ArtFID (Wright & Ommer 2022).
+    """Return (1 + content distance)(1 + Fréchet distance to the paintings), the form of ArtFID (Wright & Ommer 2022).
 
     https://arxiv.org/abs/2207.12280, eq. 4, with other features than there. Both are over the same N images.
     """

@@ -18,7 +18,7 @@ EPSILON = 1e-10  # against places where no feature responds
 def feature_distances(
     sets: Sequence[Tensor], originals: Tensor, network: FeatureNetwork, batch_size: int = 64
 ) -> list[Array]:
-    """The distance of each image to its original, for several sets of images of the same originals.
+    """Return the distance of each image to its original, for several sets of images of the same originals.
 
     Features of each place are scaled to length one; their squared difference, averaged over places and then over the
     four stages, lies in [0, 4]. It is LPIPS (https://arxiv.org/abs/1801.03924, eq. 1) in another network and without
@@ -54,6 +54,6 @@ def feature_distances(
 
 
 def _directions(images: Tensor, network: FeatureNetwork) -> list[Tensor]:
-    """Each stage's features with length one at each place, Float [N, channels, h, w]."""
+    """Return each stage's features with length one at each place, Float [N, channels, h, w]."""
     stages = network(to_float(images.to(network.mean.device)))
     return [stage / (stage.square().sum(dim=1, keepdim=True) + EPSILON).sqrt() for stage in stages]

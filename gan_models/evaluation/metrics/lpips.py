@@ -22,7 +22,7 @@ class Lpips(NamedTuple):
 
 
 def load_lpips(device: torch.device | str = "cpu") -> Lpips | None:
-    """LPIPS in its usual version, with AlexNet; None where torchvision has not put AlexNet's weights on this machine.
+    """Return LPIPS as usual, with AlexNet; None where torchvision has not put AlexNet's weights on this machine.
 
     Raises:
         EvaluationError: the file is there and is not torchvision's, or cannot be read.
@@ -50,7 +50,7 @@ def load_lpips(device: torch.device | str = "cpu") -> Lpips | None:
 @torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
 @torch.inference_mode()
 def lpips(images: Tensor, originals: Tensor, metric: Lpips, batch_size: int = 64) -> Array:
-    """The distance of each image to its original.
+    """Return the distance of each image to its original.
 
     Args:
         images, originals: uint8 [N, C, H, W], H and W of 31 or more; gray images (C = 1) count as RGB.

@@ -10,7 +10,7 @@ OFFSET = 16.0
 
 
 def luma(images: Tensor) -> Tensor:
-    """Y of YCbCr, in ITU-R BT.601's studio range of 16 to 235, rounded to 8 bits.
+    """Return Y of YCbCr, in ITU-R BT.601's studio range of 16 to 235, rounded to 8 bits.
 
     It is what MATLAB's and scikit-image's `rgb2ycbcr` give; the data range of the metrics stays 255, as in the
     literature.

@@ -11,7 +11,7 @@ CAP = 100.0  # dB, for identical images
 
 
 def psnr(images: NDArray[np.uint8], originals: NDArray[np.uint8], where: NDArray[np.bool_] | None = None) -> Array:
-    """10 log10(255² / MSE) of each image, over all its pixels and channels together, at most 100.
+    """Return 10 log10(255² / MSE) of each image, over all its pixels and channels together, at most 100.
 
     Args:
         images, originals: uint8 [N, C, H, W].

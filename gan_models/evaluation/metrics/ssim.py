@@ -19,7 +19,7 @@ STABILISERS = (0.01 * RANGE) ** 2, (0.03 * RANGE) ** 2
 
 
 def ssim(images: Tensor, originals: Tensor, batch_size: int = 64) -> Array:
-    """SSIM of each image: 11x11 Gaussian window of sigma 1.5, population covariance, mean over the valid region.
+    """Return SSIM of each image: 11x11 Gaussian window of sigma 1.5, population covariance, mean over the valid region.
 
     Args:
         images, originals: uint8 [N, C, H, W], H and W of 11 or more.
@@ -42,7 +42,7 @@ def in_batches(
     originals: Tensor,
     batch_size: int,
 ) -> Array:
-    """`score`, from two float64 [n, C, H, W] to float64 [n], of uint8 [N, C, H, W] a batch at a time, float64 [N].
+    """Return `score`, of two float64 [n, C, H, W] to float64 [n], of uint8 [N, C, H, W] in batches: float64 [N].
 
     Raises:
         ValueError: the images are not uint8, the shapes differ, or a side of the images is below `min_side` pixels.
@@ -64,7 +64,7 @@ def _ssim(x: Tensor, y: Tensor) -> Tensor:
 
 
 def luminance_and_structure(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """The two factors of SSIM at each place of the valid region: eq. 6, and eq. 9 times eq. 10.
+    """Return the two factors of SSIM at each place of the valid region: eq. 6, and eq. 9 times eq. 10.
 
     Args:
         x, y: float64 [N, C, H, W] in [0, 255].
@@ -85,7 +85,7 @@ def luminance_and_structure(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _window_means(length: int) -> Tensor:
-    """The Gaussian window at each place along a line, float64 [length - 10, length]; faster than a convolution."""
+    """Return the Gaussian window at each place of a line, float64 [length - 10, length]; faster than a convolution."""
     offsets = torch.arange(WINDOW, dtype=torch.float64) - WINDOW // 2
     weights = torch.exp(-offsets.square() / (2 * SIGMA**2))
     places = torch.arange(length - WINDOW + 1)

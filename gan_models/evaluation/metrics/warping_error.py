@@ -45,7 +45,7 @@ def warping_error(inputs: NDArray[np.uint8], outputs: NDArray[np.uint8]) -> Arra
 
 
 def _motion(frame: Array, following: Array) -> Array:
-    """Where each pixel of a frame, float64 [H, W], goes in the following one: rows and columns, float64 [2, H, W]."""
+    """Return where each pixel of a frame, float64 [H, W], goes in the next: rows and columns, float64 [2, H, W]."""
     from skimage.registration import optical_flow_tvl1
 
     motion: Array = optical_flow_tvl1(frame, following, dtype=np.float64)  # type: ignore[no-untyped-call]
@@ -53,7 +53,7 @@ def _motion(frame: Array, following: Array) -> Array:
 
 
 def _warp(image: Array, motion: Array) -> Array:
-    """float64 [C, H, W], each pixel taken from where the motion leads, by linear interpolation."""
+    """Return float64 [C, H, W], each pixel taken from where the motion leads, by linear interpolation."""
     places = np.indices(image.shape[1:]) + motion
     warped: Array = np.stack([map_coordinates(channel, places, order=1, mode="nearest") for channel in image])
     return warped

@@ -22,7 +22,7 @@ from gan_models.networks.feature_network import FeatureNetwork, load_feature_net
 NO_LPIPS = f"needs torchvision's {BACKBONE}, which is not in torch.hub's folder checkpoints"
 
 
-class Perception(NamedTuple):
+class ReferenceNetworks(NamedTuple):
     """EfficientNet-Lite0's stages, and LPIPS where its weights are on this machine."""
 
     stages: FeatureNetwork
@@ -36,7 +36,7 @@ class BaselineImages(NamedTuple):
     name: str
 
 
-def load_perception(device: torch.device) -> Perception:
+def load_reference_networks(device: torch.device) -> ReferenceNetworks:
     """Return the networks, on a device.
 
     Raises:
@@ -45,7 +45,7 @@ def load_perception(device: torch.device) -> Perception:
     try:
         stages = load_feature_network("efficientnet_lite0").to(device)
         # A third faster on a CPU.
-        return Perception(stages.to(memory_format=torch.channels_last), load_lpips(device))
+        return ReferenceNetworks(stages.to(memory_format=torch.channels_last), load_lpips(device))
     except MissingWeightsError as error:
         raise EvaluationError(str(error)) from None
 
@@ -83,7 +83,7 @@ def add_feature_distances(
     images: Tensor,
     originals: Tensor,
     baseline: BaselineImages | None,
-    networks: Perception,
+    networks: ReferenceNetworks,
     batch_size: int,
     facts: Facts = NO_FACTS,
 ) -> None:

@@ -1,4 +1,4 @@
-"""The evaluation of a model that draws images."""
+"""The evaluation of a model that generates images."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +15,7 @@ from gan_models.evaluation.errors import EvaluationError
 from gan_models.evaluation.features.cache import FeatureCache
 from gan_models.evaluation.features.extractor import Extractor
 from gan_models.evaluation.features.real_images import RealImages
-from gan_models.evaluation.figures.pictures import NamedPicture, draw_nearest_training, draw_samples
+from gan_models.evaluation.figures.pictures import NamedPicture, nearest_training_figure, samples_figure
 from gan_models.evaluation.metrics.inception_score import inception_score
 from gan_models.evaluation.metrics.label_accuracy import classes_present, label_accuracy, train_judge
 from gan_models.evaluation.metrics.nearest_training import nearest_training
@@ -30,7 +30,7 @@ from gan_models.evaluation.tasks.distances import (
     add_diversity,
     add_neighborhoods,
 )
-from gan_models.evaluation.tasks.sampling import draw
+from gan_models.evaluation.tasks.sampling import sample_images
 from gan_models.inference.generate import reconstruct
 from gan_models.networks.vae import Vae
 
@@ -40,7 +40,7 @@ NO_LABELS = "takes a model that is asked for labels, and this one is not"
 
 STEPS = (
     "reading the images",
-    "drawing images",
+    "sampling images",
     "features of the training images",
     "features of the evaluation images",
     "distances",
@@ -62,7 +62,7 @@ def evaluate(
     cache: FeatureCache,
     progress: Progress,
 ) -> tuple[Measurements, list[NamedPicture]]:
-    """Draw `config.num_images` images, labels as frequent as in the evaluation split, and compare them with real ones.
+    """Sample images, labels as frequent as in the evaluation split, and compare them with real ones.
 
     Raises:
         InsufficientDataError, NonFiniteError, DataError: see each.
@@ -77,8 +77,8 @@ def evaluate(
     require("images to draw (num_images)", config.num_images)
     asked = _labels_to_ask_for(bundle, evaluation, real_labels, config.num_images)
 
-    progress("drawing images")
-    drawn, features, asked, sums, throughput = draw(bundle, asked, config, extractor)
+    progress("sampling images")
+    samples, features, asked, sums, throughput = sample_images(bundle, asked, config, extractor)
     progress("features of the training images")
     known_features = cache.features(training, config.batch_size)
     progress("features of the evaluation images")
@@ -111,7 +111,7 @@ def evaluate(
     else:
         judge = train_judge(training.images.numpy(), known_features, known_labels)
         facts = replace(facts, judge=str(judge))
-        recognized = judge.recognize(drawn.numpy(), features)
+        recognized = judge.recognize(samples.numpy(), features)
         on_real = judge.recognize(evaluation.images.numpy(), real_features)
         frequencies = np.bincount(real_labels, minlength=len(evaluation.label_names)) / len(real_labels)
         if asked is None:
@@ -135,8 +135,8 @@ def evaluate(
     progress("pictures")
     names = evaluation.label_names if asked is not None else ()
     pictures = [
-        draw_samples(drawn, asked, evaluation.images, real_labels, names),
-        draw_nearest_training(drawn, training.images, nearest.distance, nearest.which),
+        samples_figure(samples, asked, evaluation.images, real_labels, names),
+        nearest_training_figure(samples, training.images, nearest.distance, nearest.which),
     ]
     return measured, pictures
 

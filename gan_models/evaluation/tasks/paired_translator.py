@@ -12,13 +12,13 @@ from gan_models.evaluation.collector import BaselineScore, Facts, Measurements, 
 from gan_models.evaluation.features.cache import FeatureCache
 from gan_models.evaluation.features.extractor import Extractor
 from gan_models.evaluation.figures.pictures import NamedPicture, Row
-from gan_models.evaluation.figures.translation_pictures import draw_translated
+from gan_models.evaluation.figures.translation_pictures import translation_figures
 from gan_models.evaluation.metrics.iou import mean_iou
 from gan_models.evaluation.metrics.psnr import psnr
 from gan_models.evaluation.metrics.ssim import ssim
 from gan_models.evaluation.stats.intervals import Array, mean_of
 from gan_models.evaluation.tasks.distances import Baseline, RealSide, add_distances, add_diversity
-from gan_models.evaluation.tasks.full_reference import BaselineImages, add_feature_distances, load_perception
+from gan_models.evaluation.tasks.full_reference import BaselineImages, add_feature_distances, load_reference_networks
 from gan_models.images.paired_inputs import NUM_SEGMENTS, condition, luminance, tones_of
 from gan_models.images.pixels import to_float, to_uint8
 from gan_models.inference.translate import translate
@@ -104,12 +104,12 @@ def evaluate(
         score = _add_similarities(measured, Case(inputs, targets, outputs, mean.expand_as(targets)))
         _add_distances(measured, pairs, outputs, cache, config.batch_size)
         identity = BaselineImages(inputs, INPUT)
-        networks = load_perception(bundle.device)
+        networks = load_reference_networks(bundle.device)
         add_feature_distances(measured, outputs, targets, identity, networks, config.batch_size)
         unit, below = " dB", "Below each: its PSNR."
     progress("pictures")
     rows = [Row(inputs, source), Row(outputs, "output"), Row(targets, "target" if domains is None else target)]
-    return measured, draw_translated(f"{source}_to_{target}", rows, score, unit, below)
+    return measured, translation_figures(f"{source}_to_{target}", rows, score, unit, below)
 
 
 def _made_pairs(bundle: Bundle, data: Path, num: int, cache: FeatureCache) -> Pairs:

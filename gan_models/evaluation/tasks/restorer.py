@@ -14,7 +14,7 @@ from gan_models.evaluation.collector import BaselineScore, Facts, Measurements, 
 from gan_models.evaluation.errors import EvaluationError
 from gan_models.evaluation.features.cache import FeatureCache
 from gan_models.evaluation.features.extractor import Extractor
-from gan_models.evaluation.figures.pictures import NamedPicture, draw_restored
+from gan_models.evaluation.figures.pictures import NamedPicture, restoration_figures
 from gan_models.evaluation.measurable import degradations_of
 from gan_models.evaluation.metrics.psnr import psnr
 from gan_models.evaluation.metrics.ssim import ssim
@@ -34,7 +34,7 @@ from gan_models.evaluation.tasks.full_reference import (
     add_feature_distances,
     add_luma,
     add_scales,
-    load_perception,
+    load_reference_networks,
 )
 from gan_models.images.degradations import degrade_seeded, image_seeds
 from gan_models.images.pixels import to_float, to_uint8
@@ -91,7 +91,7 @@ def evaluate(
     original_features = cache.features(split, config.batch_size)
 
     measured = Measurements(bundle, config, extractor, Facts(split_digest=split.split_digest))
-    networks = load_perception(bundle.device)
+    networks = load_reference_networks(bundle.device)
     pictures: list[NamedPicture] = []
     real = RealSide(original_features, cache.keep(split))
     for degradation in degradations_of(bundle.recipe, config):
@@ -114,7 +114,7 @@ def evaluate(
         blind = blind_candidates(degradation, case.degraded.numpy())
         if blind:
             _add_classical(measured, case, blind, "classical_blind", facts)
-        pictures += draw_restored(name, case.degraded, case.restored, case.originals, gain)
+        pictures += restoration_figures(name, case.degraded, case.restored, case.originals, gain)
     return measured, pictures
 
 

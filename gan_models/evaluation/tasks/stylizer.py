@@ -19,7 +19,12 @@ from gan_models.evaluation.errors import EvaluationError
 from gan_models.evaluation.features.cache import FeatureCache
 from gan_models.evaluation.features.extractor import Extractor
 from gan_models.evaluation.figures.pictures import NamedPicture
-from gan_models.evaluation.figures.style_pictures import draw_alphas, draw_matrix, draw_styles, draw_unseen
+from gan_models.evaluation.figures.style_pictures import (
+    alphas_figure,
+    matrix_figure,
+    styles_figure,
+    unseen_style_figure,
+)
 from gan_models.evaluation.metrics.catalog import METRICS
 from gan_models.evaluation.metrics.content_distance import art_distance, content_distance
 from gan_models.evaluation.metrics.frechet_distance import frechet_distance
@@ -107,9 +112,9 @@ def evaluate(
     full = [each.images[-1] for each in painted]
     matrix = np.stack([each.distances[-1].mean(axis=0) for each in painted])
     pictures = [
-        draw_styles(photographs, full, _typical(paintings, styles, network, config.batch_size), paintings.names),
-        draw_matrix(matrix, before.mean(axis=0), paintings.names),
-        draw_alphas([each.images for each in painted], ALPHAS, paintings.names),
+        styles_figure(photographs, full, _typical(paintings, styles, network, config.batch_size), paintings.names),
+        matrix_figure(matrix, before.mean(axis=0), paintings.names),
+        alphas_figure([each.images for each in painted], ALPHAS, paintings.names),
     ]
     if config.unseen_style:
         progress("the unseen style")
@@ -210,7 +215,7 @@ def _unseen(
     score = BaselineScore(float(before.mean()), PHOTOGRAPHS)
     measured.add("style_distance", mean_of(after), replace(facts, features=in_stages()), baseline=score)
     _add_content_ssim(measured, painted, photographs, facts)
-    return draw_unseen(photographs, painted, parts)
+    return unseen_style_figure(photographs, painted, parts)
 
 
 def _paintings(bundle: Bundle, data: Path, domain: str, cache: FeatureCache) -> Paintings:

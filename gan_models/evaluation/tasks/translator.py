@@ -12,14 +12,14 @@ from gan_models.evaluation.features.cache import FeatureCache
 from gan_models.evaluation.features.extractor import Extractor
 from gan_models.evaluation.features.real_images import RealImages
 from gan_models.evaluation.figures.pictures import NamedPicture, Row
-from gan_models.evaluation.figures.translation_pictures import draw_translated
+from gan_models.evaluation.figures.translation_pictures import translation_figures
 from gan_models.evaluation.metrics.psnr import psnr
 from gan_models.evaluation.metrics.ssim import ssim
 from gan_models.evaluation.result import Slice
 from gan_models.evaluation.stats.intervals import mean_of
 from gan_models.evaluation.tasks import paired_translator
 from gan_models.evaluation.tasks.distances import Baseline, RealSide, add_distances, add_diversity
-from gan_models.evaluation.tasks.full_reference import Perception, add_feature_distances, load_perception
+from gan_models.evaluation.tasks.full_reference import ReferenceNetworks, add_feature_distances, load_reference_networks
 from gan_models.images.paired_inputs import luminance
 from gan_models.images.pixels import to_float, to_uint8
 from gan_models.inference.translate import translate
@@ -69,7 +69,7 @@ def evaluate(
     progress("reading the images")
     source = _domain(bundle, data, recipe.source_domain, config.num_images, cache)
     target = _domain(bundle, data, recipe.target_domain, config.num_images, cache)
-    measured, networks = Measurements(bundle, config, extractor, Facts()), load_perception(bundle.device)
+    measured, networks = Measurements(bundle, config, extractor, Facts()), load_reference_networks(bundle.device)
     pictures = []
     ways = {"there": (source, target), "back": (target, source)}
     for way in ("there", "back") if isinstance(recipe, CycleganConfig) else ("there",):
@@ -90,7 +90,7 @@ def _measure(
     other: Domain,
     rows: list[Row],
     batch_size: int,
-    networks: Perception,
+    networks: ReferenceNetworks,
     cache: FeatureCache,
     way: str,
 ) -> list[NamedPicture]:
@@ -111,7 +111,7 @@ def _measure(
     add_diversity(measured, features, untouched, facts)
     if len(rows) > 2:
         measured.add("cycle_psnr", mean_of(psnr(rows[2].images.numpy(), inputs.numpy())), facts)
-    return draw_translated(f"{one.name}_to_{other.name}", rows, score, unit, below)
+    return translation_figures(f"{one.name}_to_{other.name}", rows, score, unit, below)
 
 
 def _domain(bundle: Bundle, data: Path, name: str, num_images: int, cache: FeatureCache) -> Domain:
