@@ -12,6 +12,7 @@ from gan_models.text import nearest
 
 EXTRACTORS = ("efficientnet_lite0", "inception")
 LIBRARIES = ("torchvision", "timm")
+INCEPTION_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"  # of the original weights
 MIN_IMAGES = 10  # on either side of a metric; an interval over fewer says nothing
 
 
@@ -38,8 +39,10 @@ class ExtractorConfig(Section):
 
     @property
     def key(self) -> str:
-        """Its part of metric names, `timm_resnet18` of `timm/resnet18`; empty for inception, which needs none."""
-        return "" if self.name == "inception" else re.sub(r"[^a-z0-9]+", "_", self.name.lower()).strip("_")
+        """Its part of metric names, `timm_resnet18` of `timm/resnet18`; empty for Inception's original weights."""
+        if self.name == "inception":
+            return f"inception_{self.sha256[:8]}" if self.sha256 not in (None, INCEPTION_SHA256) else ""
+        return re.sub(r"[^a-z0-9]+", "_", self.name.lower()).strip("_")
 
     @model_validator(mode="after")
     def _is_a_network_with_weights(self) -> "ExtractorConfig":

@@ -9,8 +9,8 @@ from pydantic import AfterValidator
 from gan_models.errors import AtelierError
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
-# How keys of metrics name the labels and styles of the data, and how files name a degradation's pictures.
-RESERVED_PREFIXES = ("label_", "style_")
+# How keys of metrics name labels, styles and classes of pixels, and how files name a degradation's pictures.
+RESERVED_PREFIXES = ("label_", "style_", "class_")
 RESERVED_SUFFIXES = ("_worst", "_best")
 
 

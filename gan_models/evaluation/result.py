@@ -13,10 +13,11 @@ RESULT = "evaluation.json"
 INFLUENCE = "influence.npz"
 PICTURES = "pictures"
 
-SliceKind = Literal["label", "style", "degradation", "direction", "unseen"]
+SliceKind = Literal["label", "style", "class", "degradation", "direction", "unseen"]
 _KEYS: dict[SliceKind, str] = {
     "label": "label_{}",
     "style": "style_{}",
+    "class": "class_{}",
     "degradation": "{}",
     "direction": "{}",
     "unseen": "unseen",
@@ -31,7 +32,7 @@ class Record(BaseModel):
 
 
 class Slice(Record):
-    """The part of an evaluation that a metric is about: one label or style of the data, one degradation, one direction.
+    """The part of an evaluation that a metric is about: one label, class of pixels, style, degradation or direction.
 
     A `name` comes from the data and may be any text; `key` is rendered from it and never read back. The kind "unseen"
     is a style that no training has seen, named "style".
@@ -47,8 +48,8 @@ class Slice(Record):
 
     @property
     def is_one_of_many(self) -> bool:
-        """Whether there may be hundreds of its kind, as of labels and styles, which nobody reads one by one."""
-        return self.kind in ("label", "style")
+        """Whether there may be hundreds of its kind, as of labels, which nobody reads one by one."""
+        return self.kind in ("label", "style", "class")
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name}"

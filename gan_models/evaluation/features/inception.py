@@ -14,12 +14,13 @@ from torch_fidelity.feature_extractor_inceptionv3 import (  # type: ignore[impor
 )
 
 from gan_models.config import ExtractorConfig
+from gan_models.config.evaluate import INCEPTION_SHA256
 from gan_models.evaluation.errors import EvaluationError
 from gan_models.evaluation.features.base import Extractor
 from gan_models.evaluation.features.weights import parse_weights, read_weights, refuse_other_digest
 from gan_models.text import one_line
 
-SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
+SHA256 = INCEPTION_SHA256
 DIMENSION = 2048
 SECONDS = 30.0  # without an answer, before a machine counts as offline
 

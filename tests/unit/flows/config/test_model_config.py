@@ -179,6 +179,11 @@ RESTORER = {"name": "restore", "degradations": [{"kind": "denoise", "name": "noi
             "fd_efficientnet_lite0",
             "there are: fid, kid, precision_in",
         ),
+        (
+            {"evaluate": {"extractor": {"name": "inception", "sha256": "0a1b2c3d" * 8}}},
+            "inception_score",
+            "did you mean 'is_inception_0a1b2c3d'?",
+        ),
         ({"recipe": RESTORER}, "psnr", "there are: noise/psnr, inpaint/psnr"),
         ({"recipe": RESTORER}, "noise/psnr_hole", "did you mean 'noise/psnr"),
         (

@@ -41,7 +41,7 @@ def test_plain_names_stand_in_keys_as_they_are():
 
 
 def test_no_degradation_can_be_named_as_a_key_names_a_label_or_a_style():
-    assert tuple(Slice(kind=kind, name="").key for kind in ("label", "style")) == RESERVED_PREFIXES
+    assert tuple(Slice(kind=kind, name="").key for kind in ("label", "style", "class")) == RESERVED_PREFIXES
 
 
 def test_a_written_metric_says_what_it_is_about():
