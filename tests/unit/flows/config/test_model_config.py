@@ -181,8 +181,8 @@ RESTORER = {"name": "restore", "degradations": [{"kind": "denoise", "name": "noi
         ),
         (
             {"evaluate": {"extractor": {"name": "inception", "sha256": "0a1b2c3d" * 8}}},
-            "inception_score",
-            "did you mean 'is_inception_0a1b2c3d'?",
+            "fid",
+            "there are: fd_inception_0a1b2c3d, kd_inception_0a1b2c3d",
         ),
         ({"recipe": RESTORER}, "psnr", "there are: noise/psnr, inpaint/psnr"),
         ({"recipe": RESTORER}, "noise/psnr_hole", "did you mean 'noise/psnr"),
