@@ -51,7 +51,7 @@ EVALUATION = Evaluation(
 )
 BUNDLE = BundleDescription(
     recipe=DcganConfig(),
-    image=ImageConfig(size=32, channels=1),
+    image=ImageConfig(size=32, channels=1, fit="resize"),
     label_names=("0", "1"),
     num_steps=1200,
     config_digest="c",
