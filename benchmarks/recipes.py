@@ -110,7 +110,7 @@ def _filled(name: str, shown: Sequence[str], rows: Mapping[str, Measured]) -> di
         missing = f"not measured yet: `python -m benchmarks.recipes --only {name}`"
         return {"summary": missing, "verdict": "Not measured yet.", "metrics": [], "seconds": "", "parameters": ""}
     row = rows[name]
-    overall = [metric for metric in row.result.metrics if not (metric.slice or "").startswith("label_")]
+    overall = [metric for metric in row.result.metrics if not (metric.slice and metric.slice.kind == "label")]
     chosen = {metric.key: metric for pattern in shown for metric in overall if fnmatchcase(metric.key, pattern)}
     return {
         "summary": "<br>".join(_in_words(metric) for metric in chosen.values()),
@@ -132,7 +132,7 @@ def _filled(name: str, shown: Sequence[str], rows: Mapping[str, Measured]) -> di
 
 def _in_words(metric: Metric) -> str:
     kind = METRICS.get(metric.name)
-    title = (kind.title if kind else metric.name) + (f", {metric.slice}" if metric.slice else "")
+    title = (kind.title if kind else metric.name) + (f", {metric.slice.key}" if metric.slice else "")
     baseline = _baseline(metric)
     return f"{title} {interval(metric)} {metric.unit}".strip() + (f" ({baseline})" if baseline else "")
 

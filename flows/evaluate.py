@@ -13,7 +13,7 @@ from flows.evaluations.comparison import Opponent, judge_against
 from flows.evaluations.mlflow_report import log_judgment, log_numbers, log_protocol, report, review_text
 from flows.evaluations.rules import Judgment
 from flows.lookup import evaluation as lookup
-from flows.lookup.evaluation_target import EvaluationTarget, bundle_facts, named, registered, trained, trained_now
+from flows.lookup.evaluation_target import EvaluationTarget, named, registered, trained, trained_now
 from flows.lookup.promotion import find_opponent
 from flows.runtime.errors import StageError
 from flows.runtime.locks import locked
@@ -23,6 +23,7 @@ from flows.runtime.records import DatasetVersion, Evaluation, MetricValue, Train
 from flows.runtime.supervised_process import ChildFailedError, limits_of, run_limited
 from flows.tracking.context import StageContext, publish, skip, stage_run
 from flows.tracking.registry import ModelVersion, UnknownModelError
+from gan_models.bundles.description import BundleError, read_description
 
 
 @flow(name="evaluate", description=__doc__)
@@ -63,7 +64,7 @@ def _measure_opponent(ctx: StageContext, opponent: ModelVersion | None, dataset:
         return None
     try:
         return Opponent(opponent.version, ensure_evaluated(ctx, registered(ctx, opponent, dataset)))
-    except (StageError, UnknownModelError, OSError) as error:
+    except (StageError, UnknownModelError, BundleError, OSError) as error:
         return Opponent(opponent.version, None, str(error))
 
 
@@ -103,8 +104,9 @@ def _evaluate(
     with stage_run(ctx, model.name, "evaluate", fingerprint, name=model.name, tags=tags) as run_id:
         keep_lineage(tracking, run_id, "evaluate")
         bundle = target.fetch()
-        facts = bundle_facts(bundle)
-        tracking.log_params(run_id, {**model.evaluate.model_dump(mode="json"), **facts})
+        description = read_description(bundle)
+        made = description.model_dump(mode="json", include={"recipe", "image", "num_steps"})
+        tracking.log_params(run_id, {**model.evaluate.model_dump(mode="json"), **made})
         tracking.log_dataset(run_id, target.dataset, "evaluation")
         if training:
             tracking.log_measured_model(run_id, training.logged_model_id)
@@ -120,13 +122,14 @@ def _evaluate(
             training=training,
             protocol_id=result.protocol_id,
             metrics={
-                metric.key: MetricValue(value=metric.value, low=metric.low, high=metric.high, baseline=metric.baseline)
+                metric.key: MetricValue.model_validate(metric.model_dump(include=set(MetricValue.model_fields)))
                 for metric in result.metrics
             },
+            left_out=result.left_out,
             seconds=ctx.seconds,
         )
         tracking.log_files(run_id, [folder], "evaluation")
-        log_numbers(ctx, record, result, folder, step=facts["num_steps"])
+        log_numbers(ctx, record, result, folder, step=description.num_steps)
         log_protocol(ctx, record, result)
         judgment = judged(record) if judged else Judgment(())
         champion = judgment.champion

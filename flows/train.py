@@ -1,6 +1,5 @@
 """Stage two: one dataset version in, one trained and logged model out."""
 
-import hashlib
 import os
 import re
 import shutil
@@ -28,6 +27,7 @@ from flows.runtime.progress import echo, progress
 from flows.runtime.records import DatasetVersion, TrainingRun
 from flows.tracking.context import StageContext, publish, skip, stage_run
 from flows.tracking.metrics_forwarder import RunMirror
+from gan_models.bundles.description import read_digest
 from gan_models.data.fit import fit_in_words
 from gan_models.data.shards import iterate_rows
 
@@ -100,7 +100,7 @@ def _train(ctx: StageContext, version: DatasetVersion, fingerprint: str, lock: i
         mirror.flush()
         tracking.log_files(run_id, [out / "metrics.jsonl"])
         echo(f"train     {model.name}: logging the model")
-        digest = hashlib.sha256((out / "bundle" / "bundle.json").read_bytes()).hexdigest()
+        digest = read_digest(out / "bundle")
         logged_model_id = ctx.registry.log_model(
             run_id, out / "bundle", name=model.name, params={"recipe": model.train.recipe.name, "bundle_digest": digest}
         )

@@ -52,6 +52,7 @@ class Assessment:
             "dataset": {"name": record.dataset.name, "version": record.dataset.dvc_md5},
             "protocol_id": record.protocol_id,
             "metrics": metrics,
+            "left_out": [{"metric": m.key, "reason": m.reason, "smallest": m.smallest} for m in self.result.left_out],
             "notes": list(self.result.notes),
             "champion": self.champion,
             "verdicts": [_plain(verdict) for verdict in self.verdicts],

@@ -24,7 +24,9 @@ STAGES = ("dataset", "train", "evaluate", "promote")
 
 
 def retraining_summary(name: str, retraining: Retraining) -> RenderableType:
-    """Stages, numbers and the decision of one retrain."""
+    """Return stages, numbers and the decision of one retrain."""
+    from gan_models.evaluation.slices import left_out_lines
+
     version, training, evaluation, promotion = retraining
     stages = Table(
         "stage", "", Column("seconds", justify="right"), "MLflow run", "result", box=None, padding=(0, 2, 0, 0)
@@ -38,20 +40,23 @@ def retraining_summary(name: str, retraining: Retraining) -> RenderableType:
     for stage, record, result in zip(STAGES, retraining, results, strict=True):
         state = Text("skipped, nothing new", "dim") if record.skipped else Text("ran", "green")
         stages.add_row(stage, state, f"{record.seconds:.1f}", record.run_id[:7], _text(result))
+    missing = [_text(f"not measured: {line}", "dim") for line in left_out_lines(evaluation.left_out)]
     rules = _rules(promotion.verdicts)
     color = "green" if promotion.decision == "promoted" else "yellow"
     decision = Text.assemble(
         (f"Version {promotion.version} {promotion.decision}", f"bold {color}"), f": {for_terminal(promotion.reason)}"
     )
     return Panel(
-        Group(stages, Text(), _metrics(evaluation), Text(), rules, Text(), decision),
+        Group(stages, Text(), _metrics(evaluation), *missing, Text(), rules, Text(), decision),
         title=f"[bold]{name}",
         title_align="left",
     )
 
 
 def assessment_summary(assessment: Assessment) -> RenderableType:
-    """Numbers with intervals and baselines, the verdict of each rule, and the differences to another model."""
+    """Return numbers with intervals and baselines, the verdict of each rule, and the differences to another model."""
+    from gan_models.evaluation.slices import left_out_lines
+
     record = assessment.record
     state = "measured before" if record.skipped else f"measured in {record.seconds:.1f} s"
     head = Text.assemble(
@@ -61,17 +66,18 @@ def assessment_summary(assessment: Assessment) -> RenderableType:
     )
     parts: list[RenderableType] = [head, _differences(assessment) if assessment.against else _measured(assessment)]
     parts += [_text(note, "dim") for note in ("", *assessment.result.notes)]
+    parts += [_text(f"not measured: {line}", "dim") for line in left_out_lines(assessment.result.left_out)]
     champion = f"champion version {assessment.champion}" if assessment.champion else "no champion"
     parts += [Text(f"\nThe rules, with {champion}:"), _rules(assessment.verdicts)]
     return Panel(Group(*parts), title=f"[bold]{record.model_name}", title_align="left")
 
 
 def _shown(assessment: Assessment) -> list["Metric"]:
-    """All metrics, but of labels and styles the worst few of each: the report has the others."""
-    from gan_models.evaluation.slices import kind_of, worst_first
+    """Return all metrics, but of labels and styles the worst few of each: the report has the others."""
+    from gan_models.evaluation.slices import worst_first
 
     metrics = assessment.result.metrics
-    of_members = [metric for metric in metrics if metric.slice and kind_of(metric.slice) != "slice"]
+    of_members = [metric for metric in metrics if metric.slice and metric.slice.is_one_of_many]
     worst = [
         metric.key
         for name in {metric.name for metric in of_members}
@@ -131,8 +137,8 @@ def _metrics(evaluation: Evaluation) -> Table:
         table.add_column(heading, justify="right")
     table.columns[-1].header = f"champion v{evaluation.champion_version}" if evaluation.champion_version else "champion"
     for key, metric in evaluation.metrics.items():
-        if key.startswith("label_") and "/" in key:
-            continue  # one row a label is for the report
+        if metric.slice and metric.slice.is_one_of_many:
+            continue  # one row a label or style is for the report
         champion = evaluation.champion_metrics.get(key)
         table.add_row(
             _text(key),
@@ -145,7 +151,7 @@ def _metrics(evaluation: Evaluation) -> Table:
 
 
 def next_commands(tracking_uri: str, environment: dict[str, str]) -> Text:
-    """The two commands that open the UIs on what was just made, or their addresses where servers are running."""
+    """Return the two commands that open the UIs on what was just made, or their addresses where servers are running."""
     text = Text("\nLook at it:\n", "bold")
     if tracking_uri.startswith("http"):
         text.append(f"  MLflow   {tracking_uri}\n", "cyan")
@@ -159,7 +165,7 @@ def next_commands(tracking_uri: str, environment: dict[str, str]) -> Text:
 
 
 def model_status(name: str, versions: Sequence[ModelVersion], aliases: dict[str, str]) -> RenderableType:
-    """Every version of a model with its alias and decision, and the chain behind the champion's."""
+    """Return every version of a model with its alias and decision, and the chain behind the champion's."""
     named = {version: alias for alias, version in aliases.items()}
     table = Table(
         "version", "alias", "decision", "training run", "dataset version", "git commit", box=None, padding=(0, 2, 0, 0)

@@ -1,14 +1,15 @@
 """The schema of configs/*.yaml: everything a person edits to retrain something else."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import AfterValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from flows.config.names import validate_name
 from gan_models.config import EvaluateConfig, Section, TrainConfig, read_yaml, validate
-
-Name = Annotated[str, AfterValidator(lambda name: validate_name(name, "name"))]
+from gan_models.config.names import DomainName, Name
+from gan_models.evaluation.errors import EvaluationError
+from gan_models.evaluation.measurable import measurable
+from gan_models.evaluation.metrics.catalog import METRICS
 
 # Keys of a source that are written only where they are not at their defaults.
 _SAID_WHERE_USED = ("image_column", "label_column", "hosts", "max_hours", "pairs")
@@ -25,7 +26,7 @@ class SourceConfig(Section):
         description="a folder, an archive (zip, tar, tar.gz), a table (csv, parquet), s3://bucket/prefix, "
         "builtin:digits, builtin:photos, torchvision:CIFAR10 and others",
     )
-    domain: Annotated[str, AfterValidator(lambda name: validate_name(name, "domain"))] | None = Field(
+    domain: DomainName | None = Field(
         None, description="what translation recipes call the kind of its images, such as photo or painting"
     )
     labels: Literal["folder", "file"] = Field("folder", description="what names the label: the sub-folder, or the file")
@@ -39,7 +40,7 @@ class SourceConfig(Section):
         (), description="of a table: hosts of its addresses that may be in this machine's own network"
     )
     max_hours: float = Field(12, gt=0, le=24 * 7, description="of a table: how long reading its addresses may take")
-    pairs: dict[Annotated[str, AfterValidator(lambda name: validate_name(name, "domain"))], str] | None = Field(
+    pairs: dict[DomainName, str] | None = Field(
         None, min_length=2, max_length=2, description="two domains and the sub-folder of each, as {photo: A, map: B}"
     )
 
@@ -128,10 +129,11 @@ class Rule(Section):
         kinds = ("at_least", "at_most", "better_than", "not_worse_than")
         if sum(getattr(self, kind) is not None for kind in kinds) != 1:
             raise ValueError(f"a rule has exactly one of {', '.join(kinds)}")
-        if self.of and self.better_than is None and self.not_worse_than is None:
-            return self
-        if self.of:
+        if self.of and self.against_champion:
             raise ValueError("'of: baseline' goes with at_least or at_most")
+        bound = self.at_least if self.at_least is not None else self.at_most
+        if self.of and bound is not None and bound <= 0:
+            raise ValueError(f"'of: baseline' makes the bound a multiple of the baseline, which {bound:g} is not")
         return self
 
     @property
@@ -162,6 +164,21 @@ class ModelConfig(Section):
     train: TrainConfig
     evaluate: EvaluateConfig = EvaluateConfig()
     promote: PromoteConfig
+
+    @model_validator(mode="after")
+    def _rules_are_about_what_is_measured(self) -> "ModelConfig":
+        try:
+            known = measurable(self.train, self.evaluate)
+        except EvaluationError as error:
+            raise ValueError(str(error)) from None
+        for number, rule in enumerate(self.promote.rules):
+            reason = known.why_not(rule.metric)
+            name = known.name_of(rule.metric)
+            if rule.against_champion and name and METRICS[name].higher_is_better is None:
+                reason = f"'{rule.metric}' has no better direction; bound it with at_least or at_most instead"
+            if reason:
+                raise ValueError(f"promote.rules.{number}: {reason}")
+        return self
 
 
 def read_model_config(path: Path) -> ModelConfig:

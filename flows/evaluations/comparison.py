@@ -26,7 +26,7 @@ def judge_against(ctx: StageContext, judged: Evaluation, opponent: Opponent | No
     """Apply the config's rules; an opponent that cannot be compared with fails every rule about it."""
     rules = ctx.model.promote.rules
     if opponent is None:
-        return Judgment(apply_rules(rules, judged.metrics, None))
+        return Judgment(apply_rules(rules, judged.metrics, None, judged.left_out))
     why_not = opponent.why_not
     if opponent.evaluation:
         try:
@@ -35,15 +35,15 @@ def judge_against(ctx: StageContext, judged: Evaluation, opponent: Opponent | No
             why_not = str(error)
         else:
             by_key = {difference.key: difference for difference in differences}
-            verdicts = apply_rules(rules, judged.metrics, by_key)
+            verdicts = apply_rules(rules, judged.metrics, by_key, judged.left_out)
             return Judgment(verdicts, opponent.evaluation, differences, opponent.version)
     echo(f"champion version {opponent.version} cannot be compared with: {why_not}")
     reason = f"champion version {opponent.version} cannot be compared with ({why_not}); it keeps serving"
-    return Judgment(apply_rules(rules, judged.metrics, reason), opponent_version=opponent.version)
+    return Judgment(apply_rules(rules, judged.metrics, reason, judged.left_out), opponent_version=opponent.version)
 
 
 def compare_evaluations(ctx: StageContext, a: Evaluation, b: Evaluation) -> tuple["Difference", ...]:
-    """Every metric of a against that of b.
+    """Compare every metric of a with that of b.
 
     Raises:
         StageError: they were made under different protocols, or one of them is damaged; the message says what differs.

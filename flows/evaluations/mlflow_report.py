@@ -1,7 +1,6 @@
 """What a reviewer of an evaluation meets: numbers, tables and pictures in MLflow, the report, a text for both UIs."""
 
 import json
-import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,30 +17,35 @@ SHOWN_IN_TEXT = 40  # rows of a table in the run's description
 
 
 def log_numbers(ctx: StageContext, record: Evaluation, result: "EvaluationResult", folder: Path, step: int) -> None:
-    """Numbers as metrics of the run and of the logged model, as tables, and pictures as MLflow images.
+    """Log numbers as metrics of the run and of the logged model, as tables, and pictures as MLflow images.
 
     Args:
         step: of the training, that the model had taken.
     """
-    from gan_models.evaluation.slices import by_slice, kind_of
+    from gan_models.evaluation.slices import by_slice
 
     numbers: dict[str, float] = {}
     for metric in result.metrics:
         numbers[metric.key] = metric.value
-        if metric.slice is None or kind_of(metric.slice) == "slice":  # a hundred labels have theirs in the table alone
+        if metric.slice is None or not metric.slice.is_one_of_many:  # hundreds of labels have theirs in the table
             numbers |= {f"{metric.key}_low": metric.low, f"{metric.key}_high": metric.high}
     speed = folder / "throughput.json"
     if speed.exists():
         numbers |= json.loads(speed.read_text())
     now = time.time()
-    # What MLflow takes as a name.
-    rows = [(re.sub(r"[^\w .:/-]", "_", key), number, step, now) for key, number in numbers.items()]
+    rows = [(key, number, step, now) for key, number in numbers.items()]
     model_id = record.training.logged_model_id if record.training else None
     ctx.tracking.log_metrics(record.run_id, rows, model_id, record.dataset)
     whole = [_table_row(metric) for metric in result.metrics if metric.slice is None]
     ctx.tracking.log_table(record.run_id, whole, "metrics.json")
-    sliced = [{"slice": name, **_table_row(metric)} for name, own in by_slice(result.metrics).items() for metric in own]
+    sliced = [
+        {"kind": part.kind, "slice": part.name, **_table_row(metric)}
+        for part, own in by_slice(result.metrics).items()
+        for metric in own
+    ]
     ctx.tracking.log_table(record.run_id, sliced, "slices.json")
+    left_out = [{"metric": m.key, "reason": m.reason, "measured from": m.smallest} for m in result.left_out]
+    ctx.tracking.log_table(record.run_id, left_out, "left_out.json")
     for picture in sorted((folder / "pictures").glob("*.png")):
         ctx.tracking.log_picture(record.run_id, picture, picture.stem, step)
 
@@ -63,7 +67,7 @@ def _table_row(metric: "Metric") -> dict[str, Any]:
 
 
 def log_protocol(ctx: StageContext, record: Evaluation, result: "EvaluationResult") -> None:
-    """The whole protocol as `protocol.json`, and what a person filters runs by as tags."""
+    """Log the whole protocol as `protocol.json`, and what a person filters runs by as tags."""
     parts = [metric.protocol for metric in result.metrics]
     protocols = {metric.key: metric.protocol.model_dump() for metric in result.metrics}
     content = {"protocol_id": result.protocol_id, "task": result.task, "metrics": protocols}
@@ -83,7 +87,7 @@ def _all(values: Any) -> str:  # noqa: ANN401
 
 
 def log_judgment(ctx: StageContext, record: Evaluation, judgment: Judgment) -> None:
-    """Verdicts and comparison as tables of the run; how many rules hold as a metric that its table can be sorted by."""
+    """Log verdicts and comparison as tables, and the share of rules that hold as a metric to sort runs by."""
     if not judgment.verdicts:
         return
     ctx.tracking.log_table(record.run_id, [verdict.model_dump() for verdict in judgment.verdicts], "rules.json")
@@ -93,7 +97,7 @@ def log_judgment(ctx: StageContext, record: Evaluation, judgment: Judgment) -> N
 
 
 def log_comparison(ctx: StageContext, record: Evaluation, differences: Any, name: str) -> None:  # noqa: ANN401
-    """Every difference to another model with its interval, as a table of the run."""
+    """Log every difference to another model with its interval, as a table of the run."""
     rows = [
         {
             "metric": difference.key,
@@ -146,7 +150,7 @@ def _training_metrics(ctx: StageContext, record: Evaluation) -> tuple[dict[str, 
 
 
 def _lineage(ctx: StageContext, record: Evaluation) -> dict[str, str]:
-    """From the images' sources to what was measured, in the order in which one came of the other."""
+    """Return the way from the images' sources to what was measured, in the order in which one came of the other."""
     dataset, trained = record.dataset, record.training
     versions = ctx.registry.versions(ctx.model.name) if trained else []
     version = next((v.version for v in versions if trained and v.logged_model_id == trained.logged_model_id), None)
@@ -178,7 +182,9 @@ def _outlook(record: Evaluation) -> str:
 
 
 def review_text(record: Evaluation) -> str:
-    """The evaluation in Markdown, for the MLflow run's description and the Prefect artifact."""
+    """Return the evaluation in Markdown, for the MLflow run's description and the Prefect artifact."""
+    from gan_models.evaluation.slices import left_out_lines
+
     head = f"**{record.model_name}**, {record.target}, against " + (
         f"champion version {record.champion_version}" if record.champion_version else "no champion yet"
     )
@@ -191,7 +197,8 @@ def review_text(record: Evaluation) -> str:
     left_out = len(record.metrics) - SHOWN_IN_TEXT
     if left_out > 0:
         table.append(f"| and {left_out} more, in the report | | | |")
+    missing = [f"- not measured: {for_markdown(line)}" for line in left_out_lines(record.left_out)]
     rules = [
         f"- {'holds' if v.passed else '**fails**'}: {for_markdown(f'{v.rule} ({v.reason})')}" for v in record.verdicts
     ]
-    return "\n".join([head, "", *rules, "", *table])
+    return "\n".join([head, "", *rules, "", *table, "", *missing])

@@ -1,15 +1,16 @@
 """The model card: what a version is, was made of and can do, and where it is known to be weak, in Markdown."""
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from flows.config.model_config import ModelConfig
-from flows.lookup.evaluation_target import bundle_facts
 from flows.runtime.records import Evaluation, Promotion, TrainingRun
 from flows.tracking.context import StageContext
+from gan_models.bundles.description import BundleDescription, read_description
 from gan_models.escaping import for_markdown
+from gan_models.tasks import TASKS, example_request
 
 if TYPE_CHECKING:
     from gan_models.evaluation.result import EvaluationResult, Metric
@@ -17,12 +18,6 @@ if TYPE_CHECKING:
 FILE = "model_card.md"
 MAX_DESCRIPTION = 5_000  # characters that MLflow's database has room for in a version's description
 NUM_WEAK_SLICES = 8
-REQUESTS = {
-    "generate": '{"label": "…", "seed": 1}',
-    "restore": '{"image": "<base64 PNG>"}',
-    "translate": '{"image": "<base64 PNG>"}',
-    "stylize": '{"image": "<base64 PNG>", "style": "…", "alpha": 1.0}',
-}
 
 
 def write_card(ctx: StageContext, judged: Evaluation, training: TrainingRun, decision: Promotion) -> str:
@@ -34,8 +29,8 @@ def write_card(ctx: StageContext, judged: Evaluation, training: TrainingRun, dec
     from gan_models.evaluation.comparison import load_evaluation
 
     result, _ = load_evaluation(ctx.tracking.fetch(judged.run_id, "evaluation"))
-    facts = bundle_facts(ctx.registry.fetch_bundle(training.logged_model_id))
-    text = render_card(ctx.model, judged, training, decision, result, facts)
+    bundle = read_description(ctx.registry.fetch_bundle(training.logged_model_id))
+    text = render_card(ctx.model, judged, training, decision, result, bundle)
     folder = ctx.settings.state / "runs" / judged.fingerprint
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / FILE
@@ -51,19 +46,14 @@ def render_card(
     training: TrainingRun,
     decision: Promotion,
     result: "EvaluationResult",
-    facts: dict[str, Any],
+    bundle: BundleDescription,
 ) -> str:
-    """The card in Markdown. `facts`: of the bundle, as `bundle_facts` gives them."""
-    from gan_models.evaluation.slices import kind_of
-
+    """Return the card in Markdown."""
     environment = Environment(  # Markdown, not HTML
         loader=PackageLoader("flows.evaluations"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["markdown"] = for_markdown
     environment.filters["number"] = lambda value: f"{value:.4g}"
-    request = REQUESTS[result.task]
-    if result.task == "generate" and not facts["recipe"].get("conditional"):
-        request = '{"seed": 1}'
     return environment.get_template(f"{FILE}.j2").render(
         model=model,
         version=decision.version,
@@ -71,42 +61,36 @@ def render_card(
         training=training,
         trained_on=training.dataset,
         evaluation=evaluation,
-        facts=facts,
+        bundle=bundle,
         sources=", ".join(f"`{source.path}`" for source in model.dataset.sources),
         limits=limits_of(result, decision),
-        shown=[m for m in result.metrics if m.slice is None or kind_of(m.slice) == "slice"],
+        shown=[m for m in result.metrics if m.slice is None or not m.slice.is_one_of_many],
         verdicts=decision.verdicts,
-        request=request,
-        sides=_sides(facts["recipe"]) if result.task == "translate" else None,
+        request=example_request(bundle.recipe),
+        in_words=TASKS[bundle.task].in_words(bundle.recipe),
     )
 
 
-def _sides(recipe: dict[str, Any]) -> tuple[str, str]:
-    """What a translating model is given and what it turns that into: two domains, or what is made of one image."""
-    if recipe.get("source_domain"):
-        return recipe["source_domain"], recipe["target_domain"]
-    return recipe["input"], recipe["target"]
-
-
 def limits_of(result: "EvaluationResult", decision: Promotion) -> list[str]:
-    """Rules that fail, slices that are surely worse than their baseline, worst first, and the evaluation's notes."""
-    from gan_models.evaluation.slices import kind_of, member_of
+    """Return rules that fail, slices that are surely worse than their baseline, worst first, notes, and gaps."""
+    from gan_models.evaluation.slices import left_out_lines
 
     failing = [f"Fails the rule {v.rule}: {v.reason}." for v in decision.verdicts if not v.passed]
     weak = sorted((m for m in result.metrics if m.slice and _shortfall(m) > 0), key=_shortfall, reverse=True)
     slices = [
-        f"{m.name} of the {kind_of(m.slice or '')} {for_markdown(member_of(m.slice or ''))} is "
+        f"{m.name} of the {for_markdown(str(m.slice))} is "
         f"{m.value:.4g} [{m.low:.4g}, {m.high:.4g}], "
         f"worse than the {m.baseline:.4g} of the baseline ({m.baseline_name})."
         for m in weak[:NUM_WEAK_SLICES]
     ]
     if len(weak) > NUM_WEAK_SLICES:
         slices.append(f"{len(weak) - NUM_WEAK_SLICES} more slices are worse than their baseline; see the report.")
-    return [*failing, *slices, *map(for_markdown, result.notes)]
+    missing = [f"Not measured: {for_markdown(line)}." for line in left_out_lines(result.left_out)]
+    return [*failing, *slices, *map(for_markdown, result.notes), *missing]
 
 
 def _shortfall(metric: "Metric") -> float:
-    """By what share of it a metric's whole interval misses its baseline; 0 where it does not."""
+    """Return by what share of it a metric's whole interval misses its baseline; 0 where it does not."""
     if metric.baseline is None or metric.higher_is_better is None or not math.isfinite(metric.baseline):
         return 0.0
     missing = metric.baseline - metric.high if metric.higher_is_better else metric.low - metric.baseline
@@ -114,7 +98,7 @@ def _shortfall(metric: "Metric") -> float:
 
 
 def shortened(text: str) -> str:
-    """A text cut after a whole line where it is too long for a version's description."""
+    """Return a text cut after a whole line where it is too long for a version's description."""
     if len(text) <= MAX_DESCRIPTION:
         return text
     end = f"\n\nThe whole card: `{FILE}`, an artifact of the logged model."

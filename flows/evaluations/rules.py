@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 
 from flows.config.model_config import Rule
 from flows.runtime.records import Evaluation, MetricValue, Verdict
+from gan_models.evaluation.result import LeftOut
 
 
 class Comparison(Protocol):
@@ -36,32 +37,45 @@ class Judgment:
 
 
 def apply_rules(
-    rules: Sequence[Rule], metrics: Mapping[str, MetricValue], champion: Mapping[str, Comparison] | str | None
+    rules: Sequence[Rule],
+    metrics: Mapping[str, MetricValue],
+    champion: Mapping[str, Comparison] | str | None,
+    left_out: Sequence[LeftOut] = (),
 ) -> tuple[Verdict, ...]:
-    """One verdict per rule.
+    """Return one verdict per rule.
 
     Args:
         metrics: the challenger's numbers by key.
+        left_out: what was not measured of it, and why.
         champion: differences to the champion by key; None where there is no champion yet, so that only the absolute
             rules count; a text where there is one that could not be compared, which fails every rule about it.
     """
-    return tuple(_apply(rule, metrics, champion) for rule in rules)
+    reasons = {metric.key: metric.reason for metric in left_out}
+    return tuple(_apply(rule, metrics, champion, reasons) for rule in rules)
 
 
-def _apply(rule: Rule, metrics: Mapping[str, MetricValue], champion: Mapping[str, Comparison] | str | None) -> Verdict:
+def _apply(
+    rule: Rule,
+    metrics: Mapping[str, MetricValue],
+    champion: Mapping[str, Comparison] | str | None,
+    left_out: Mapping[str, str],
+) -> Verdict:
     metric = metrics.get(rule.metric)
     if metric is None:
-        return Verdict(
-            rule=str(rule),
-            passed=False,
-            reason=f"'{rule.metric}' was not measured; measured are {', '.join(sorted(metrics))}",
-        )
+        why = f": it {left_out[rule.metric]}" if rule.metric in left_out else f"; measured are {_listed(metrics)}"
+        missing = f"'{rule.metric}' was not measured{why}"
+        if rule.against_champion and champion is None:  # as for every rule about it, but it could never hold later
+            return Verdict(rule=str(rule), passed=True, reason=f"there is no champion yet; {missing}")
+        return Verdict(rule=str(rule), passed=False, reason=missing)
     if rule.against_champion:
         return _compare(rule, champion)
     scale = 1.0
     if rule.of:
         if metric.baseline is None:
             return Verdict(rule=str(rule), passed=False, reason=f"'{rule.metric}' has no baseline to be compared with")
+        if not (math.isfinite(metric.baseline) and metric.baseline > 0):
+            reason = f"the baseline is {metric.baseline:.4g}, and a multiple says something of numbers above 0 alone"
+            return Verdict(rule=str(rule), passed=False, reason=f"{reason}; give a bound without 'of: baseline'")
         scale = metric.baseline
     seen = _interval(metric)
     if rule.at_least is not None:
@@ -93,6 +107,10 @@ def _compare(rule: Rule, champion: Mapping[str, Comparison] | str | None) -> Ver
     passed = difference.verdict == "better" or (bool(rule.not_worse_than) and difference.verdict == "tie")
     how = "a tie with" if difference.verdict == "tie" else f"{difference.verdict} than"
     return Verdict(rule=str(rule), passed=passed, reason=f"{how} the champion: difference {_interval(difference)}")
+
+
+def _listed(metrics: Mapping[str, MetricValue]) -> str:
+    return ", ".join(sorted(key for key, m in metrics.items() if not (m.slice and m.slice.is_one_of_many)))
 
 
 def _interval(number: MetricValue | Comparison) -> str:

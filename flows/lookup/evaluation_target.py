@@ -1,18 +1,16 @@
 """What an evaluation is about: the model a config makes now, a registered version, or a bundle on disk."""
 
-import hashlib
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from flows.lookup import dataset, training
 from flows.runtime.errors import StageError
 from flows.runtime.records import DatasetVersion, TrainingRun
 from flows.tracking.context import StageContext
 from flows.tracking.registry import ModelVersion, UnknownModelError
+from gan_models.bundles.description import is_bundle, read_digest
 
 
 @dataclass(frozen=True)
@@ -76,11 +74,10 @@ def on_disk(ctx: StageContext, folder: str, images: DatasetVersion) -> Evaluatio
         StageError: the folder holds none.
     """
     places = [Path(folder).absolute(), ctx.settings.root / folder]
-    found = next((path for path in places if (path / "bundle.json").is_file()), None)
+    found = next((path for path in places if is_bundle(path)), None)
     if found is None:
         raise StageError(f"{places[0]} is not the folder of a bundle: there is no bundle.json in it")
-    digest = hashlib.sha256((found / "bundle.json").read_bytes()).hexdigest()
-    return EvaluationTarget(f"bundle {folder}", digest, images, training=None, fetch=lambda: found)
+    return EvaluationTarget(f"bundle {folder}", read_digest(found), images, training=None, fetch=lambda: found)
 
 
 def named(ctx: StageContext, reference: str) -> EvaluationTarget:
@@ -106,16 +103,3 @@ def named(ctx: StageContext, reference: str) -> EvaluationTarget:
         return registered(ctx, version, images)
     except StageError as error:
         raise StageError(f"{reference} cannot be measured: {error}") from None
-
-
-def bundle_facts(bundle: Path) -> dict[str, Any]:
-    """What `bundle.json` says of the model's making: recipe, images, number of steps.
-
-    Raises:
-        StageError: it is missing or no JSON.
-    """
-    try:
-        content = json.loads((bundle / "bundle.json").read_text())
-        return {part: content[part] for part in ("recipe", "image", "num_steps")}
-    except (OSError, ValueError, KeyError, TypeError):
-        raise StageError(f"{bundle} is not a usable bundle: its bundle.json cannot be read") from None

@@ -3,7 +3,6 @@
 `train.init_from` is `models:/name@alias`, `models:/name/3`, or the folder of a bundle, relative to the project.
 """
 
-import hashlib
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from flows.config.model_config import ModelConfig
 from flows.runtime.errors import StageError
 from flows.tracking.context import StageContext
 from flows.tracking.registry import REFERENCE, UnknownModelError
+from gan_models.bundles.description import is_bundle, read_digest
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,6 @@ def pin(initial: InitialWeights, folder: Path) -> None:
 
 def _in_folder(ctx: StageContext, asked: str) -> InitialWeights:
     folder = ctx.settings.root / asked
-    description = folder / "bundle.json"
-    if not description.is_file():
+    if not is_bundle(folder):
         raise StageError(f"train.init_from is '{asked}', and {folder} is not the folder of a bundle (no bundle.json)")
-    return InitialWeights(asked, hashlib.sha256(description.read_bytes()).hexdigest(), lambda: folder)
+    return InitialWeights(asked, read_digest(folder), lambda: folder)

@@ -8,6 +8,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from gan_models.evaluation.result import LeftOut, Slice
+
 Stage = Literal["dataset", "train", "evaluate", "promote"]
 
 
@@ -45,7 +47,10 @@ class TrainingRun(Record):
 
 
 class MetricValue(BaseModel):
-    """A number with its 95% interval, NaN where there is none, and what the plain baseline scores."""
+    """A number with its 95% interval, NaN where there is none, and what the plain baseline scores.
+
+    slice: the part of the evaluation that it is about, None for all of it
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
@@ -53,6 +58,7 @@ class MetricValue(BaseModel):
     low: float
     high: float
     baseline: float | None = None
+    slice: Slice | None = None
 
 
 class Verdict(BaseModel):
@@ -79,6 +85,7 @@ class Evaluation(Record):
     training: TrainingRun | None
     protocol_id: str
     metrics: dict[str, MetricValue]
+    left_out: tuple[LeftOut, ...] = ()
     champion_version: str | None = None
     champion_run_id: str | None = None
     champion_metrics: dict[str, float] = {}

@@ -15,6 +15,8 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 
+from gan_models.tasks import TASKS
+
 MAX_PIXELS = 4_000_000
 
 
@@ -33,14 +35,6 @@ class Request(BaseModel):
     style: str | None = Field(None, description="of a style model: one of the styles that it knows")
     style_image: str | None = Field(None, description="of a style model: a picture whose style to take")
     alpha: float = Field(1.0, ge=0, le=1, description="of a style model: how much of the style; 0 leaves the picture")
-
-
-_FIELDS = {
-    "generate": ("label", "seed", "truncation"),
-    "restore": ("image", "mask", "scale"),
-    "translate": ("image", "reverse"),
-    "stylize": ("image", "style", "style_image", "alpha"),
-}
 
 
 class ServedModel(PythonModel):
@@ -62,16 +56,16 @@ class ServedModel(PythonModel):
             "stylize": self._stylized,
         }
         task = self.bundle.task
+        fields = TASKS[task].fields
         for request in model_input:
             foreign = [
                 name
                 for name, field in Request.model_fields.items()
-                if name not in _FIELDS[task] and getattr(request, name) != field.default
+                if name not in fields and getattr(request, name) != field.default
             ]
             if foreign:
                 raise ValueError(
-                    f"this {self.bundle.recipe.name} model does not take {_listed(foreign)}; "
-                    f"it takes {_listed(_FIELDS[task])}"
+                    f"this {self.bundle.recipe.name} model does not take {_listed(foreign)}; it takes {_listed(fields)}"
                 )
         return [_encode(answers[task](request)[0]) for request in model_input]
 

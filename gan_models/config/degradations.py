@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from gan_models.config.names import DegradationName
 from gan_models.config.section import Section
 
 
@@ -14,7 +15,7 @@ class Denoise(Section):
     """
 
     kind: Literal["denoise"] = "denoise"
-    name: str = "denoise"
+    name: DegradationName = "denoise"
     noise: Literal["gaussian", "poisson"] = "gaussian"
     sigma_min: float = Field(5.0, gt=0, le=100)
     sigma_max: float = Field(50.0, gt=0, le=100)
@@ -24,7 +25,7 @@ class Inpaint(Section):
     """Holes to fill: random strokes or boxes, half and half, that cover about [share_min, share_max] of the image."""
 
     kind: Literal["inpaint"] = "inpaint"
-    name: str = "inpaint"
+    name: DegradationName = "inpaint"
     share_min: float = Field(0.05, gt=0, lt=1)
     share_max: float = Field(0.30, gt=0, lt=1)
 
@@ -38,7 +39,7 @@ class Deblur(Section):
     """
 
     kind: Literal["deblur"] = "deblur"
-    name: str = "deblur"
+    name: DegradationName = "deblur"
     kernel: Literal["isotropic", "anisotropic", "motion", "any"] = "any"
     sigma_min: float = Field(0.5, gt=0, le=8)
     sigma_max: float = Field(2.5, gt=0, le=8)
@@ -53,7 +54,7 @@ class SuperResolution(Section):
     """
 
     kind: Literal["super_resolution"] = "super_resolution"
-    name: str = "super_resolution"
+    name: DegradationName = "super_resolution"
     factor: Literal[2, 4] = 4
     chain: Literal["bicubic", "real"] = "bicubic"
 
@@ -62,7 +63,7 @@ class Watermark(Section):
     """Text, once or in rows, or a logo's outline, blended over the image, with an opacity from the given range."""
 
     kind: Literal["watermark"] = "watermark"
-    name: str = "watermark"
+    name: DegradationName = "watermark"
     opacity_min: float = Field(0.3, gt=0, le=1)
     opacity_max: float = Field(0.7, gt=0, le=1)
 

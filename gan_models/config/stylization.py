@@ -5,6 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from gan_models.config.bounds import Betas, LearningRate, Steps, Width
+from gan_models.config.names import DomainName
 from gan_models.config.recipe import RecipeSection, Task
 
 
@@ -17,8 +18,8 @@ class StyleBankConfig(RecipeSection):
     task: ClassVar[Task] = "stylize"
 
     name: Literal["style_bank"] = "style_bank"
-    source_domain: str = Field("photo", min_length=1)
-    target_domain: str = Field("painting", min_length=1)
+    source_domain: DomainName = "photo"
+    target_domain: DomainName = "painting"
     encoder: Literal["efficientnet_lite0", "vgg19"] = Field(
         "efficientnet_lite0", description="the frozen network; vgg19 needs torchvision's weights on disk"
     )

@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from gan_models.config.bounds import Blocks, Width
+from gan_models.config.names import DomainName
 from gan_models.config.recipe import RecipeSection, Task
 
 ConditionKind = Literal["edges", "gray", "image", "segmentation"]
@@ -17,8 +18,8 @@ class Pix2PixConfig(RecipeSection):
     task: ClassVar[Task] = "translate"
 
     name: Literal["pix2pix"] = "pix2pix"
-    source_domain: str | None = Field(None, min_length=1, description="of the dataset's pairs, the side that is given")
-    target_domain: str | None = Field(None, min_length=1, description="the side that it is to become")
+    source_domain: DomainName | None = Field(None, description="of the dataset's pairs, the side that is given")
+    target_domain: DomainName | None = Field(None, description="the side that it is to become")
     input: Literal["edges", "gray", "image"] = Field("edges", description="what is given, made of an image")
     target: Literal["image", "segmentation"] = Field(
         "image", description="what it is to become, made of the same image"
@@ -89,8 +90,8 @@ class _UnpairedConfig(RecipeSection):
     task: ClassVar[Task] = "translate"
     instance_norm: ClassVar[bool] = True
 
-    source_domain: str = Field("photo", min_length=1, description="the domain that images are turned from")
-    target_domain: str = Field("painting", min_length=1, description="the domain that they are turned into")
+    source_domain: DomainName = Field("photo", description="the domain that images are turned from")
+    target_domain: DomainName = Field("painting", description="the domain that they are turned into")
     width: Width = Field(64, description="channels at the finest resolution")
     blocks: Blocks = Field(9, description="residual blocks; the paper has 6 at 128 pixels and 9 at 256")
     discriminator_width: Width = 64

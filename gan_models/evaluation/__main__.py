@@ -7,9 +7,12 @@ import argparse
 import sys
 from pathlib import Path
 
-from gan_models.config import ConfigError, TrainConfig, read_evaluate_config, read_yaml, validate
+from gan_models.bundles.description import read_description
+from gan_models.config import Task, TrainConfig, read_evaluate_config, read_yaml, validate
 from gan_models.errors import AtelierError, is_mendable
 from gan_models.escaping import for_terminal
+from gan_models.evaluation.errors import EvaluationError
+from gan_models.evaluation.slices import left_out_lines
 from gan_models.text import one_line
 
 
@@ -25,20 +28,20 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         config = read_evaluate_config(options.config)
-    except ConfigError as error:
+        description = read_description(options.bundle)
+        _refuse_other_task(description.task, options.config)
+    except AtelierError as error:
         return _refuse(error)
     # PyTorch takes seconds to import, and a mistake in the config should not wait for it.
-    from gan_models.bundles.bundle import read_description
     from gan_models.data.shards import DataError
     from gan_models.evaluation.run import evaluate_to
 
     try:
-        _refuse_other_task(options.bundle, options.config)
         result = evaluate_to(
             options.out, options.bundle, options.data, config, cache=options.cache, device=options.device
         )
     except DataError as error:
-        image = read_description(options.bundle).image
+        image = description.image
         takes = f"{image.size}x{image.size}x{image.channels} images ({image.fit})"
         return _refuse(DataError(f"the model takes {takes}, and this data cannot give them: {error}"))
     except (AtelierError, OSError) as error:
@@ -51,19 +54,17 @@ def main(arguments: list[str] | None = None) -> int:
         print(
             f"{for_terminal(metric.key):{width}}  {metric.value:9.4g}  [{metric.low:.4g}, {metric.high:.4g}]{baseline}"
         )
+    for line in left_out_lines(result.left_out):
+        print(f"not measured: {for_terminal(line)}")
     return 0
 
 
-def _refuse_other_task(bundle: Path, config: Path) -> None:
-    """Where the config file says what it trains: other metrics and other rules are of another task."""
-    from gan_models.bundles.bundle import read_description
-    from gan_models.evaluation.errors import EvaluationError
-
+def _refuse_other_task(found: Task, config: Path) -> None:
+    """Refuse a config file that trains models of another task: other metrics and other rules are of that."""
     trains = read_yaml(config).get("train")
     if trains is None:
         return
     asked = validate(TrainConfig, trains, f"{config}, section train").recipe.task
-    found = read_description(bundle).recipe.task
     if found != asked:
         raise EvaluationError(
             f"the bundle is of a model to {found} images, and this config of one to {asked}; "

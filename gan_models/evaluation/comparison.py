@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from gan_models.evaluation.errors import EvaluationError, IncomparableError
-from gan_models.evaluation.result import INFLUENCE, RESULT, EvaluationResult, Metric, Record
+from gan_models.evaluation.result import INFLUENCE, RESULT, EvaluationResult, Metric, Record, Slice
 from gan_models.evaluation.stats.intervals import Array, Estimate, difference_interval
 from gan_models.text import one_line
 
@@ -26,7 +26,7 @@ class Difference(Record):
 
     key: str
     name: str
-    slice: str | None
+    slice: Slice | None
     value: float
     low: float
     high: float
@@ -37,7 +37,7 @@ class Difference(Record):
 
 
 def load_evaluation(directory: Path) -> tuple[EvaluationResult, dict[str, Array]]:
-    """A finished evaluation: the result, and the influence values of each metric, float64 [N], by its key.
+    """Return a finished evaluation: the result, and the influence values of each metric, float64 [N], by its key.
 
     Raises:
         EvaluationError: there is none in `directory`, or it is damaged.
@@ -61,7 +61,7 @@ def compare(
     b_result: EvaluationResult,
     b_influence: Mapping[str, Array],
 ) -> tuple[Difference, ...]:
-    """Every metric of a against that of b, paired: image i of both had the same input, or latent and label.
+    """Compare every metric of a with that of b, paired: image i of both had the same input, or latent and label.
 
     Raises:
         IncomparableError: the protocols are not the same; the message names the first part that differs.

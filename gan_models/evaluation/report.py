@@ -13,8 +13,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from gan_models.evaluation.comparison import Difference
 from gan_models.evaluation.figures.curves import curves
 from gan_models.evaluation.metrics.catalog import METRICS
-from gan_models.evaluation.result import EvaluationResult, Metric, Picture
-from gan_models.evaluation.slices import by_slice, kind_of, leading, member_of, worst_first
+from gan_models.evaluation.result import EvaluationResult, Metric, Picture, Slice, SliceKind
+from gan_models.evaluation.slices import by_slice, leading, left_out_lines, worst_first
 from gan_models.files import write_durably
 
 PICTURE_BUDGET = 5_000_000  # bytes of PNG: with base64 and the rest the page stays under 8 MB
@@ -124,6 +124,7 @@ def render_report(context: ReportContext, out: Path) -> None:
         pictures=pictures,
         curves=curves(context.metrics_rows),
         protocol=_common_protocol(context.result),
+        left_out=left_out_lines(context.result.left_out),
         notes=(*context.result.notes, *context.notes, *left_out),
         whisker_width=WHISKER_WIDTH,
     )
@@ -132,7 +133,7 @@ def render_report(context: ReportContext, out: Path) -> None:
 
 
 def number(value: float, signed: bool = False) -> str:
-    """Four significant digits, with a true minus sign; a dash for what is no number."""
+    """Return four significant digits, with a true minus sign; a dash for what is no number."""
     if not math.isfinite(value):
         return "\N{EN DASH}"
     size = abs(value)
@@ -144,12 +145,12 @@ def number(value: float, signed: bool = False) -> str:
 
 
 def _lines(context: ReportContext, metrics: Sequence[Metric], *, by_member: bool = False) -> list[_Line]:
-    """Lines of a table, named by the metric, or by the label or style that each is about."""
+    """Return the lines of a table, named by the metric, or by the label or style that each is about."""
     champion = context.champion.by_key() if context.champion else {}
     differences = {difference.key: difference for difference in context.differences}
     return [
         _Line(
-            title=member_of(metric.slice or "") if by_member else METRICS[metric.name].title,
+            title=metric.slice.name if by_member and metric.slice else METRICS[metric.name].title,
             metric=metric,
             champion=champion.get(metric.key),
             difference=differences.get(metric.key),
@@ -159,18 +160,18 @@ def _lines(context: ReportContext, metrics: Sequence[Metric], *, by_member: bool
     ]
 
 
-def _plain_slices(result: EvaluationResult) -> dict[str, list[Metric]]:
-    """Degradations and the like, the worst first; labels and styles are many, and have a table a metric instead."""
-    return by_slice([m for m in result.metrics if m.slice and kind_of(m.slice) == "slice"])
+def _few_slices(result: EvaluationResult) -> dict[Slice, list[Metric]]:
+    """Return degradations and the like, the worst first; labels and styles have a table a metric instead."""
+    return by_slice([m for m in result.metrics if m.slice and not m.slice.is_one_of_many])
 
 
 def _overview(result: EvaluationResult) -> _Overview | None:
-    slices = _plain_slices(result)
+    slices = _few_slices(result)
     if len(slices) < 2:
         return None
     shared = set.intersection(*({metric.name for metric in own} for own in slices.values()))
     columns = [metric.name for metric in next(iter(slices.values())) if metric.name in shared]
-    rows = [(name, [m for column in columns for m in own if m.name == column]) for name, own in slices.items()]
+    rows = [(part.key, [m for column in columns for m in own if m.name == column]) for part, own in slices.items()]
     if not columns:
         return None
     titles = [METRICS[column].title for column in columns]
@@ -178,14 +179,14 @@ def _overview(result: EvaluationResult) -> _Overview | None:
 
 
 def _tables_of_slices(context: ReportContext) -> list[_Table]:
-    return [_Table(name, "Metric", _lines(context, own)) for name, own in _plain_slices(context.result).items()]
+    return [_Table(part.key, "Metric", _lines(context, own)) for part, own in _few_slices(context.result).items()]
 
 
 def _tables_of_members(context: ReportContext) -> list[_Table]:
-    groups: dict[tuple[str, str], list[Metric]] = {}
+    groups: dict[tuple[str, SliceKind], list[Metric]] = {}
     for metric in context.result.metrics:
-        if metric.slice and kind_of(metric.slice) != "slice":
-            groups.setdefault((metric.name, kind_of(metric.slice)), []).append(metric)
+        if metric.slice and metric.slice.is_one_of_many:
+            groups.setdefault((metric.name, metric.slice.kind), []).append(metric)
     return [
         _Table(
             f"{METRICS[name].title} by {kind}, worst first",
@@ -197,7 +198,7 @@ def _tables_of_members(context: ReportContext) -> list[_Table]:
 
 
 def _speed(directory: Path) -> float | None:
-    """Images that the model drew a second, where that was measured."""
+    """Return how many images the model made a second, where that was measured."""
     try:
         return float(json.loads((directory / "throughput.json").read_text())["images_per_second"])
     except FileNotFoundError:
@@ -205,7 +206,7 @@ def _speed(directory: Path) -> float | None:
 
 
 def _whisker(metric: Metric, champion: Metric | None) -> dict[str, float | None]:
-    """Positions, in pixels, of a metric's interval on a line that also holds its baseline and the champion's value."""
+    """Return positions, in pixels, of a metric, its interval, its baseline and the champion's value on one line."""
     values = [metric.value, metric.low, metric.high, metric.baseline, champion.value if champion else None]
     known = [value for value in values if value is not None and math.isfinite(value)]
     low, high = min(known, default=0.0), max(known, default=0.0)
@@ -222,7 +223,7 @@ def _whisker(metric: Metric, champion: Metric | None) -> dict[str, float | None]
 
 
 def _pictures(context: ReportContext) -> tuple[list[_Shown], list[str]]:
-    """The pictures that fit into the budget, and a note on those that do not."""
+    """Return the pictures that fit into the budget, and a note on those that do not."""
     left = PICTURE_BUDGET
     shown, missing = [], []
     for picture in context.result.pictures:
@@ -243,7 +244,7 @@ def _address(png: bytes) -> str:
 
 
 def _common_protocol(result: EvaluationResult) -> dict[str, str]:
-    """The parts of the protocol that all metrics share or that only one value exists of."""
+    """Return the parts of the protocol that all metrics share or that only one value exists of."""
     parts: dict[str, set[str]] = {}
     for metric in result.metrics:
         for part, value in metric.protocol.model_dump(

@@ -20,22 +20,15 @@ from gan_models.evaluation.features.near_duplicates import near_duplicates
 from gan_models.evaluation.figures.pictures import NamedPicture
 from gan_models.evaluation.result import INFLUENCE, PICTURES, RESULT, EvaluationResult, Metric, protocol_id_of
 from gan_models.evaluation.stats.intervals import Array
-from gan_models.evaluation.tasks import generator, restorer, stylizer, translator
+from gan_models.evaluation.tasks import EVALUATORS
 from gan_models.files import TEMPORARY_SUFFIX, sync, write_durably
 
 PROGRESS = "progress.jsonl"
 THROUGHPUT = "throughput.json"  # beside the result, which is the same for the same inputs: a speed never is
 
-_JUDGES = {
-    "generate": generator.evaluate_generator,
-    "restore": restorer.evaluate_restorer,
-    "translate": translator.evaluate_translator,
-    "stylize": stylizer.evaluate_stylizer,
-}
-
 
 class Evaluated(NamedTuple):
-    """A result, the influence values of each metric by key, float64 [N], the pictures, and images drawn a second."""
+    """A result, the influence values of each metric by key, float64 [N], the pictures, and images sampled a second."""
 
     result: EvaluationResult
     influence: dict[str, Array]
@@ -57,7 +50,7 @@ class ProgressLog:
             file.write(json.dumps(line) + "\n")
 
     def finish(self) -> None:
-        """All steps are done."""
+        """Append that all steps are done."""
         self._steps = (*self._steps, "done")
         with self._path.open("a", encoding="utf-8") as file:
             total = len(self._steps) - 1
@@ -78,7 +71,7 @@ def evaluate_to(
     chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     bundle = load_bundle(bundle_directory, chosen)
     out.mkdir(parents=True, exist_ok=True)
-    progress = ProgressLog(out / PROGRESS, _steps(bundle, config))
+    progress = ProgressLog(out / PROGRESS, EVALUATORS[bundle.task].steps(bundle, config))
     evaluated = evaluate(bundle, data, config, cache=cache, progress=progress)
     write(evaluated, out)
     progress.finish()
@@ -102,7 +95,8 @@ def evaluate(
     try:
         extractor = load_extractor(config.extractor, bundle.device)
         features = FeatureCache(cache, extractor)
-        measured, pictures = _JUDGES[bundle.task](bundle, data, config, extractor, features, progress)
+        evaluator = EVALUATORS[bundle.task]
+        measured, pictures = evaluator.evaluate(bundle, data, config, extractor, features, progress)
         copies = near_duplicates(bundle, data, features, config.batch_size)
     finally:
         watch.remove()
@@ -112,6 +106,7 @@ def evaluate(
         task=bundle.task,
         protocol_id=protocol_id_of(metrics),
         metrics=metrics,
+        left_out=tuple(measured.left_out),
         notes=tuple(dict.fromkeys((*copies, *_notes(metrics), *measured.notes))),
         pictures=tuple(named.picture for named in pictures),
     )
@@ -137,15 +132,6 @@ def write(evaluated: Evaluated, out: Path) -> None:
     write_durably(out / RESULT, (evaluated.result.model_dump_json(indent=2) + "\n").encode())
 
 
-def _steps(bundle: Bundle, config: EvaluateConfig) -> tuple[str, ...]:
-    """What the evaluation of a bundle's task does, in its order."""
-    if bundle.task == "generate":
-        return generator.STEPS
-    if bundle.task == "stylize":
-        return stylizer.steps(bundle, config)
-    return translator.steps(bundle) if bundle.task == "translate" else restorer.steps(bundle, config)
-
-
 def _notes(metrics: tuple[Metric, ...]) -> list[str]:
     return [f"{metric.name}: {metric.note}" for metric in metrics if metric.note]
 
@@ -158,7 +144,7 @@ def _refuse_non_finite_weights(network: nn.Module) -> None:
 
 
 def _refuse_non_finite_images(network: nn.Module, inputs: object, images: Tensor) -> None:
-    """A forward hook: 8-bit images would hide what was not finite."""
+    """Refuse them in a forward hook: 8-bit images would hide what was not finite."""
     bad = int((~images.isfinite()).flatten(1).any(1).sum())
     if bad:
         raise NonFiniteError(f"{bad} of {len(images)} images in a batch are not finite; nothing was measured")

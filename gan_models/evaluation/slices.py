@@ -2,31 +2,20 @@
 
 from collections.abc import Iterable, Sequence
 
-from gan_models.evaluation.result import Metric
+from gan_models.evaluation.result import LeftOut, Metric, Slice
 
-LABEL, STYLE = "label_", "style_"
-_KINDS = {LABEL: "label", STYLE: "style"}
 LEADING = ("psnr_hole_gain_nearest", "psnr_gain", "psnr")  # what a slice with many metrics is placed by, if it has it
-
-
-def kind_of(slice_name: str) -> str:
-    """What a slice is one of: a label, a style, or a "slice" such as a degradation, which may be named anything."""
-    return next((kind for prefix, kind in _KINDS.items() if slice_name.startswith(prefix)), "slice")
-
-
-def member_of(slice_name: str) -> str:
-    """The label or style that a slice is about; else its name."""
-    return next((slice_name.removeprefix(p) for p in _KINDS if slice_name.startswith(p)), slice_name)
+MAX_NAMED = 6  # slices that one line names
 
 
 def worst_first(metrics: Iterable[Metric]) -> list[Metric]:
-    """Metrics of one name in several slices; where neither direction is better, the lowest first."""
+    """Return metrics of one name in several slices in order; where neither direction is better, the lowest first."""
     return sorted(metrics, key=lambda metric: -metric.value if metric.higher_is_better is False else metric.value)
 
 
-def by_slice(metrics: Sequence[Metric]) -> dict[str, list[Metric]]:
-    """The metrics of each slice, the worst slice first by the `leading` metric of those that all of them have."""
-    slices: dict[str, list[Metric]] = {}
+def by_slice(metrics: Sequence[Metric]) -> dict[Slice, list[Metric]]:
+    """Return the metrics of each slice, the worst slice first by the `leading` one that all of them have."""
+    slices: dict[Slice, list[Metric]] = {}
     for metric in metrics:
         if metric.slice:
             slices.setdefault(metric.slice, []).append(metric)
@@ -40,5 +29,19 @@ def by_slice(metrics: Sequence[Metric]) -> dict[str, list[Metric]]:
 
 
 def leading(metrics: Sequence[Metric], shared: set[str]) -> str:
-    """The metric that slices are placed by: the first of `LEADING`, or else of the metrics, that is in `shared`."""
+    """Return the metric that slices are placed by: the first of `LEADING`, or else of the metrics, that is `shared`."""
     return next(name for name in (*LEADING, *(metric.name for metric in metrics)) if name in shared)
+
+
+def left_out_lines(left_out: Iterable[LeftOut]) -> list[str]:
+    """Return a line for each reason, as "ms_ssim, ms_ssim_y (denoise, inpaint): takes images of 176 pixels or more"."""
+    reasons: dict[str, list[LeftOut]] = {}
+    for metric in left_out:
+        reasons.setdefault(metric.reason, []).append(metric)
+    lines = []
+    for reason, metrics in reasons.items():
+        parts = list(dict.fromkeys(metric.slice.key for metric in metrics if metric.slice))
+        more = f" and {len(parts) - MAX_NAMED} more" if len(parts) > MAX_NAMED else ""
+        of = f" ({', '.join(parts[:MAX_NAMED])}{more})" if parts else ""
+        lines.append(f"{', '.join(dict.fromkeys(metric.name for metric in metrics))}{of}: {reason}")
+    return lines

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from gan_models.bundles.bundle import Bundle
-from gan_models.images.pixels import to_float, to_uint8
+from gan_models.images.pixels import require_uint8, to_float, to_uint8
 from gan_models.images.randomness import generator_for
 from gan_models.networks.vae import Vae
 
@@ -124,8 +124,9 @@ def reconstruct(bundle: Bundle, images: Tensor, labels: Tensor | None, batch_siz
         uint8 [N, C, S, S] on the CPU.
 
     Raises:
-        ValueError: this model cannot encode, or the labels are missing or out of range.
+        ValueError: this model cannot encode, the images are not uint8, or the labels are missing or out of range.
     """
+    require_uint8(images)
     network = bundle.network
     if not isinstance(network, Vae):
         raise ValueError(f"a {bundle.recipe.name} model draws images and cannot encode any; a vae model can")

@@ -3,11 +3,14 @@
 import torch
 from torch import Tensor
 
+from gan_models.images.pixels import require_uint8
+
 MIN_SIDE = 8
 
 
 def check_shape(images: Tensor, channels: int) -> None:
-    """Raise a ValueError unless images are [N, channels, H, W] with both sides of `MIN_SIDE` or more."""
+    """Raise a ValueError unless images are uint8 [N, channels, H, W] with both sides of `MIN_SIDE` or more."""
+    require_uint8(images)
     if images.ndim != 4 or images.shape[1] != channels or min(images.shape[2:]) < MIN_SIDE:
         expected = f"[N, {channels}, H, W] with H and W of {MIN_SIDE} or more"
         raise ValueError(f"images should be uint8 {expected}, these are {list(images.shape)}")

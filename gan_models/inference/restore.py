@@ -25,7 +25,8 @@ def restore(bundle: Bundle, images: Tensor, mask: Tensor | None, batch_size: int
         uint8 [N, C, scale * H, scale * W] on the CPU.
 
     Raises:
-        ValueError: this model does not restore, the shapes do not fit, or there is a mask for images to be enlarged.
+        ValueError: this model does not restore, the images are not uint8, the shapes do not fit, or there is a mask
+            for images to be enlarged.
     """
     if bundle.task != "restore":
         raise ValueError(f"a {bundle.recipe.name} model generates images, it does not restore any")

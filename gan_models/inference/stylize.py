@@ -7,7 +7,7 @@ from torch import Tensor
 
 from gan_models.bundles.bundle import Bundle
 from gan_models.data.image_set import windows
-from gan_models.images.pixels import to_float, to_uint8
+from gan_models.images.pixels import require_uint8, to_float, to_uint8
 from gan_models.inference.padding import check_shape, padded
 from gan_models.networks.style_bank import StyleBank
 from gan_models.text import did_you_mean
@@ -36,7 +36,7 @@ def stylize(
         uint8 [N, C, H, W] on the CPU.
 
     Raises:
-        ValueError: this model does not stylize, there is no such style, or a shape does not fit.
+        ValueError: this model does not stylize, there is no such style, or images are not uint8 of a shape that fits.
     """
     if bundle.task != "stylize":
         raise ValueError(f"a {bundle.recipe.name} model does not repaint images, its task is '{bundle.task}'")
@@ -83,6 +83,7 @@ def _style_of_example(bundle: Bundle, image: Tensor, batch_size: int) -> Tensor:
     Windows have the size that the model was trained on: the deviation within them is what it knows, not the larger one
     within a whole painting. An image without room for one is taken whole.
     """
+    require_uint8(image)
     if image.ndim != 3 or image.shape[0] != bundle.image.channels or min(image.shape[1:]) < 8:
         expected = f"[{bundle.image.channels}, H, W] with H and W of 8 or more"
         raise ValueError(f"a style image should be uint8 {expected}, this one is {list(image.shape)}")

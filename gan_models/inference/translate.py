@@ -25,7 +25,7 @@ def translate(bundle: Bundle, images: Tensor, *, reverse: bool = False, batch_si
         uint8 [N, C, H, W] on the CPU.
 
     Raises:
-        ValueError: this model does not translate, or not in this direction, or the shape does not fit.
+        ValueError: this model does not translate, or not in this direction, or images are not uint8 of a fitting shape.
     """
     if bundle.task != "translate":
         raise ValueError(f"a {bundle.recipe.name} model does not translate images, its task is '{bundle.task}'")

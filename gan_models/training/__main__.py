@@ -19,7 +19,7 @@ from types import FrameType
 
 import torch
 
-from gan_models.bundles.bundle import read_description
+from gan_models.bundles.description import read_description
 from gan_models.config import EvaluateConfig, TrainConfig, read_train_config, read_yaml, validate
 from gan_models.errors import AtelierError, is_mendable
 from gan_models.escaping import for_terminal

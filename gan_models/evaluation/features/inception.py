@@ -14,12 +14,13 @@ from torch_fidelity.feature_extractor_inceptionv3 import (  # type: ignore[impor
 )
 
 from gan_models.config import ExtractorConfig
+from gan_models.config.evaluate import INCEPTION_SHA256
 from gan_models.evaluation.errors import EvaluationError
 from gan_models.evaluation.features.base import Extractor
 from gan_models.evaluation.features.weights import parse_weights, read_weights, refuse_other_digest
 from gan_models.text import one_line
 
-SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
+SHA256 = INCEPTION_SHA256
 DIMENSION = 2048
 SECONDS = 30.0  # without an answer, before a machine counts as offline
 
@@ -43,13 +44,13 @@ class Inception(nn.Module):
         self.network = FeatureExtractorInceptionV3("inception", [str(DIMENSION)], checked)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Features, float32 [N, 2048], of uint8 [N, 3, H, W]."""
+        """Return features, float32 [N, 2048], of uint8 [N, 3, H, W]."""
         features: Tensor = self.network(images)[0]
         return features
 
 
 def load(config: ExtractorConfig, device: torch.device) -> Extractor:
-    """The network with the weights of the config's file, or of the one that torch.hub keeps, downloaded if need be.
+    """Return it with the weights of the config's file, or of the one that torch.hub keeps, downloaded if need be.
 
     Only the original weights make FID, KID and the Inception score. Others are taken where the config states their
     SHA-256, and their metrics carry its first eight digits.
@@ -83,7 +84,7 @@ def load(config: ExtractorConfig, device: torch.device) -> Extractor:
 
 
 def _kept() -> Path:
-    """The file that torch.hub keeps.
+    """Return the file that torch.hub keeps.
 
     Raises:
         EvaluationError: it is not there and cannot be downloaded, or is not what it should be.

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from gan_models.config import ExtractorConfig
 from gan_models.evaluation.errors import EvaluationError
-from gan_models.evaluation.features.base import Extractor, Prepared, key_of
+from gan_models.evaluation.features.base import Extractor, Prepared
 from gan_models.evaluation.features.weights import parse_weights, read_weights, refuse_other_digest
 from gan_models.networks.feature_network import MEAN, STD
 from gan_models.text import nearest, one_line
@@ -17,7 +17,7 @@ SIZE = 224
 
 
 def load(config: ExtractorConfig, device: torch.device) -> Extractor:
-    """The network up to its classifier. Nothing is ever downloaded.
+    """Return the network up to its classifier. Nothing is ever downloaded.
 
     Raises:
         EvaluationError: the library has no such network, its features are no vectors, or the weights do not fit it.
@@ -40,11 +40,11 @@ def load(config: ExtractorConfig, device: torch.device) -> Extractor:
         device
     )
     dimension = _dimension(config.name, prepared, device)
-    return Extractor(config.name, key_of(config.name), digest, prepared.description, dimension, prepared, device)
+    return Extractor(config.name, config.key, digest, prepared.description, dimension, prepared, device)
 
 
 def _torchvision(name: str) -> tuple[nn.Module, str]:
-    """A network without its last linear layer, and that layer's name."""
+    """Return a network without its last linear layer, and that layer's name."""
     from torchvision import models
 
     _refuse_unknown("torchvision", name, models.list_models(module=models))

@@ -30,7 +30,7 @@ SAME = 0.998  # correlation of thumbnails from which on two images are one
 
 
 def near_duplicates(bundle: Bundle, data: Path, cache: FeatureCache, batch_size: int) -> tuple[str, ...]:
-    """A note for each domain of a dataset in which evaluation images are near copies of training images, or one for
+    """Return a note for each domain in which evaluation images are near copies of training images, or one for
     its pairs.
 
     Raises:
@@ -60,7 +60,7 @@ def _note(
     cache: FeatureCache,
     batch_size: int,
 ) -> list[str]:
-    """A note where some of `evaluation` are near copies of some of `training`; both have as many sides, aligned."""
+    """Return a note where some of `evaluation` are near copies of some of `training`; both have as many sides."""
 
     def compute() -> dict[str, Array]:
         sides = list(zip(evaluation, training, strict=True))
@@ -84,7 +84,7 @@ def _note(
 
 
 def _nearest(features: Array, known: Array) -> NDArray[np.int64]:
-    """Which rows of `known`, float64 [M, d], are nearest to each of `features`, float64 [N, d]: int64 [N, <= 5]."""
+    """Return which rows of `known`, float64 [M, d], are nearest to `features`, float64 [N, d]: int64 [N, <= 5]."""
     most = min(NEIGHBORS, len(known))
     parts = []
     for start in range(0, len(features), CHUNK):
@@ -94,7 +94,7 @@ def _nearest(features: Array, known: Array) -> NDArray[np.int64]:
 
 
 def correlation(a: Tensor, b: Tensor) -> Array:
-    """Pearson's correlation of the gray thumbnails of two lists of images, uint8 [N, C, H, W]: float64 [N].
+    """Return Pearson's correlation of the gray thumbnails of two lists of images, uint8 [N, C, H, W]: float64 [N].
 
     Images without any contrast, of which every two are alike, count as 0.
     """

@@ -13,7 +13,7 @@ from gan_models.text import one_line
 
 
 def read_weights(path: Path) -> tuple[bytes, str]:
-    """The content of a file, and its SHA-256.
+    """Return the content of a file, and its SHA-256.
 
     Raises:
         EvaluationError: there is no such file, or it cannot be read.
@@ -26,7 +26,7 @@ def read_weights(path: Path) -> tuple[bytes, str]:
 
 
 def parse_weights(content: bytes, path: Path) -> dict[str, Tensor]:
-    """The tensors of a file of PyTorch, or of safetensors, by name.
+    """Return the tensors of a file of PyTorch, or of safetensors, by name.
 
     Raises:
         EvaluationError: it is damaged, or holds something else than tensors.

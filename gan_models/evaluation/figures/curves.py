@@ -18,7 +18,7 @@ VARIABLES = {INK: "var(--soft)", FAINT: "var(--line)", LINE: "var(--curve-1)"}
 
 
 def curves(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
-    """(title, SVG) of each loss and of the throughput in `rows`, the lines of a run's metrics.jsonl.
+    """Return (title, SVG) of each loss and of the throughput in `rows`, the lines of a run's metrics.jsonl.
 
     A curve each: losses of one recipe differ by orders of magnitude.
     """

@@ -37,20 +37,20 @@ class Row(NamedTuple):
     gap: int = 0
 
 
-def draw_samples(
-    drawn: Tensor,
+def samples_figure(
+    samples: Tensor,
     asked: NDArray[np.int64] | None,
     real: Tensor,
     real_labels: NDArray[np.int64] | None,
     label_names: tuple[str, ...],
 ) -> NamedPicture:
-    """A column per label, a real image on top and samples below; without labels, ten columns."""
+    """Return a column per label, a real image on top and samples below; without labels, ten columns."""
     if asked is None or real_labels is None:
-        columns = min(10, len(drawn), len(real))
+        columns = min(10, len(samples), len(real))
         rows = [Row(real[:columns], "real")]
         rows += [
-            Row(drawn[i * columns : (i + 1) * columns], "drawn" if i == 0 else "", gap=8 if i == 0 else 0)
-            for i in range(min(6, len(drawn) // columns))
+            Row(samples[i * columns : (i + 1) * columns], "drawn" if i == 0 else "", gap=8 if i == 0 else 0)
+            for i in range(min(6, len(samples) // columns))
         ]
         caption = "Top row: real evaluation images. Below: drawn by the model, the first ones, not chosen."
         return named_picture("samples", "Samples", caption, rows, paired=True)
@@ -61,31 +61,33 @@ def draw_samples(
     rows = [Row(real[first_real], "real")]
     for i in range(depth):
         picked = [indices[i] for indices in of_label]
-        rows.append(Row(drawn[picked], "drawn" if i == 0 else "", gap=8 if i == 0 else 0))
+        rows.append(Row(samples[picked], "drawn" if i == 0 else "", gap=8 if i == 0 else 0))
     caption = "One column per label. Top row: real evaluation images. Below: drawn by the model, not chosen."
     return named_picture("samples", "Samples", caption, rows, [label_names[label] for label in labels], paired=True)
 
 
-def draw_nearest_training(
-    drawn: Tensor, training: Tensor, distance: Array, index: NDArray[np.int64], columns: int = 10
+def nearest_training_figure(
+    samples: Tensor, training: Tensor, distance: Array, index: NDArray[np.int64], columns: int = 10
 ) -> NamedPicture:
-    """The samples that are nearest to a training image, above that image."""
+    """Return the samples that are nearest to a training image, above that image."""
     closest = np.argsort(distance, kind="stable")[:columns]
     rows = [
-        Row(drawn[closest], "drawn"),
+        Row(samples[closest], "drawn"),
         Row(training[index[closest]], "training", [f"{distance[i]:.1f}" for i in closest]),
     ]
     caption = "The samples nearest to a training image, with it and the distance in features. Equal pairs: memorized."
     return named_picture("nearest_training", "Nearest training images", caption, rows)
 
 
-def draw_restored(name: str, degraded: Tensor, restored: Tensor, originals: Tensor, gain: Array) -> list[NamedPicture]:
-    """Degraded, restored and original: evenly spaced examples, then the worst and the best by their gain, dB [N]."""
+def restoration_figures(
+    name: str, degraded: Tensor, restored: Tensor, originals: Tensor, gain: Array
+) -> list[NamedPicture]:
+    """Return degraded, restored and original: evenly spaced examples, then the worst and the best by gain, dB [N]."""
     columns = min(6, len(originals))
     order = np.argsort(gain, kind="stable")
     spread = np.linspace(0, len(originals) - 1, columns).astype(np.int64)
 
-    def draw(file: str, title: str, caption: str, chosen: NDArray[np.int64], *, paired: bool) -> NamedPicture:
+    def figure(file: str, title: str, caption: str, chosen: NDArray[np.int64], *, paired: bool) -> NamedPicture:
         rows = [
             Row(degraded[chosen], "degraded"),
             Row(restored[chosen], "restored"),
@@ -95,9 +97,11 @@ def draw_restored(name: str, degraded: Tensor, restored: Tensor, originals: Tens
 
     over = "Below each: the gain in PSNR over the degraded input, in holes over the nearest known pixel."
     return [
-        draw(name, f"{name}: before and after", f"Evenly spaced examples, not chosen. {over}", spread, paired=True),
-        draw(f"{name}_worst", f"{name}: worst cases", f"The least gain of all. {over}", order[:columns], paired=False),
-        draw(
+        figure(name, f"{name}: before and after", f"Evenly spaced examples, not chosen. {over}", spread, paired=True),
+        figure(
+            f"{name}_worst", f"{name}: worst cases", f"The least gain of all. {over}", order[:columns], paired=False
+        ),
+        figure(
             f"{name}_best",
             f"{name}: best cases",
             f"The most gain of all. {over}",
@@ -110,14 +114,14 @@ def draw_restored(name: str, degraded: Tensor, restored: Tensor, originals: Tens
 def named_picture(
     file: str, title: str, caption: str, rows: list[Row], columns: Sequence[str] = (), *, paired: bool = False
 ) -> NamedPicture:
-    """Rows of images as a PNG, under a name that is safe as a file's. `columns`: a text above each column."""
+    """Return rows of images as a PNG, under a name that is safe as a file's. `columns`: a text above each column."""
     file = re.sub(r"[^A-Za-z0-9_-]", "_", file)  # part of it is a name out of a config
     picture = Picture(file=f"{PICTURES}/{file}.png", title=title, caption=caption, paired=paired)
     return NamedPicture(picture, _png(_compose(rows, columns)))
 
 
 def _compose(rows: list[Row], columns: Sequence[str]) -> Image.Image:
-    """The rows as one picture with captions."""
+    """Return the rows as one picture with captions."""
     side = rows[0].images.shape[-1]
     cell = min(side * max(1, round(MIN_CELL / side)), MAX_CELL) if side < MAX_CELL else MAX_CELL
     font = ImageFont.load_default(13)

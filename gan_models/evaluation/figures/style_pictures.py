@@ -19,8 +19,8 @@ LEFT = 220  # pixels for the names of its rows
 NEAREST = (46, 160, 67, 90)
 
 
-def draw_styles(photographs: Tensor, painted: Sequence[Tensor], crops: Tensor, names: Sequence[str]) -> NamedPicture:
-    """Photographs by styles. `painted`: per style uint8 [N, C, S, S]; `crops`: one of each style's paintings."""
+def styles_figure(photographs: Tensor, painted: Sequence[Tensor], crops: Tensor, names: Sequence[str]) -> NamedPicture:
+    """Return photographs by styles. `painted`: per style uint8 [N, C, S, S]; `crops`: one of each style's paintings."""
     chosen = _spread(len(photographs), ROWS)
     empty = torch.full_like(photographs[:1], 128)
     rows = [Row(torch.cat([empty, crops]), "paintings")]
@@ -34,8 +34,8 @@ def draw_styles(photographs: Tensor, painted: Sequence[Tensor], crops: Tensor, n
     return named_picture("styles", "Photographs in every style", caption, rows, ["photograph", *names], paired=True)
 
 
-def draw_alphas(painted: Sequence[Sequence[Tensor]], alphas: Sequence[float], names: Sequence[str]) -> NamedPicture:
-    """A row per style. `painted`: per style and alpha, uint8 [N, C, S, S]."""
+def alphas_figure(painted: Sequence[Sequence[Tensor]], alphas: Sequence[float], names: Sequence[str]) -> NamedPicture:
+    """Return a row per style. `painted`: per style and alpha, uint8 [N, C, S, S]."""
     chosen = _spread(len(painted[0][0]), min(ALPHA_ROWS, len(painted)))
     rows = [
         Row(torch.stack([x[i] for x in of_style]), name)
@@ -46,8 +46,8 @@ def draw_alphas(painted: Sequence[Sequence[Tensor]], alphas: Sequence[float], na
     return named_picture("alpha", "How much of a style", caption, rows, columns, paired=True)
 
 
-def draw_unseen(photographs: Tensor, painted: Tensor, example: Tensor) -> NamedPicture:
-    """Photographs in the style of a picture that no training has seen, with windows of it, uint8 [M, C, S, S]."""
+def unseen_style_figure(photographs: Tensor, painted: Tensor, example: Tensor) -> NamedPicture:
+    """Return photographs in the style of a picture that no training saw, with windows of it, uint8 [M, C, S, S]."""
     chosen, parts = _spread(len(photographs), ROWS), _spread(len(example), ROWS)
     rows = [
         Row(example[parts], "unseen style"),
@@ -60,8 +60,8 @@ def draw_unseen(photographs: Tensor, painted: Tensor, example: Tensor) -> NamedP
     return named_picture("unseen", "An unseen style", caption, rows, paired=True)
 
 
-def draw_matrix(matrix: Array, before: Array, names: Sequence[str]) -> NamedPicture:
-    """Mean distances as a table: a row per style asked for, a column per painting, the nearest of a row marked.
+def matrix_figure(matrix: Array, before: Array, names: Sequence[str]) -> NamedPicture:
+    """Return mean distances as a table: a row per style asked for, a column per painting, the nearest marked.
 
     Args:
         matrix: float64 [K, K].

@@ -11,8 +11,8 @@ from gan_models.evaluation.stats.intervals import Array
 COLUMNS = 6
 
 
-def draw_translated(name: str, rows: Sequence[Row], score: Array, unit: str, below: str) -> list[NamedPicture]:
-    """Inputs and what became of them: evenly spaced examples, and the worst by a score.
+def translation_figures(name: str, rows: Sequence[Row], score: Array, unit: str, below: str) -> list[NamedPicture]:
+    """Return inputs and what became of them: evenly spaced examples, and the worst by a score.
 
     Args:
         name: of the direction; it becomes part of the files' names.
@@ -26,12 +26,12 @@ def draw_translated(name: str, rows: Sequence[Row], score: Array, unit: str, bel
     spread = np.linspace(0, num - 1, columns).astype(np.int64)
     worst = np.argsort(score, kind="stable")[:columns]
 
-    def draw(file: str, title: str, caption: str, chosen: NDArray[np.int64], *, paired: bool) -> NamedPicture:
+    def figure(file: str, title: str, caption: str, chosen: NDArray[np.int64], *, paired: bool) -> NamedPicture:
         shown = [Row(row.images[chosen], row.name) for row in rows]
         shown[-1] = shown[-1]._replace(texts=[f"{score[i]:.2f}{unit}" for i in chosen])
         return named_picture(file, title, f"{caption} {below}", shown, paired=paired)
 
     return [
-        draw(name, f"{name}: before and after", "Evenly spaced examples, not chosen.", spread, paired=True),
-        draw(f"{name}_worst", f"{name}: worst cases", "The lowest scores of all.", worst, paired=False),
+        figure(name, f"{name}: before and after", "Evenly spaced examples, not chosen.", spread, paired=True),
+        figure(f"{name}_worst", f"{name}: worst cases", "The lowest scores of all.", worst, paired=False),
     ]

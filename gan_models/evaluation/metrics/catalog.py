@@ -3,6 +3,9 @@
 from gan_models.evaluation.metrics.families import FEATURE_DISTANCE, ORIGINALS, family_kind, family_kinds
 from gan_models.evaluation.metrics.metric_kind import MetricKind
 
+# Pixels a side of the smallest images: SSIM's window, five of its scales, and what is left for LPIPS's last stages.
+SSIM_SIDE, MS_SSIM_SIDE, LPIPS_SIDE = 11, 176, 31
+
 
 class _Metrics(dict[str, MetricKind]):
     """By name. Those in the features of a network that only their name tells of are found too."""
@@ -58,14 +61,29 @@ def _kinds() -> tuple[MetricKind, ...]:
             True,
             "PSNR of the output less that of the mean training image in place of each.",
         ),
-        MetricKind("ssim", "SSIM", "", True, "Structural similarity, 11x11 Gaussian window, mean over images."),
-        MetricKind("ssim_gain", "SSIM gain", "", True, "SSIM of the output less that of the degraded input."),
+        MetricKind(
+            "ssim",
+            "SSIM",
+            "",
+            True,
+            "Structural similarity, 11x11 Gaussian window, mean over images.",
+            min_side=SSIM_SIDE,
+        ),
+        MetricKind(
+            "ssim_gain",
+            "SSIM gain",
+            "",
+            True,
+            "SSIM of the output less that of the degraded input.",
+            min_side=SSIM_SIDE,
+        ),
         MetricKind(
             "ssim_gain_identity",
             "SSIM gain over the input",
             "",
             True,
             "SSIM of the output less that of the input itself.",
+            min_side=SSIM_SIDE,
         ),
         MetricKind(
             "ssim_gain_mean",
@@ -73,11 +91,21 @@ def _kinds() -> tuple[MetricKind, ...]:
             "",
             True,
             "SSIM of the output less that of the mean training image in place of each.",
+            min_side=SSIM_SIDE,
         ),
         MetricKind("psnr_y", "PSNR of luma", "dB", True, "PSNR of BT.601's Y, 8 bits, mean over images."),
-        MetricKind("ssim_y", "SSIM of luma", "", True, "SSIM of BT.601's Y, mean over images."),
-        MetricKind("ms_ssim", "MS-SSIM", "", True, "SSIM at five scales, images of 176 px or more, mean over images."),
-        MetricKind("ms_ssim_y", "MS-SSIM of luma", "", True, "MS-SSIM of BT.601's Y, mean over images."),
+        MetricKind("ssim_y", "SSIM of luma", "", True, "SSIM of BT.601's Y, mean over images.", min_side=SSIM_SIDE),
+        MetricKind(
+            "ms_ssim",
+            "MS-SSIM",
+            "",
+            True,
+            "SSIM at five scales, images of 176 px or more, mean over images.",
+            min_side=MS_SSIM_SIDE,
+        ),
+        MetricKind(
+            "ms_ssim_y", "MS-SSIM of luma", "", True, "MS-SSIM of BT.601's Y, mean over images.", min_side=MS_SSIM_SIDE
+        ),
         MetricKind(
             "feature_distance_efficientnet_lite0",
             "Distance in features (EfficientNet-Lite0)",
@@ -87,7 +115,12 @@ def _kinds() -> tuple[MetricKind, ...]:
             "learned weights.",
         ),
         MetricKind(
-            "lpips", "LPIPS", "", False, "Learned perceptual distance to the original, AlexNet, mean over images."
+            "lpips",
+            "LPIPS",
+            "",
+            False,
+            "Learned perceptual distance to the original, AlexNet, mean over images.",
+            min_side=LPIPS_SIDE,
         ),
         MetricKind(
             "warping_error",
@@ -102,6 +135,7 @@ def _kinds() -> tuple[MetricKind, ...]:
             "",
             True,
             "SSIM between the luminance of an input and of what it became.",
+            min_side=SSIM_SIDE,
         ),
         MetricKind(
             "cycle_psnr",
@@ -131,6 +165,7 @@ def _kinds() -> tuple[MetricKind, ...]:
             "",
             True,
             "SSIM of the output less that of the best of some classical methods, which are told the noise or kernel.",
+            min_side=SSIM_SIDE,
         ),
         MetricKind(
             "ssim_gain_classical_blind",
@@ -138,6 +173,7 @@ def _kinds() -> tuple[MetricKind, ...]:
             "",
             True,
             "The same, where the classical methods are not told the kernel either.",
+            min_side=SSIM_SIDE,
         ),
         MetricKind(
             "style_distance",
@@ -195,6 +231,7 @@ def _kinds() -> tuple[MetricKind, ...]:
             "",
             False,
             "(1 + content lost)(1 + Fréchet distance to the paintings): the form of ArtFID in other features.",
+            min_images=64,
         ),
         MetricKind(
             "diversity",

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from gan_models.evaluation.stats.intervals import Array, Estimate
-from gan_models.images.pixels import to_float
+from gan_models.images.pixels import require_uint8, to_float
 from gan_models.losses.perceptual import content_loss
 from gan_models.networks.feature_network import FeatureNetwork
 
@@ -14,7 +14,7 @@ STAGE = 2  # of four: 8 pixels a step, where content is held on to in training t
 @torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
 @torch.inference_mode()
 def content_distance(images: Tensor, originals: Tensor, network: FeatureNetwork, batch_size: int = 64) -> Array:
-    """`content_loss` of a middle stage, per image: 0 for the same content, about 2 for another image's.
+    """Return `content_loss` of a middle stage, per image: 0 for the same content, about 2 for another image's.
 
     Args:
         images, originals: uint8 [N, C, H, W].
@@ -23,7 +23,11 @@ def content_distance(images: Tensor, originals: Tensor, network: FeatureNetwork,
 
     Returns:
         float64 [N].
+
+    Raises:
+        ValueError: the images are not uint8.
     """
+    require_uint8(images, originals)
     device, parts = network.mean.device, []
     for start in range(0, len(images), batch_size):
         pair = (x[start : start + batch_size].to(device) for x in (images, originals))
@@ -34,7 +38,7 @@ def content_distance(images: Tensor, originals: Tensor, network: FeatureNetwork,
 
 
 def art_distance(content: Estimate, frechet: Estimate) -> Estimate:
-    """(1 + content distance)(1 + Fréchet distance to the paintings), the form of ArtFID (Wright & Ommer 2022).
+    """Return (1 + content distance)(1 + Fréchet distance to the paintings), the form of ArtFID (Wright & Ommer 2022).
 
     https://arxiv.org/abs/2207.12280, eq. 4, with other features than there. Both are over the same N images.
     """

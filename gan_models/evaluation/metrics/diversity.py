@@ -12,7 +12,7 @@ CHUNK = 1_000  # rows of a matrix of distances at a time
 
 
 def diversity(features: Array, labels: NDArray[np.int64] | None = None) -> Estimate:
-    """Mean Euclidean distance between two different images, of the same label where there are labels.
+    """Return mean Euclidean distance between two different images, of the same label where there are labels.
 
     Labels count by how many images they have; one with a single image has no pair and does not count. The influence
     is the projection of the U-statistic (Hoeffding 1948): twice an image's mean distance to the others of its label,

@@ -7,6 +7,8 @@ from gan_models.evaluation.metrics.metric_kind import MetricKind
 
 FEATURE_DISTANCE = "feature distance"
 
+_OWN_NAMES = {"fd": "fid", "kd": "kid", "is": "inception_score"}
+
 _FAMILIES: tuple[tuple[str, str, str, bool, str], ...] = (
     ("fd", "Fréchet distance", "", False, "Distance between the distributions of outputs and of real images. Not FID."),
     ("kd", "Kernel distance", "", False, "Squared MMD of a cubic kernel; unbiased at any number of images. Not KID."),
@@ -30,8 +32,13 @@ ORIGINALS = (
 )
 
 
+def metric_name(family: str, extractor: str) -> str:
+    """Return the name of a metric of a family in the features of an extractor, which is its `key`."""
+    return f"{family}_{extractor}" if extractor else _OWN_NAMES.get(family, f"{family}_inception")
+
+
 def family_kinds(extractor: str, title: str) -> tuple[MetricKind, ...]:
-    """The metrics in the features of `extractor`, as in `fd_<extractor>`; `title` is its name for people."""
+    """Return the metrics in the features of `extractor`, as in `fd_<extractor>`; `title` is its name for people."""
     return tuple(
         MetricKind(f"{family}_{extractor}", f"{name} ({title})", unit, higher, description)
         for family, name, unit, higher, description in _FAMILIES
@@ -39,7 +46,7 @@ def family_kinds(extractor: str, title: str) -> tuple[MetricKind, ...]:
 
 
 def family_kind(name: str) -> MetricKind:
-    """The kind of a metric in the features of an extractor that only its name tells of, such as `kd_timm_resnet18`.
+    """Return the kind of a metric in features that only its name tells of, such as `kd_timm_resnet18`.
 
     Raises:
         KeyError: it belongs to no family.

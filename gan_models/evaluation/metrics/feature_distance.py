@@ -7,7 +7,7 @@ from torch import Tensor
 
 from gan_models.evaluation.errors import NonFiniteError
 from gan_models.evaluation.stats.intervals import Array
-from gan_models.images.pixels import to_float
+from gan_models.images.pixels import require_uint8, to_float
 from gan_models.networks.feature_network import FeatureNetwork
 
 EPSILON = 1e-10  # against places where no feature responds
@@ -18,7 +18,7 @@ EPSILON = 1e-10  # against places where no feature responds
 def feature_distances(
     sets: Sequence[Tensor], originals: Tensor, network: FeatureNetwork, batch_size: int = 64
 ) -> list[Array]:
-    """The distance of each image to its original, for several sets of images of the same originals.
+    """Return the distance of each image to its original, for several sets of images of the same originals.
 
     Features of each place are scaled to length one; their squared difference, averaged over places and then over the
     four stages, lies in [0, 4]. It is LPIPS (https://arxiv.org/abs/1801.03924, eq. 1) in another network and without
@@ -35,7 +35,9 @@ def feature_distances(
 
     Raises:
         NonFiniteError: features are not finite.
+        ValueError: the images are not uint8.
     """
+    require_uint8(originals, *sets)
     parts: list[list[Tensor]] = [[] for _ in sets]
     for start in range(0, len(originals), batch_size):
         wanted = _directions(originals[start : start + batch_size], network)
@@ -52,6 +54,6 @@ def feature_distances(
 
 
 def _directions(images: Tensor, network: FeatureNetwork) -> list[Tensor]:
-    """Each stage's features with length one at each place, Float [N, channels, h, w]."""
+    """Return each stage's features with length one at each place, Float [N, channels, h, w]."""
     stages = network(to_float(images.to(network.mean.device)))
     return [stage / (stage.square().sum(dim=1, keepdim=True) + EPSILON).sqrt() for stage in stages]

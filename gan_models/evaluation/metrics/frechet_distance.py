@@ -47,7 +47,7 @@ class Moments:
         return self._origin + self._sum / self.num
 
     def covariance(self) -> Array:
-        """The unbiased one, float64 [d, d].
+        """Return the unbiased covariance, float64 [d, d].
 
         Raises:
             InsufficientDataError: of fewer than two images.
@@ -75,7 +75,7 @@ class RealFeatures:
 
     @classmethod
     def from_parts(cls, num: int, mean: Array, factor: Array) -> "RealFeatures":
-        """A side whose `factor`, as below, has been kept."""
+        """Return a side whose `factor`, as below, has been kept."""
         real = cls.__new__(cls)
         real.num, real.dimension, real.mean = num, len(mean), mean
         real._scaled, real.factor = None, factor
@@ -97,7 +97,7 @@ class RealFeatures:
         return np.asfortranarray(np.linalg.qr(root, mode="r"))
 
     def times_factor(self, rows: Array) -> Array:
-        """Rows times Fᵀ, float64 [N, min(M, d)], of float64 [N, d]."""
+        """Return rows times Fᵀ, float64 [N, min(M, d)], of float64 [N, d]."""
         if self.factor.shape[0] < self.dimension:
             return rows @ self.factor.T
         product: Array = dtrmm(1.0, self.factor, rows.T)
@@ -105,7 +105,7 @@ class RealFeatures:
 
 
 def frechet_value(features: Array | Moments, real: RealFeatures) -> float:
-    """The distance from `features`, float64 [N, d] or what was summed of them, to the real side, and nothing else.
+    """Return the distance from `features`, float64 [N, d] or what was summed of them, to the real side alone.
 
     Raises:
         InsufficientDataError, NonFiniteError, EvaluationError: see `frechet_distance`.
@@ -139,12 +139,12 @@ def _distance(mean: Array, trace: float, root_trace: float, real: RealFeatures) 
 
 
 def _sum_of_roots(matrix: Array) -> float:
-    """Of the eigenvalues of a symmetric matrix that has none below zero."""
+    """Return the sum of the roots of the eigenvalues of a symmetric matrix that has none below zero."""
     return float(np.sqrt(np.linalg.eigvalsh(matrix).clip(min=0)).sum())
 
 
 def frechet_distance(features: Array, real: RealFeatures) -> Estimate:
-    """The distance from `features`, float64 [N, d], to the real side; zero or more.
+    """Return the distance from `features`, float64 [N, d], to the real side; zero or more.
 
     With A the centered features over √(N-1), tr (S1 S2)^½ is the nuclear norm of K = A Fᵀ = U Σ Vᵀ, so that nothing is
     inverted and N or M below d is no special case. The influence of x, with T the optimal transport map between the
@@ -174,7 +174,7 @@ def frechet_distance(features: Array, real: RealFeatures) -> Estimate:
 
 
 def _halves_are_alike(num: int, rank: int) -> bool:
-    """Whether halves are as large beside the dimensions as the whole is, so that `without_double_counting` holds.
+    """Return whether halves are as large beside the dimensions as the whole, so that `without_double_counting` holds.
 
     Where the whole has full rank and the halves have not, it was measured to make intervals too narrow.
     """
@@ -182,7 +182,7 @@ def _halves_are_alike(num: int, rank: int) -> bool:
 
 
 def _influence(centered: Array, product: Array, shift: Array) -> tuple[float, Array]:
-    """The trace of (S1 S2)^½ and the influences, float64 [N], of centered features and their `times_factor`."""
+    """Return the trace of (S1 S2)^½ and the influences, float64 [N], of centered features and their `times_factor`."""
     num = len(centered)
     product = product / math.sqrt(num - 1)
     if num <= product.shape[1]:

@@ -8,7 +8,7 @@ from gan_models.evaluation.stats.intervals import Array, Estimate
 
 
 def inception_score(logits: Array) -> Estimate:
-    """exp of the mean over images of KL(p(y|x) || p(y)) (Salimans et al. 2016, https://arxiv.org/abs/1606.03498).
+    """Return exp of the mean of KL(p(y|x) || p(y)) (Salimans et al. 2016, https://arxiv.org/abs/1606.03498).
 
     Over all images at once, without splits: a split adds bias, and the interval says what a split's deviation would.
     The influence of an image is the score times its own divergence less their mean, the derivative of the score.

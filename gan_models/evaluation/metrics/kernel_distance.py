@@ -29,7 +29,7 @@ class RealKernel:
 
 
 def kernel_distance(features: Array, real: RealKernel) -> Estimate:
-    """The distance from `features`, float64 [N, d], to the real side.
+    """Return the distance from `features`, float64 [N, d], to the real side.
 
     All pairs are used: the mean over random subsets, which the paper takes to save time, estimates the same with more
     variance, and depends on their seed. The influence is the projection of the U-statistic (Hoeffding 1948), twice an
@@ -61,7 +61,7 @@ def _centered(values: Array) -> Array:
 
 
 def _means_to_others(features: Array) -> Array:
-    """The mean kernel of each row with the other rows, float64 [N]. The matrix is symmetric: half of it is computed."""
+    """Return each row's mean kernel with the other rows, float64 [N]. The matrix is symmetric: half is computed."""
     num = len(features)
     sums = np.zeros(num)
     for start in range(0, num, CHUNK):
@@ -78,7 +78,7 @@ def _means_to_others(features: Array) -> Array:
 
 
 def _sums(a: Array, b: Array) -> Array:
-    """The sum of the kernels of each row of a with those of b, float64 [N]."""
+    """Return the sum of the kernels of each row of a with those of b, float64 [N]."""
     sums = np.zeros(len(a))
     for start in range(0, len(a), CHUNK):
         for other in range(0, len(b), CHUNK):

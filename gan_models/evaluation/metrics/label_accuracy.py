@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan_models.evaluation.stats.intervals import Array, Estimate
+from gan_models.images.pixels import require_uint8
 
 PRESENT_FROM = 0.1  # of a label's real frequency: one stray sample does not make a label present
 MAX_TRAINING_IMAGES = 5_000
@@ -22,7 +23,7 @@ class Judge:
     classifier: Any
 
     def recognize(self, pixels: NDArray[np.uint8], features: Array) -> Labels:
-        """The label of each image, int64 [N], from uint8 [N, C, H, W] and float64 [N, d]."""
+        """Return the label of each image, int64 [N], from uint8 [N, C, H, W] and float64 [N, d]."""
         recognized: Labels = self.classifier.predict(_view(self.looks_at, pixels, features))
         return recognized
 
@@ -31,7 +32,7 @@ class Judge:
 
 
 def train_judge(pixels: NDArray[np.uint8], features: Array, labels: Labels) -> Judge:
-    """A support vector classifier of pixels or of features, whichever does better on held-out thirds of these images.
+    """Train support vectors on pixels and on features; return what does better on held-out thirds of these images.
 
     Args:
         pixels: uint8 [N, C, H, W], of the real training images.
@@ -61,13 +62,13 @@ def train_judge(pixels: NDArray[np.uint8], features: Array, labels: Labels) -> J
 
 
 def label_accuracy(recognized: Labels, asked: Labels) -> Array:
-    """1 where a sample is recognized as the label asked for, 0 elsewhere, float64 [N]."""
+    """Return 1 where a sample is recognized as the label asked for, 0 elsewhere, float64 [N]."""
     right: Array = (recognized == asked).astype(np.float64)
     return right
 
 
 def classes_present(recognized: Labels, frequencies: Array) -> Estimate:
-    """Share of labels that are recognized at a tenth of their real frequency or more.
+    """Return share of labels that are recognized at a tenth of their real frequency or more.
 
     It is counted, not estimated: every influence is zero.
 
@@ -82,4 +83,5 @@ def classes_present(recognized: Labels, frequencies: Array) -> Estimate:
 
 
 def _view(looks_at: str, pixels: NDArray[np.uint8], features: Array) -> Array:
+    require_uint8(pixels)
     return pixels.reshape(len(pixels), -1) / 255.0 if looks_at == "pixels" else features

@@ -9,10 +9,9 @@ from torch import Tensor
 from gan_models.evaluation.errors import EvaluationError
 from gan_models.evaluation.features.weights import parse_weights, read_weights
 from gan_models.evaluation.stats.intervals import Array
-from gan_models.images.pixels import to_float
+from gan_models.images.pixels import require_uint8, to_float
 
 BACKBONE = "alexnet-owt-7be5be79.pth"  # torchvision's name, which ends in the first digits of its SHA-256
-MIN_SIDE = 31  # below it nothing is left for the last stages
 
 
 class Lpips(NamedTuple):
@@ -23,7 +22,7 @@ class Lpips(NamedTuple):
 
 
 def load_lpips(device: torch.device | str = "cpu") -> Lpips | None:
-    """LPIPS in its usual version, with AlexNet; None where torchvision has not put AlexNet's weights on this machine.
+    """Return LPIPS as usual, with AlexNet; None where torchvision has not put AlexNet's weights on this machine.
 
     Raises:
         EvaluationError: the file is there and is not torchvision's, or cannot be read.
@@ -51,7 +50,7 @@ def load_lpips(device: torch.device | str = "cpu") -> Lpips | None:
 @torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
 @torch.inference_mode()
 def lpips(images: Tensor, originals: Tensor, metric: Lpips, batch_size: int = 64) -> Array:
-    """The distance of each image to its original.
+    """Return the distance of each image to its original.
 
     Args:
         images, originals: uint8 [N, C, H, W], H and W of 31 or more; gray images (C = 1) count as RGB.
@@ -60,7 +59,11 @@ def lpips(images: Tensor, originals: Tensor, metric: Lpips, batch_size: int = 64
 
     Returns:
         float64 [N].
+
+    Raises:
+        ValueError: the images are not uint8.
     """
+    require_uint8(images, originals)
     device = next(metric.network.parameters()).device
     parts = []
     for start in range(0, len(images), batch_size):

@@ -12,7 +12,7 @@ MIN_SIDE = WINDOW * 2 ** (len(WEIGHTS) - 1)  # so that the window fits into the 
 
 
 def ms_ssim(images: Tensor, originals: Tensor, batch_size: int = 16) -> Array:
-    """The product of each scale's mean contrast and structure, to the scale's weight, and of the last one's luminance.
+    """Return the product of each scale's mean contrast and structure, to its weight, and of the last one's luminance.
 
     Each scale halves the one before by means of 2x2 pixels, and all means are over the valid region of the window, as
     in `ssim`. A scale whose mean is below zero counts as zero, since a root of it is not real. With fewer scales the
@@ -26,7 +26,7 @@ def ms_ssim(images: Tensor, originals: Tensor, batch_size: int = 16) -> Array:
         float64 [N], in [0, 1].
 
     Raises:
-        ValueError: the shapes differ, or the images are too small.
+        ValueError: the images are not uint8, the shapes differ, or the images are too small.
     """
     return in_batches("MS-SSIM", _ms_ssim, MIN_SIDE, images, originals, batch_size)
 

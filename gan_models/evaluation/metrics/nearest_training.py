@@ -20,7 +20,7 @@ class Nearest(NamedTuple):
 
 
 def nearest_training(features: Array, training: Array) -> Nearest:
-    """The nearest row of `training`, float64 [M, d], to each row of `features`, float64 [N, d].
+    """Return the nearest row of `training`, float64 [M, d], to each row of `features`, float64 [N, d].
 
     Raises:
         InsufficientDataError, NonFiniteError: as for every distance between features.

@@ -1,4 +1,4 @@
-"""Which drawn images are near which real ones: what precision, recall, density and coverage count.
+"""Which samples are near which real ones: what precision, recall, density and coverage count.
 
 The neighborhood of an image is the ball around its features that reaches to the k-th nearest other image of its own
 side. Balls are closed, so that a side whose images are all equal has neighborhoods too, of radius zero.
@@ -55,15 +55,15 @@ class Cover:
 
 
 class Neighborhoods(NamedTuple):
-    """One pass over the distances between N drawn and M real images.
+    """One pass over the distances between N samples and M real images.
 
-    in_real: whether each drawn image is in the neighborhood (k = 3) of any real one, bool [N]
-    times_in_real: how many real neighborhoods (k = 5) each drawn image is in, int64 [N]
-    visited: of each real neighborhood (k = 5), the drawn images in it
-    reached: of each real image, the drawn neighborhoods (k = 3) it is in
-    beyond: pairs of a drawn image and a real one that it would reach with k = 4, int64 [P, 2]; of real images that are
+    in_real: whether each sample is in the neighborhood (k = 3) of any real one, bool [N]
+    times_in_real: how many real neighborhoods (k = 5) each sample is in, int64 [N]
+    visited: of each real neighborhood (k = 5), the samples in it
+    reached: of each real image, the neighborhoods of samples (k = 3) it is in
+    beyond: pairs of a sample and a real one that it would reach with k = 4, int64 [P, 2]; of real images that are
         reached once at most
-    nearest: the three nearest other drawn images of each, int64 [N, 3]
+    nearest: the three nearest other samples of each, int64 [N, 3]
     """
 
     in_real: NDArray[np.bool_]
@@ -75,7 +75,7 @@ class Neighborhoods(NamedTuple):
 
 
 def neighborhoods(features: Array, real: RealNeighborhoods) -> Neighborhoods:
-    """The neighborhoods of drawn images, `features`, float64 [N, d], and of the real side in each other.
+    """Return the neighborhoods of samples, `features`, float64 [N, d], and of the real side in each other.
 
     Raises:
         InsufficientDataError: fewer than six images.
@@ -103,7 +103,7 @@ def neighborhoods(features: Array, real: RealNeighborhoods) -> Neighborhoods:
 
 
 def nearest_others(features: Array) -> tuple[Array, Indices]:
-    """The five nearest other rows of each row: distances, nearest first, float64 [N, 5], and which, int64 [N, 5]."""
+    """Return each row's five nearest other rows: distances, nearest first, float64 [N, 5], and which, int64 [N, 5]."""
     all_distances, all_indices = [], []
     for start in range(0, len(features), CHUNK):
         distances = pairwise_distances(features[start : start + CHUNK], features)

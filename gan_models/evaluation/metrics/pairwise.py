@@ -8,7 +8,7 @@ ROUNDING = 1e-12  # of the squares of both sides: a squared distance below it is
 
 
 def pairwise_distances(a: Array, b: Array) -> Array:
-    """Between the rows of a, float64 [N, d], and of b, float64 [M, d], as float64 [N, M].
+    """Return them between the rows of a, float64 [N, d], and of b, float64 [M, d], as float64 [N, M].
 
     They are computed from one matrix product, which is off by some rounding. Equal rows are at distance zero: a copy
     has to be found in a neighborhood of radius zero too.

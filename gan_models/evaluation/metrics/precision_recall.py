@@ -7,14 +7,14 @@ from gan_models.evaluation.stats.intervals import Array, Estimate, share_of
 
 
 def precision(near: Neighborhoods) -> Estimate:
-    """Share of drawn images that are in the neighborhood of a real one (eq. 1). The real images are held fixed."""
+    """Return the share of samples in the neighborhood of a real image (eq. 1). The real images are held fixed."""
     return share_of(near.in_real.astype(np.float64))
 
 
 def recall(near: Neighborhoods) -> Estimate:
-    """Share of real images that are in the neighborhood of a drawn one (eq. 2).
+    """Return the share of real images in the neighborhood of a sample (eq. 2).
 
-    It is no mean over drawn images. The influence of one is (N - 1) times what the recall loses without it, whose
+    It is no mean over samples. The influence of one is (N - 1) times what the recall loses without it, whose
     variance is, on average, not too small (Efron & Stein 1981, https://doi.org/10.1214/aos/1176345462): the real
     images that only it reaches are lost, and the neighborhoods that it was one of the three nearest in grow.
     """
@@ -22,7 +22,7 @@ def recall(near: Neighborhoods) -> Estimate:
     points, owners = near.reached.only
     owner = np.full(num_real, -1)
     owner[points] = owners
-    # Without drawn image i, each that has i among its three nearest reaches to its fourth.
+    # Without sample i, each that has i among its three nearest reaches to its fourth.
     without = np.repeat(near.nearest[near.beyond[:, 0]].ravel()[:, None], 2, axis=1)
     without[:, 1] = np.repeat(near.beyond[:, 1], near.nearest.shape[1])
     without = np.unique(without, axis=0)

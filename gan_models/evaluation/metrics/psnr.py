@@ -4,13 +4,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gan_models.evaluation.stats.intervals import Array
+from gan_models.images.pixels import require_uint8
 
 RANGE = 255.0
 CAP = 100.0  # dB, for identical images
 
 
 def psnr(images: NDArray[np.uint8], originals: NDArray[np.uint8], where: NDArray[np.bool_] | None = None) -> Array:
-    """10 log10(255² / MSE) of each image, over all its pixels and channels together, at most 100.
+    """Return 10 log10(255² / MSE) of each image, over all its pixels and channels together, at most 100.
 
     Args:
         images, originals: uint8 [N, C, H, W].
@@ -20,8 +21,9 @@ def psnr(images: NDArray[np.uint8], originals: NDArray[np.uint8], where: NDArray
         float64 [N], in dB.
 
     Raises:
-        ValueError: the shapes differ, or no pixel of an image counts.
+        ValueError: the images are not uint8, the shapes differ, or no pixel of an image counts.
     """
+    require_uint8(images, originals)
     if images.shape != originals.shape:
         raise ValueError(f"images {images.shape} and originals {originals.shape} should be of one shape")
     error = np.square(images.astype(np.float64) - originals).mean(axis=1, keepdims=True)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from gan_models.evaluation.stats.intervals import Array
+from gan_models.images.pixels import require_uint8
 
 WINDOW = 11
 SIGMA = 1.5
@@ -18,7 +19,7 @@ STABILISERS = (0.01 * RANGE) ** 2, (0.03 * RANGE) ** 2
 
 
 def ssim(images: Tensor, originals: Tensor, batch_size: int = 64) -> Array:
-    """SSIM of each image: 11x11 Gaussian window of sigma 1.5, population covariance, mean over the valid region.
+    """Return SSIM of each image: 11x11 Gaussian window of sigma 1.5, population covariance, mean over the valid region.
 
     Args:
         images, originals: uint8 [N, C, H, W], H and W of 11 or more.
@@ -28,7 +29,7 @@ def ssim(images: Tensor, originals: Tensor, batch_size: int = 64) -> Array:
         float64 [N], at most 1.
 
     Raises:
-        ValueError: the shapes differ, or the images are smaller than the window.
+        ValueError: the images are not uint8, the shapes differ, or the images are smaller than the window.
     """
     return in_batches("SSIM", _ssim, WINDOW, images, originals, batch_size)
 
@@ -41,11 +42,12 @@ def in_batches(
     originals: Tensor,
     batch_size: int,
 ) -> Array:
-    """`score`, from two float64 [n, C, H, W] to float64 [n], of uint8 [N, C, H, W] a batch at a time, float64 [N].
+    """Return `score`, of two float64 [n, C, H, W] to float64 [n], of uint8 [N, C, H, W] in batches: float64 [N].
 
     Raises:
-        ValueError: the shapes differ, or a side of the images is below `min_side` pixels.
+        ValueError: the images are not uint8, the shapes differ, or a side of the images is below `min_side` pixels.
     """
+    require_uint8(images, originals)
     if images.shape != originals.shape:
         raise ValueError(f"images {list(images.shape)} and originals {list(originals.shape)} should be of one shape")
     if min(images.shape[2:]) < min_side:
@@ -62,7 +64,7 @@ def _ssim(x: Tensor, y: Tensor) -> Tensor:
 
 
 def luminance_and_structure(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """The two factors of SSIM at each place of the valid region: eq. 6, and eq. 9 times eq. 10.
+    """Return the two factors of SSIM at each place of the valid region: eq. 6, and eq. 9 times eq. 10.
 
     Args:
         x, y: float64 [N, C, H, W] in [0, 255].
@@ -83,7 +85,7 @@ def luminance_and_structure(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _window_means(length: int) -> Tensor:
-    """The Gaussian window at each place along a line, float64 [length - 10, length]; faster than a convolution."""
+    """Return the Gaussian window at each place of a line, float64 [length - 10, length]; faster than a convolution."""
     offsets = torch.arange(WINDOW, dtype=torch.float64) - WINDOW // 2
     weights = torch.exp(-offsets.square() / (2 * SIGMA**2))
     places = torch.arange(length - WINDOW + 1)

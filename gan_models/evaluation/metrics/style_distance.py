@@ -7,7 +7,7 @@ from torch import Tensor
 
 from gan_models.evaluation.errors import InsufficientDataError, NonFiniteError
 from gan_models.evaluation.stats.intervals import Array
-from gan_models.images.pixels import to_float
+from gan_models.images.pixels import require_uint8, to_float
 from gan_models.losses.style import statistics_of
 from gan_models.networks.feature_network import FeatureNetwork
 
@@ -36,11 +36,11 @@ class Styles:
         self.scales = [float(stage.var(axis=0).sum()) for stage in statistics]
 
     def distances(self, statistics: list[Array]) -> Array:
-        """From each image to each style, float64 [N, num_styles]."""
+        """Return those from each image to each style, float64 [N, num_styles]."""
         return self._to(statistics, self.means)
 
     def distances_to(self, statistics: list[Array], example: list[Array]) -> Array:
-        """From each image to the mean statistics of an example's windows, float64 [N], in the same units."""
+        """Return those from each image to the mean of an example's windows, float64 [N], in the same units."""
         column: Array = self._to(statistics, [stage.mean(axis=0, keepdims=True) for stage in example])[:, 0]
         return column
 
@@ -56,11 +56,13 @@ class Styles:
 @torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
 @torch.inference_mode()
 def style_statistics(images: Tensor, network: FeatureNetwork, batch_size: int = 64) -> list[Array]:
-    """Means and deviations of each stage's features, float64 [N, 2 * channels] a stage, of uint8 [N, C, H, W].
+    """Return each stage's means and deviations of features, float64 [N, 2 * channels], of uint8 [N, C, H, W].
 
     Raises:
         NonFiniteError: features are not finite.
+        ValueError: the images are not uint8.
     """
+    require_uint8(images)
     parts: list[list[Tensor]] = []
     for part in images.split(batch_size):  # type: ignore[no-untyped-call]
         features = network(to_float(part.to(network.mean.device)))

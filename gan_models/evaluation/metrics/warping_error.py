@@ -6,10 +6,11 @@ from scipy.ndimage import map_coordinates
 
 from gan_models.evaluation.errors import InsufficientDataError
 from gan_models.evaluation.stats.intervals import Array
+from gan_models.images.pixels import require_uint8
 
 
 def warping_error(inputs: NDArray[np.uint8], outputs: NDArray[np.uint8]) -> Array:
-    """Mean squared difference of each output frame and the next one warped onto it, where the scene is seen in both.
+    """Return the mean squared difference of each output frame and the next warped onto it, where both show the scene.
 
     https://arxiv.org/abs/1808.00449, section 4.1. The motion is that of the input frames (TV-L1, Zach et al. 2007), so
     that flicker of the output is not taken for motion. A pixel does not count where the next frame does not show it:
@@ -23,9 +24,10 @@ def warping_error(inputs: NDArray[np.uint8], outputs: NDArray[np.uint8]) -> Arra
         float64 [T - 1], of pixels in [0, 1]: 0 for a steady video.
 
     Raises:
-        ValueError: the shapes differ, or two frames have nothing in common.
+        ValueError: the frames are not uint8, the shapes differ, or two frames have nothing in common.
         InsufficientDataError: fewer than two frames.
     """
+    require_uint8(inputs, outputs)
     if inputs.shape != outputs.shape:
         raise ValueError(f"inputs {inputs.shape} and outputs {outputs.shape} should be of one shape")
     if len(inputs) < 2:
@@ -43,7 +45,7 @@ def warping_error(inputs: NDArray[np.uint8], outputs: NDArray[np.uint8]) -> Arra
 
 
 def _motion(frame: Array, following: Array) -> Array:
-    """Where each pixel of a frame, float64 [H, W], goes in the following one: rows and columns, float64 [2, H, W]."""
+    """Return where each pixel of a frame, float64 [H, W], goes in the next: rows and columns, float64 [2, H, W]."""
     from skimage.registration import optical_flow_tvl1
 
     motion: Array = optical_flow_tvl1(frame, following, dtype=np.float64)  # type: ignore[no-untyped-call]
@@ -51,7 +53,7 @@ def _motion(frame: Array, following: Array) -> Array:
 
 
 def _warp(image: Array, motion: Array) -> Array:
-    """float64 [C, H, W], each pixel taken from where the motion leads, by linear interpolation."""
+    """Return float64 [C, H, W], each pixel taken from where the motion leads, by linear interpolation."""
     places = np.indices(image.shape[1:]) + motion
     warped: Array = np.stack([map_coordinates(channel, places, order=1, mode="nearest") for channel in image])
     return warped

@@ -37,23 +37,23 @@ class Estimate(NamedTuple):
 
 
 def mean_of(values: Array) -> Estimate:
-    """The mean over images, float64 [N]."""
+    """Return the mean over images, float64 [N]."""
     mean = float(values.mean())
     return Estimate(mean, values - mean)
 
 
 def share_of(hits: Array) -> Estimate:
-    """The share of ones, of float64 [N] that are 0 or 1."""
+    """Return the share of ones, of float64 [N] that are 0 or 1."""
     return Estimate(*mean_of(hits)[:2], is_share=True)
 
 
 def without_interval(value: float, num: int) -> Estimate:
-    """A value over `num` images of which nothing else was kept: its interval is unknown, and it is never compared."""
+    """Return a value over `num` images of which nothing else was kept: without an interval, never compared."""
     return Estimate(value, np.full(num, np.nan))
 
 
 def interval(estimate: Estimate, seed: int) -> tuple[float, float]:
-    """The 95% interval (low, high), the same for the same seed; that of `without_interval` is the value alone.
+    """Return the 95% interval (low, high), the same for the same seed; that of `without_interval` is the value alone.
 
     Two metrics over equally many images get the same random weights, so that their difference can be judged by the
     difference of their influences. Deviations are widened by what Student's t adds to the normal distribution.
@@ -73,7 +73,7 @@ def interval(estimate: Estimate, seed: int) -> tuple[float, float]:
 
 
 def difference_interval(a: Estimate, b: Estimate, seed: int) -> tuple[float, float]:
-    """The 95% interval of a - b, NaN where it is not known; image i of both had the same input."""
+    """Return the 95% interval of a - b, NaN where it is not known; image i of both had the same input."""
     if not np.isfinite(a.influence - b.influence).all():
         return math.nan, math.nan
     if a.is_share and b.is_share:
@@ -82,7 +82,7 @@ def difference_interval(a: Estimate, b: Estimate, seed: int) -> tuple[float, flo
 
 
 def halves(estimate: Estimate) -> list[NDArray[np.int64]]:
-    """Which images to measure again for `without_double_counting`: both halves, or one where they are many.
+    """Return which images to measure again for `without_double_counting`: both halves, or one where they are many.
 
     They are drawn by the rank of their influence, so that the division does not depend on the order of the images.
     """
@@ -92,7 +92,7 @@ def halves(estimate: Estimate) -> list[NDArray[np.int64]]:
 
 
 def without_double_counting(estimate: Estimate, of_halves: Sequence[Array]) -> Estimate:
-    """Influences scaled so that the variance counts once what two images do together.
+    """Return influences scaled so that the variance counts once what two images do together.
 
     A distance is curved: at a model that equals the real images its slope is nothing but chance, of the size 1 / √N.
     The variance of influences then is A + K / N, where the estimate's own is A + K / 2N: the jackknife counts the
@@ -112,7 +112,7 @@ def without_double_counting(estimate: Estimate, of_halves: Sequence[Array]) -> E
 
 
 def _small_sample_factor(num: int) -> float:
-    """Student's t quantile over the normal one (Abramowitz & Stegun 26.7.5), times √(N / (N - 1))."""
+    """Return Student's t quantile over the normal one (Abramowitz & Stegun 26.7.5), times √(N / (N - 1))."""
     if num < 2:
         return 1.0
     z, freedom = NORMAL, num - 1
@@ -122,7 +122,7 @@ def _small_sample_factor(num: int) -> float:
 
 
 def _wilson(share: float, num: int) -> tuple[float, float]:
-    """Wilson's score interval (Wilson 1927), which has a width at 0 and at 1 too."""
+    """Return Wilson's score interval (Wilson 1927), which has a width at 0 and at 1 too."""
     z = NORMAL**2 / num
     center = (share + z / 2) / (1 + z)
     width = math.sqrt(z * share * (1 - share) + z**2 / 4) / (1 + z)
@@ -130,7 +130,7 @@ def _wilson(share: float, num: int) -> tuple[float, float]:
 
 
 def _paired_shares(differences: Array) -> tuple[float, float]:
-    """Of the mean of -1, 0 and 1: an image is added to each of the two kinds that differ (Bonett & Price 2012)."""
+    """Return that of the mean of -1, 0 and 1, an image added to both kinds that differ (Bonett & Price 2012)."""
     num = len(differences) + 2
     gained, lost = ((int((sign * differences > 0.5).sum()) + 1) / num for sign in (1, -1))
     width = NORMAL * math.sqrt((gained + lost - (gained - lost) ** 2) / num)

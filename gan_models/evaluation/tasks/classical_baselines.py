@@ -27,7 +27,7 @@ BALANCES = (0.003, 0.01, 0.03, 0.1, 0.3)  # of Wiener filters: from sharp to smo
 
 
 def classical_candidates(degradation: Degradation, degraded: Pixels, holes: Holes, seeds: Sequence[int]) -> Candidates:
-    """What classical methods make of images that `degrade_seeded` degraded, by the method's name.
+    """Return what classical methods make of images that `degrade_seeded` degraded, by the method's name.
 
     Non-local means is told the sigma of the noise, and the Wiener filter the kernel: more than a blind model knows.
     For super-resolution it is bicubic interpolation, which the degraded images are already.
@@ -53,7 +53,7 @@ def classical_candidates(degradation: Degradation, degraded: Pixels, holes: Hole
 
 
 def blind_candidates(degradation: Degradation, degraded: Pixels) -> Candidates:
-    """The same where the kernel of a blur is not told: it is taken for a round Gaussian of the middle sigma."""
+    """Return the same where the kernel of a blur is not told: it is taken for a round Gaussian of the middle sigma."""
     if not isinstance(degradation, Deblur):
         return {}
     sigma = (degradation.sigma_min + degradation.sigma_max) / 2 * min(degraded.shape[-2:]) / REFERENCE_SIDE
@@ -68,7 +68,7 @@ def blind_candidates(degradation: Degradation, degraded: Pixels) -> Candidates:
 
 
 def nl_means(images: Pixels, sigmas: Sequence[float], cut_off: float) -> Pixels:
-    """Non-local means (Buades et al. 2005) of uint8 [N, C, H, W], given each image's noise on the 0-255 scale."""
+    """Return non-local means (Buades et al. 2005) of uint8 [N, C, H, W], given each one's noise on the 0-255 scale."""
     cleaned = [
         denoise_nl_means(
             image / 255,
@@ -85,7 +85,7 @@ def nl_means(images: Pixels, sigmas: Sequence[float], cut_off: float) -> Pixels:
 
 
 def wiener_filter(images: Pixels, kernels: NDArray[np.float32], balance: float) -> Pixels:
-    """Wiener deconvolution of uint8 [N, C, H, W] by kernels [N, K, K], `balance` being how much it smooths.
+    """Return Wiener deconvolution of uint8 [N, C, H, W] by kernels [N, K, K], `balance` being how much it smooths.
 
     Images are continued by reflection, as they were blurred: the filter itself takes them for periodic.
     """
@@ -101,7 +101,7 @@ def wiener_filter(images: Pixels, kernels: NDArray[np.float32], balance: float) 
 
 
 def fill_by_diffusion(images: Pixels, holes: Holes) -> Pixels:
-    """Missing pixels as heat would spread into them from the known ones: each the mean of its four neighbors.
+    """Fill missing pixels as heat would spread into them from the known ones: each the mean of its four neighbors.
 
     The steady state of isotropic diffusion, found at once as a sparse system; the smooth part of what Bertalmio et
     al. 2000 and Telea 2004 do. uint8 [N, C, H, W] and bool [N, 1, H, W], True where missing.
@@ -114,7 +114,7 @@ def fill_by_diffusion(images: Pixels, holes: Holes) -> Pixels:
 
 
 def fill_biharmonically(images: Pixels, holes: Holes) -> Pixels:
-    """Missing pixels as a plate bends that is held by the known ones (Damelin & Hoang 2018). Shapes as above."""
+    """Fill missing pixels as a plate bends that is held by the known ones (Damelin & Hoang 2018). Shapes as above."""
     filled = [
         inpaint_biharmonic(image / 255, hole, channel_axis=0) if not hole.all() else image / 255
         for image, hole in zip(images, holes[:, 0], strict=True)
@@ -123,7 +123,7 @@ def fill_biharmonically(images: Pixels, holes: Holes) -> Pixels:
 
 
 def fill_with_nearest(images: Pixels, holes: Holes) -> Pixels:
-    """Each missing pixel as its nearest known one. uint8 [N, C, H, W] and bool [N, 1, H, W], True where missing."""
+    """Fill missing pixels with their nearest known ones. uint8 [N, C, H, W], bool [N, 1, H, W], True where missing."""
     filled = images.copy()
     for image, hole in zip(filled, holes[:, 0], strict=True):
         if hole.all():
@@ -134,7 +134,7 @@ def fill_with_nearest(images: Pixels, holes: Holes) -> Pixels:
 
 
 def fill_with_mean_color(images: Pixels, holes: Holes) -> Pixels:
-    """Missing pixels as the mean of the known ones. uint8 [N, C, H, W] and bool [N, 1, H, W], True where missing."""
+    """Fill missing pixels with the mean of the known. uint8 [N, C, H, W], bool [N, 1, H, W], True where missing."""
     known = ~holes
     counts = known.sum(axis=(2, 3), keepdims=True).clip(min=1)
     mean = (images * known).sum(axis=(2, 3), keepdims=True, dtype=np.float64) / counts
@@ -143,14 +143,14 @@ def fill_with_mean_color(images: Pixels, holes: Holes) -> Pixels:
 
 
 def best_by(candidates: Candidates, score: Callable[[Pixels], NDArray[np.float64]]) -> tuple[str, NDArray[np.float64]]:
-    """The candidate with the highest mean of a score, float64 [N]: its name and its scores."""
+    """Return the candidate with the highest mean of a score, float64 [N]: its name and its scores."""
     scores = {name: score(pixels) for name, pixels in candidates.items()}
     best = max(scores, key=lambda name: float(scores[name].mean()))
     return best, scores[best]
 
 
 def _steady_state(image: NDArray[np.float64], hole: Holes) -> NDArray[np.float64]:
-    """The missing pixels of [C, H, W], as [C, number of them]."""
+    """Return the missing pixels of [C, H, W], as [C, number of them]."""
     height, width = hole.shape
     number = np.full(hole.shape, -1)
     number[hole] = np.arange(hole.sum())

@@ -2,13 +2,14 @@
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gan_models.evaluation.collector import Measurements
+from gan_models.evaluation.collector import NO_FACTS, BaselineScore, Facts, Measurements
 from gan_models.evaluation.features.cache import Keep, compute_anew
 from gan_models.evaluation.metrics.density_coverage import coverage, density
 from gan_models.evaluation.metrics.diversity import diversity
@@ -21,8 +22,8 @@ from gan_models.evaluation.stats.intervals import Array, Estimate, without_inter
 _NEIGHBORS = {"precision": precision, "recall": recall, "density": density, "coverage": coverage}
 
 NO_INCEPTION = (
-    "fid, kid, inception_score: absent, they are those of the original Inception weights; the extractor inception has "
-    "them, and downloads the file once or says where to put it."
+    "is measured with the original Inception weights alone; `evaluate.extractor: {name: inception}` has them, and "
+    "downloads the file once or says where to put it"
 )
 
 
@@ -39,7 +40,7 @@ class RealSide:
 
     @cached_property
     def frechet(self) -> RealFeatures:
-        """For the Fréchet distance."""
+        """Return what the Fréchet distance needs."""
         real = RealFeatures(self.features)
         if real.num > real.dimension:  # else there is nothing to compute
             real.factor = self._keep("frechet", lambda: {"factor": real.factor})["factor"]
@@ -47,20 +48,20 @@ class RealSide:
 
     @cached_property
     def kernel(self) -> RealKernel:
-        """For the kernel distance."""
+        """Return what the kernel distance needs."""
         real = RealKernel(self.features)
         real.similarity = float(self._keep("kernel", lambda: {"similarity": np.array(real.similarity)})["similarity"])
         return real
 
     @cached_property
     def neighborhoods(self) -> RealNeighborhoods:
-        """For precision, recall, density and coverage."""
+        """Return what precision, recall, density and coverage need."""
         real = RealNeighborhoods(self.features)
         real.radii = self._keep("neighborhoods", lambda: {"radii": real.radii})["radii"]
         return real
 
     def scores_of(self, baseline: "Baseline", family: str, measure: Callable[[], list[float]]) -> Array:
-        """What a baseline scores: the same for every model, and as much work as the model itself. Kept as well."""
+        """Return what a baseline scores; it is kept, being the same for every model and as much work as the model."""
         digest = hashlib.sha256(baseline.features.tobytes()).hexdigest()[:16]
         return self._keep(f"{family}-{digest}", lambda: {"scores": np.array(measure())})["scores"]
 
@@ -71,18 +72,22 @@ class Baseline(NamedTuple):
     features: Array
     name: str
 
+    def score(self, value: float) -> BaselineScore:
+        """Return what it scores, with its name."""
+        return BaselineScore(value, self.name)
+
 
 def add_distances(
     measured: Measurements,
     features: Array,
     real: RealSide,
     baseline: Baseline,
+    facts: Facts = NO_FACTS,
     *,
     sums: Moments | None = None,
     remark: str = "",
-    **facts: Any,  # noqa: ANN401
 ) -> Estimate:
-    """The Fréchet and the kernel distance from a model's images to the real ones. Returns the Fréchet distance.
+    """Add the Fréchet and the kernel distance from a model's images to the real ones; return the Fréchet distance.
 
     Where few images bias the Fréchet distance, its note says so; the kernel distance decides there.
 
@@ -97,7 +102,7 @@ def add_distances(
             f" Fewer than the {dimension} dimensions of the features, so the distance is biased upwards: compare it "
             f"only at these numbers, and let {measured.extractor.metric('kd')} decide, which is not biased."
         )
-    facts = {"num_real": num_real, "baseline_name": baseline.name, **facts}
+    facts = replace(facts, num_real=num_real)
     if measured.intervals and sums is None:
         distance = frechet_distance(features, real.frechet)
     else:
@@ -110,21 +115,18 @@ def add_distances(
             kernel_distance(baseline.features, real.kernel).value,
         ],
     ).tolist()
-    measured.add_family("fd", distance, baseline=untouched, note=note + warning, **facts)
-    if measured.extractor.name != "inception":
-        measured.notes.append(NO_INCEPTION)
-    measured.add_family("kd", kernel_distance(features, real.kernel), baseline=untouched_kernel, **facts)
+    fd, kd = measured.extractor.metric("fd"), measured.extractor.metric("kd")
+    measured.add_distance(fd, distance, facts, baseline=baseline.score(untouched), note=note + warning)
+    kernel = kernel_distance(features, real.kernel)
+    measured.add_distance(kd, kernel, facts, baseline=baseline.score(untouched_kernel))
+    if measured.extractor.key:
+        for name in ("fid", "kid"):
+            measured.leave_out(name, NO_INCEPTION, facts.part)
     return distance
 
 
-def add_neighborhoods(
-    measured: Measurements,
-    features: Array,
-    real: RealSide,
-    baseline: Baseline,
-    **facts: Any,  # noqa: ANN401
-) -> None:
-    """Precision, recall, density and coverage."""
+def add_neighborhoods(measured: Measurements, features: Array, real: RealSide, baseline: Baseline) -> None:
+    """Add precision, recall, density and coverage."""
     near = neighborhoods(features, real.neighborhoods)
 
     def measure() -> list[float]:
@@ -133,26 +135,19 @@ def add_neighborhoods(
 
     scores = real.scores_of(baseline, "neighbors", measure).tolist()
     for (family, metric), score in zip(_NEIGHBORS.items(), scores, strict=True):
-        measured.add_family(
-            family,
-            metric(near),
-            baseline=score,
-            baseline_name=baseline.name,
-            num_real=len(real.features),
-            **facts,
-        )
+        name, facts = measured.extractor.metric(family), Facts(num_real=len(real.features))
+        measured.add_distance(name, metric(near), facts, baseline=baseline.score(score))
 
 
 def add_diversity(
     measured: Measurements,
     features: Array,
     baseline: Baseline,
-    labels: NDArray[Any] | None = None,
-    baseline_labels: NDArray[Any] | None = None,
-    **facts: Any,  # noqa: ANN401
+    facts: Facts = NO_FACTS,
+    *,
+    labels: NDArray[np.int64] | None = None,
+    baseline_labels: NDArray[np.int64] | None = None,
 ) -> None:
-    """How different the images are, within labels where there are labels."""
+    """Add how different the images are, within labels where there are labels."""
     usual = diversity(baseline.features, baseline_labels).value
-    measured.add_distance(
-        "diversity", diversity(features, labels), baseline=usual, baseline_name=baseline.name, **facts
-    )
+    measured.add_distance("diversity", diversity(features, labels), facts, baseline=baseline.score(usual))

@@ -1,7 +1,7 @@
-"""The evaluation of a model that draws images."""
+"""The evaluation of a model that generates images."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -10,27 +10,37 @@ from torch import Tensor
 
 from gan_models.bundles.bundle import Bundle
 from gan_models.config import EvaluateConfig
-from gan_models.evaluation.collector import Measurements, Progress, require
+from gan_models.evaluation.collector import BaselineScore, Facts, Measurements, Progress, require
 from gan_models.evaluation.errors import EvaluationError
 from gan_models.evaluation.features.cache import FeatureCache
 from gan_models.evaluation.features.extractor import Extractor
 from gan_models.evaluation.features.real_images import RealImages
-from gan_models.evaluation.figures.pictures import NamedPicture, draw_nearest_training, draw_samples
+from gan_models.evaluation.figures.pictures import NamedPicture, nearest_training_figure, samples_figure
 from gan_models.evaluation.metrics.inception_score import inception_score
 from gan_models.evaluation.metrics.label_accuracy import classes_present, label_accuracy, train_judge
 from gan_models.evaluation.metrics.nearest_training import nearest_training
 from gan_models.evaluation.metrics.psnr import psnr
+from gan_models.evaluation.result import Slice
 from gan_models.evaluation.stats.intervals import Array, mean_of, share_of
-from gan_models.evaluation.tasks.distances import Baseline, RealSide, add_distances, add_diversity, add_neighborhoods
-from gan_models.evaluation.tasks.sampling import draw
+from gan_models.evaluation.tasks.distances import (
+    NO_INCEPTION,
+    Baseline,
+    RealSide,
+    add_distances,
+    add_diversity,
+    add_neighborhoods,
+)
+from gan_models.evaluation.tasks.sampling import sample_images
 from gan_models.inference.generate import reconstruct
 from gan_models.networks.vae import Vae
 
 MAX_TRAINING_IMAGES = 10_000  # that samples are compared with; evenly spaced ones beyond
+EVALUATION_IMAGES = "evaluation images"
+NO_LABELS = "takes a model that is asked for labels, and this one is not"
 
 STEPS = (
     "reading the images",
-    "drawing images",
+    "sampling images",
     "features of the training images",
     "features of the evaluation images",
     "distances",
@@ -39,7 +49,12 @@ STEPS = (
 )
 
 
-def evaluate_generator(
+def steps(bundle: Bundle, config: EvaluateConfig) -> tuple[str, ...]:
+    """Return what an evaluation does, in its order."""
+    return STEPS
+
+
+def evaluate(
     bundle: Bundle,
     data: Path,
     config: EvaluateConfig,
@@ -47,7 +62,7 @@ def evaluate_generator(
     cache: FeatureCache,
     progress: Progress,
 ) -> tuple[Measurements, list[NamedPicture]]:
-    """Draw `config.num_images` images, labels as frequent as in the evaluation split, and compare them with real ones.
+    """Sample images, labels as frequent as in the evaluation split, and compare them with real ones.
 
     Raises:
         InsufficientDataError, NonFiniteError, DataError: see each.
@@ -62,44 +77,46 @@ def evaluate_generator(
     require("images to draw (num_images)", config.num_images)
     asked = _labels_to_ask_for(bundle, evaluation, real_labels, config.num_images)
 
-    progress("drawing images")
-    drawn, features, asked, sums, throughput = draw(bundle, asked, config, extractor)
+    progress("sampling images")
+    samples, features, asked, sums, throughput = sample_images(bundle, asked, config, extractor)
     progress("features of the training images")
     known_features = cache.features(training, config.batch_size)
     progress("features of the evaluation images")
     real_features = cache.features(evaluation, config.batch_size)
 
     progress("distances")
-    measured = Measurements(bundle, config, extractor, split_digest=evaluation.split_digest)
+    measured = Measurements(bundle, config, extractor, Facts(split_digest=evaluation.split_digest))
     measured.throughput = throughput
     real_side = RealSide(real_features, cache.keep(evaluation))
     peer = known_features[_evenly(len(known_features), config.num_images)]
     training_images = Baseline(peer, f"{len(peer)} training images")
     add_distances(measured, features, real_side, training_images, sums=sums)
     add_neighborhoods(measured, features, real_side, training_images)
-    if extractor.classifier is not None:
+    if extractor.classifier is None:
+        measured.leave_out("inception_score", NO_INCEPTION)
+    else:
         own, usual = (inception_score(one @ extractor.classifier.T) for one in (features, real_features))
-        num_real = len(evaluation)
-        measured.add_family("is", own, baseline=usual.value, baseline_name="evaluation images", num_real=num_real)
+        score = BaselineScore(usual.value, EVALUATION_IMAGES)
+        measured.add_distance(extractor.metric("is"), own, Facts(num_real=len(evaluation)), baseline=score)
     _add_diversity(measured, features, asked, real_features, real_labels, evaluation.label_names)
     nearest = nearest_training(features, known_features)
-    measured.add_distance(
-        "nearest_training_distance",
-        mean_of(nearest.distance),
-        baseline=float(nearest_training(real_features, known_features).distance.mean()),
-        baseline_name="evaluation images",
-        num_real=len(training),
-        training_digest=training.split_digest,
-    )
+    usual_distance = float(nearest_training(real_features, known_features).distance.mean())
+    facts = Facts(num_real=len(training), training_digest=training.split_digest)
+    score = BaselineScore(usual_distance, EVALUATION_IMAGES)
+    measured.add_distance("nearest_training_distance", mean_of(nearest.distance), facts, baseline=score)
     progress("labels")
-    if known_labels is not None and real_labels is not None and len(np.unique(known_labels)) > 1:
+    if known_labels is None or real_labels is None or len(np.unique(known_labels)) < 2:
+        for name in ("label_accuracy", "classes_present"):
+            measured.leave_out(name, "takes two labels or more, and the training images have fewer")
+    else:
         judge = train_judge(training.images.numpy(), known_features, known_labels)
-        facts: dict[str, Any] = {"training_digest": training.split_digest, "num_real": len(training)}
-        facts["judge"] = str(judge)
-        recognized = judge.recognize(drawn.numpy(), features)
+        facts = replace(facts, judge=str(judge))
+        recognized = judge.recognize(samples.numpy(), features)
         on_real = judge.recognize(evaluation.images.numpy(), real_features)
         frequencies = np.bincount(real_labels, minlength=len(evaluation.label_names)) / len(real_labels)
-        if asked is not None:
+        if asked is None:
+            measured.leave_out("label_accuracy", NO_LABELS)
+        else:
             _add_label_accuracy(
                 measured,
                 label_accuracy(recognized, asked),
@@ -109,19 +126,17 @@ def evaluate_generator(
                 evaluation.label_names,
                 facts,
             )
-        baseline = classes_present(on_real, frequencies).value
+        score = BaselineScore(classes_present(on_real, frequencies).value, EVALUATION_IMAGES)
         estimate = classes_present(recognized, frequencies)
         note = "Counted over all samples; it has no interval."
-        measured.add(
-            "classes_present", estimate, baseline=baseline, baseline_name="evaluation images", note=note, **facts
-        )
+        measured.add("classes_present", estimate, facts, baseline=score, note=note)
     if isinstance(bundle.network, Vae):
         _add_reconstruction(measured, bundle, evaluation.images, real_labels, training.images, config.batch_size)
     progress("pictures")
     names = evaluation.label_names if asked is not None else ()
     pictures = [
-        draw_samples(drawn, asked, evaluation.images, real_labels, names),
-        draw_nearest_training(drawn, training.images, nearest.distance, nearest.which),
+        samples_figure(samples, asked, evaluation.images, real_labels, names),
+        nearest_training_figure(samples, training.images, nearest.distance, nearest.which),
     ]
     return measured, pictures
 
@@ -134,17 +149,20 @@ def _add_diversity(
     real_labels: NDArray[np.int64] | None,
     label_names: tuple[str, ...],
 ) -> None:
-    """The diversity within labels, then of each label that has two images on both sides."""
-    real, name = len(real_features), "evaluation images"
+    """Add the diversity within labels, then of each label that has two images on both sides."""
+    whole, facts = Baseline(real_features, EVALUATION_IMAGES), Facts(num_real=len(real_features))
     if asked is None or real_labels is None:
-        add_diversity(measured, features, Baseline(real_features, name), num_real=real)
+        add_diversity(measured, features, whole, facts)
         return
-    add_diversity(measured, features, Baseline(real_features, name), asked, real_labels, num_real=real)
-    for label in np.unique(asked):
+    add_diversity(measured, features, whole, facts, labels=asked, baseline_labels=real_labels)
+    for label, name in enumerate(label_names):
         own, usual = features[asked == label], real_features[real_labels == label]
+        part = Slice(kind="label", name=name)
         if min(len(own), len(usual)) > 1:
-            facts: dict[str, Any] = {"slice_name": f"label_{label_names[label]}", "num_real": len(usual)}
-            add_diversity(measured, own, Baseline(usual, name), **facts)
+            add_diversity(measured, own, Baseline(usual, EVALUATION_IMAGES), Facts(part, num_real=len(usual)))
+        else:
+            reason = "takes two images or more of a label, among the samples (num_images) and the evaluation images"
+            measured.leave_out("diversity", reason, part, smallest=2)
 
 
 def _add_label_accuracy(
@@ -154,30 +172,20 @@ def _add_label_accuracy(
     right_on_real: Array,
     real_labels: NDArray[np.int64],
     label_names: tuple[str, ...],
-    facts: dict[str, Any],
+    facts: Facts,
 ) -> None:
-    """The accuracy over all samples, then for each label."""
+    """Add the accuracy over all samples, then for each label."""
     of_judge = "the judge on evaluation images"
     score = float(right_on_real.mean())
     note = "" if score >= 0.9 else f"The judge itself recognizes only {score:.0%} of the real evaluation images."
-    measured.add(
-        "label_accuracy",
-        share_of(right),
-        baseline=score,
-        baseline_name=of_judge,
-        note=note,
-        **facts,
-    )
-    for label in np.unique(asked):
-        own = asked == label
-        measured.add(
-            "label_accuracy",
-            share_of(right[own]),
-            slice_name=f"label_{label_names[label]}",
-            baseline=float(right_on_real[real_labels == label].mean()),
-            baseline_name=of_judge,
-            **facts,
-        )
+    measured.add("label_accuracy", share_of(right), facts, baseline=BaselineScore(score, of_judge), note=note)
+    for label, name in enumerate(label_names):
+        own, part = asked == label, Slice(kind="label", name=name)
+        if own.any():
+            usual = BaselineScore(float(right_on_real[real_labels == label].mean()), of_judge)
+            measured.add("label_accuracy", share_of(right[own]), replace(facts, part=part), baseline=usual)
+        else:
+            measured.leave_out("label_accuracy", "takes a sample of the label, and num_images leaves it none", part, 1)
 
 
 def _add_reconstruction(
@@ -188,22 +196,21 @@ def _add_reconstruction(
     known: Tensor,
     batch_size: int,
 ) -> None:
-    """PSNR of evaluation images encoded and decoded, beside that of the mean training image in place of each."""
+    """Add the PSNR of evaluation images encoded and decoded, beside that of the mean training image."""
     labels = None if real_labels is None else torch.from_numpy(real_labels)
     copies = reconstruct(bundle, real, labels, batch_size).numpy()
     mean = known.double().mean(dim=0, keepdim=True).round().to(torch.uint8).expand_as(real).numpy()
     measured.add(
         "reconstruction_psnr",
         mean_of(psnr(copies, real.numpy())),
-        baseline=float(psnr(mean, real.numpy()).mean()),
-        baseline_name="the mean training image",
+        baseline=BaselineScore(float(psnr(mean, real.numpy()).mean()), "the mean training image"),
     )
 
 
 def _labels_to_ask_for(
     bundle: Bundle, evaluation: RealImages, real_labels: NDArray[np.int64] | None, num: int
 ) -> NDArray[np.int64] | None:
-    """Labels as frequent as in the evaluation split, int64 [num], sorted; None where the model takes none."""
+    """Return labels as frequent as in the evaluation split, int64 [num], sorted; None where the model takes none."""
     if not bundle.recipe.uses_labels or not bundle.label_names:
         return None
     if real_labels is None or bundle.label_names != evaluation.label_names:
@@ -219,5 +226,5 @@ def _labels_to_ask_for(
 
 
 def _evenly(length: int, num: int) -> NDArray[np.int64]:
-    """`num` indices, or all, spread evenly over `length`."""
+    """Return `num` indices, or all, spread evenly over `length`."""
     return np.linspace(0, length - 1, min(length, num)).astype(np.int64)

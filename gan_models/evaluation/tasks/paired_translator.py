@@ -8,22 +8,23 @@ from torch import Tensor
 
 from gan_models.bundles.bundle import Bundle
 from gan_models.config import EvaluateConfig, Pix2PixConfig
-from gan_models.evaluation.collector import Measurements, Progress, require
+from gan_models.evaluation.collector import BaselineScore, Facts, Measurements, Progress, require
 from gan_models.evaluation.features.cache import FeatureCache
 from gan_models.evaluation.features.extractor import Extractor
 from gan_models.evaluation.figures.pictures import NamedPicture, Row
-from gan_models.evaluation.figures.translation_pictures import draw_translated
+from gan_models.evaluation.figures.translation_pictures import translation_figures
 from gan_models.evaluation.metrics.iou import mean_iou
 from gan_models.evaluation.metrics.psnr import psnr
 from gan_models.evaluation.metrics.ssim import ssim
 from gan_models.evaluation.stats.intervals import Array, mean_of
 from gan_models.evaluation.tasks.distances import Baseline, RealSide, add_distances, add_diversity
-from gan_models.evaluation.tasks.full_reference import BaselineImages, add_feature_distances, load_perception
+from gan_models.evaluation.tasks.full_reference import BaselineImages, add_feature_distances, load_reference_networks
 from gan_models.images.paired_inputs import NUM_SEGMENTS, condition, luminance, tones_of
 from gan_models.images.pixels import to_float, to_uint8
 from gan_models.inference.translate import translate
 
 INPUT = "the input itself"
+MEAN_IMAGE = "the mean training image"
 STEPS = ("reading the images", "translating", "measuring", "pictures")
 
 
@@ -54,7 +55,12 @@ class Case(NamedTuple):
     mean: Tensor
 
 
-def evaluate_paired_translator(
+def steps(bundle: Bundle, config: EvaluateConfig) -> tuple[str, ...]:
+    """Return what an evaluation does, in its order."""
+    return STEPS
+
+
+def evaluate(
     bundle: Bundle,
     data: Path,
     config: EvaluateConfig,
@@ -84,9 +90,11 @@ def evaluate_paired_translator(
         bundle,
         config,
         extractor,
-        split_digest=pairs.digest,
-        training_digest=pairs.known_digest,
-        degradation={"input": source, "target": target},
+        Facts(
+            split_digest=pairs.digest,
+            training_digest=pairs.known_digest,
+            degradation={"input": source, "target": target},
+        ),
     )
     if recipe.target == "segmentation":
         score = _add_overlaps(measured, Case(inputs, targets, outputs, _most_frequent(known).expand_as(targets)))
@@ -96,16 +104,16 @@ def evaluate_paired_translator(
         score = _add_similarities(measured, Case(inputs, targets, outputs, mean.expand_as(targets)))
         _add_distances(measured, pairs, outputs, cache, config.batch_size)
         identity = BaselineImages(inputs, INPUT)
-        networks = load_perception(bundle.device)
+        networks = load_reference_networks(bundle.device)
         add_feature_distances(measured, outputs, targets, identity, networks, config.batch_size)
         unit, below = " dB", "Below each: its PSNR."
     progress("pictures")
     rows = [Row(inputs, source), Row(outputs, "output"), Row(targets, "target" if domains is None else target)]
-    return measured, draw_translated(f"{source}_to_{target}", rows, score, unit, below)
+    return measured, translation_figures(f"{source}_to_{target}", rows, score, unit, below)
 
 
 def _made_pairs(bundle: Bundle, data: Path, num: int, cache: FeatureCache) -> Pairs:
-    """Pairs of which both sides are made from one image."""
+    """Return pairs of which both sides are made from one image."""
     recipe = cast(Pix2PixConfig, bundle.recipe)
     evaluation = cache.images(data, ("evaluation",), bundle.image, num=num)
     training = cache.images(data, ("train",), bundle.image)
@@ -117,7 +125,7 @@ def _made_pairs(bundle: Bundle, data: Path, num: int, cache: FeatureCache) -> Pa
 
 
 def _pairs_of_data(bundle: Bundle, data: Path, domains: tuple[str, str], num: int, cache: FeatureCache) -> Pairs:
-    """The pairs of a dataset, as they are."""
+    """Return the pairs of a dataset, as they are."""
     inputs, targets = cache.pairs(data, "evaluation", bundle.image, domains, num)
     _, training = cache.pairs(data, "train", bundle.image, domains)
     require("windows of evaluation pairs", len(inputs))
@@ -127,19 +135,19 @@ def _pairs_of_data(bundle: Bundle, data: Path, domains: tuple[str, str], num: in
 
 
 def _add_similarities(measured: Measurements, case: Case) -> Array:
-    """PSNR and SSIM against the input itself and against the mean training image. Returns the PSNR, dB [N]."""
+    """Add PSNR and SSIM against the input itself and against the mean training image; return the PSNR, dB [N]."""
     arrays = [images.numpy() for images in case]
-    scores = {
-        "psnr": tuple(psnr(arrays[which], arrays[1]) for which in (2, 0, 3)),
-        "ssim": tuple(ssim(images, case.targets) for images in (case.outputs, case.inputs, case.mean)),
-    }
-    for name, (own, identity, mean) in scores.items():
-        _add_with_gains(measured, name, own, identity, mean, "the mean training image")
-    return scores["psnr"][0]
+    own, identity, mean = (psnr(arrays[which], arrays[1]) for which in (2, 0, 3))
+    _add_with_gains(measured, "psnr", own, identity, mean, MEAN_IMAGE)
+    side = min(case.targets.shape[2:])
+    if measured.takes(side, "ssim", "ssim_gain_identity", "ssim_gain_mean"):
+        scores = [ssim(images, case.targets) for images in (case.outputs, case.inputs, case.mean)]
+        _add_with_gains(measured, "ssim", scores[0], scores[1], scores[2], MEAN_IMAGE)
+    return own
 
 
 def _add_overlaps(measured: Measurements, case: Case) -> Array:
-    """Mean IoU against fixed thresholds on the input's luminance, and against one segmentation for all. Returns it."""
+    """Add the mean IoU against fixed thresholds of the input, and against one segmentation for all; return it."""
     targets = tones_of(to_float(case.targets)).numpy()
     fixed = (luminance(to_float(case.inputs))[:, 0] * NUM_SEGMENTS).long().clamp(max=NUM_SEGMENTS - 1)
     own, identity, mean = (
@@ -153,8 +161,8 @@ def _add_overlaps(measured: Measurements, case: Case) -> Array:
 def _add_with_gains(
     measured: Measurements, name: str, own: Array, identity: Array, mean: Array, mean_name: str
 ) -> None:
-    baseline = max((float(identity.mean()), INPUT), (float(mean.mean()), mean_name))  # the better one
-    measured.add(name, mean_of(own), baseline=baseline[0], baseline_name=baseline[1])
+    plain = BaselineScore(float(identity.mean()), INPUT), BaselineScore(float(mean.mean()), mean_name)
+    measured.add(name, mean_of(own), baseline=max(plain))
     measured.add(f"{name}_gain_identity", mean_of(own - identity))
     measured.add(f"{name}_gain_mean", mean_of(own - mean))
 
@@ -167,7 +175,7 @@ def _add_distances(measured: Measurements, pairs: Pairs, outputs: Tensor, cache:
 
 
 def _most_frequent(known: Tensor) -> Tensor:
-    """The tone that most segmentations, uint8 [N, C, S, S], have at each pixel, as one of them, uint8 [1, C, S, S]."""
+    """Return the most frequent tone of each pixel of segmentations uint8 [N, C, S, S], as uint8 [1, C, S, S]."""
     tones = tones_of(to_float(known))
     counts: dict[str, Any] = {"dim": 0, "keepdim": True}
     most = torch.stack([(tones == number).sum(**counts) for number in range(NUM_SEGMENTS)]).argmax(dim=0)

@@ -1,7 +1,7 @@
 """The evaluation of a model that restores images: one slice per degradation."""
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -10,13 +10,15 @@ from torch import Tensor
 
 from gan_models.bundles.bundle import Bundle
 from gan_models.config import Degradation, EvaluateConfig
-from gan_models.evaluation.collector import Measurements, Progress, require
+from gan_models.evaluation.collector import BaselineScore, Facts, Measurements, Progress, require
 from gan_models.evaluation.errors import EvaluationError
 from gan_models.evaluation.features.cache import FeatureCache
 from gan_models.evaluation.features.extractor import Extractor
-from gan_models.evaluation.figures.pictures import NamedPicture, draw_restored
+from gan_models.evaluation.figures.pictures import NamedPicture, restoration_figures
+from gan_models.evaluation.measurable import degradations_of
 from gan_models.evaluation.metrics.psnr import psnr
-from gan_models.evaluation.metrics.ssim import WINDOW, ssim
+from gan_models.evaluation.metrics.ssim import ssim
+from gan_models.evaluation.result import Slice
 from gan_models.evaluation.stats.intervals import Array, mean_of
 from gan_models.evaluation.tasks.classical_baselines import (
     Candidates,
@@ -32,7 +34,7 @@ from gan_models.evaluation.tasks.full_reference import (
     add_feature_distances,
     add_luma,
     add_scales,
-    load_perception,
+    load_reference_networks,
 )
 from gan_models.images.degradations import degrade_seeded, image_seeds
 from gan_models.images.pixels import to_float, to_uint8
@@ -57,28 +59,17 @@ class Case(NamedTuple):
     seeds: list[int]
 
 
-def degradations_of(bundle: Bundle, config: EvaluateConfig) -> tuple[Degradation, ...]:
-    """Those of the evaluation's config, or else those the model was trained for.
-
-    Raises:
-        EvaluationError: two of the latter have one name.
-    """
-    chosen: tuple[Degradation, ...] = config.degradations or bundle.recipe.degradations  # type: ignore[union-attr]
-    names = [degradation.name for degradation in chosen]
-    if len(set(names)) < len(names):
-        raise EvaluationError(f"the model's degradations {names} share a name; list some in the section evaluate")
-    return chosen
-
-
 def steps(bundle: Bundle, config: EvaluateConfig) -> tuple[str, ...]:
-    """What an evaluation does, in its order."""
+    """Return what an evaluation does, in its order."""
     each = tuple(
-        f"{what} {d.name}" for d in degradations_of(bundle, config) for what in ("restoring", "measuring", "comparing")
+        f"{what} {d.name}"
+        for d in degradations_of(bundle.recipe, config)
+        for what in ("restoring", "measuring", "comparing")
     )
     return ("reading the images", "features of the originals", *each)
 
 
-def evaluate_restorer(
+def evaluate(
     bundle: Bundle,
     data: Path,
     config: EvaluateConfig,
@@ -99,40 +90,31 @@ def evaluate_restorer(
     progress("features of the originals")
     original_features = cache.features(split, config.batch_size)
 
-    measured = Measurements(bundle, config, extractor, split_digest=split.split_digest)
-    networks = load_perception(bundle.device)
+    measured = Measurements(bundle, config, extractor, Facts(split_digest=split.split_digest))
+    networks = load_reference_networks(bundle.device)
     pictures: list[NamedPicture] = []
     real = RealSide(original_features, cache.keep(split))
-    for degradation in degradations_of(bundle, config):
+    for degradation in degradations_of(bundle.recipe, config):
         name = degradation.name
-        facts: dict[str, Any] = {"degradation": degradation.model_dump()}
+        facts = Facts(Slice(kind="degradation", name=name), degradation=degradation.model_dump())
         progress(f"restoring {name}")
         case = _restore(bundle, originals, degradation, config)
         progress(f"measuring {name}")
-        gain = _add_pixel_metrics(measured, case, name, facts)
+        gain = _add_pixel_metrics(measured, case, facts)
         features = extractor.features(case.restored, config.batch_size)
         degraded = cache.features(case.degraded, config.batch_size)
-        add_distances(measured, features, real, Baseline(degraded, DEGRADED), slice_name=name, **facts)
-        add_diversity(measured, features, Baseline(original_features, "original images"), slice_name=name, **facts)
+        add_distances(measured, features, real, Baseline(degraded, DEGRADED), facts)
+        add_diversity(measured, features, Baseline(original_features, "original images"), facts)
         untouched = BaselineImages(case.degraded, DEGRADED)
-        add_feature_distances(
-            measured,
-            case.restored,
-            originals,
-            untouched,
-            networks,
-            config.batch_size,
-            slice_name=name,
-            **facts,
-        )
+        add_feature_distances(measured, case.restored, originals, untouched, networks, config.batch_size, facts)
         progress(f"comparing {name}")
         holes = case.holes.numpy()
         candidates = classical_candidates(degradation, case.degraded.numpy(), holes, case.seeds)
-        _add_classical(measured, case, candidates, "classical", name, facts)
+        _add_classical(measured, case, candidates, "classical", facts)
         blind = blind_candidates(degradation, case.degraded.numpy())
         if blind:
-            _add_classical(measured, case, blind, "classical_blind", name, facts)
-        pictures += draw_restored(name, case.degraded, case.restored, case.originals, gain)
+            _add_classical(measured, case, blind, "classical_blind", facts)
+        pictures += restoration_figures(name, case.degraded, case.restored, case.originals, gain)
     return measured, pictures
 
 
@@ -146,36 +128,30 @@ def _restore(bundle: Bundle, originals: Tensor, degradation: Degradation, config
     return Case(originals, inputs, holes, restored, seeds)
 
 
-def _add_pixel_metrics(measured: Measurements, case: Case, name: str, facts: dict[str, Any]) -> Array:
-    """PSNR and SSIM against the degraded input, and inside holes against plain fills. Returns the gain, dB [N]."""
+def _add_pixel_metrics(measured: Measurements, case: Case, facts: Facts) -> Array:
+    """Add PSNR and SSIM against the degraded input, and inside holes against plain fills; return the gain, dB [N]."""
     originals, degraded, restored = case.originals.numpy(), case.degraded.numpy(), case.restored.numpy()
 
-    def add(metric: str, values: Array, baseline: Array | None = None, baseline_name: str | None = None) -> None:
-        score = None if baseline is None else float(baseline.mean())
-        measured.add(
-            metric,
-            mean_of(values),
-            slice_name=name,
-            baseline=score,
-            baseline_name=baseline_name,
-            **facts,
-        )
+    def add(metric: str, values: Array, baseline: Array | None = None, baseline_name: str = "") -> None:
+        score = None if baseline is None else BaselineScore(float(baseline.mean()), baseline_name)
+        measured.add(metric, mean_of(values), facts, baseline=score)
 
     before, after = psnr(degraded, originals), psnr(restored, originals)
     add("psnr", after, before, DEGRADED)
     add("psnr_gain", after - before)
-    if min(case.originals.shape[2:]) >= WINDOW:
+    side = min(case.originals.shape[2:])
+    if measured.takes(side, "ssim", "ssim_gain", part=facts.part):
         ssim_before, ssim_after = ssim(case.degraded, case.originals), ssim(case.restored, case.originals)
         add("ssim", ssim_after, ssim_before, DEGRADED)
         add("ssim_gain", ssim_after - ssim_before)
     untouched = BaselineImages(case.degraded, DEGRADED)
-    add_luma(measured, case.restored, case.originals, untouched, slice_name=name, **facts)
-    add_scales(measured, case.restored, case.originals, untouched, slice_name=name, **facts)
+    add_luma(measured, case.restored, case.originals, untouched, facts)
+    add_scales(measured, case.restored, case.originals, untouched, facts)
     holes = case.holes.numpy()
     if not holes.any():
         return after - before
     if not holes.any(axis=(1, 2, 3)).all():
-        raise EvaluationError(f"some images of {name} have no hole and others have; raise share_min")
+        raise EvaluationError(f"some images of {facts.part} have no hole and others have; raise share_min")
     in_holes = psnr(restored, originals, holes)
     nearest = psnr(fill_with_nearest(degraded, holes), originals, holes)
     mean_color = psnr(fill_with_mean_color(degraded, holes), originals, holes)
@@ -185,10 +161,8 @@ def _add_pixel_metrics(measured: Measurements, case: Case, name: str, facts: dic
     return in_holes - nearest
 
 
-def _add_classical(
-    measured: Measurements, case: Case, candidates: Candidates, against: str, name: str, facts: dict[str, Any]
-) -> None:
-    """PSNR and SSIM less those of the best of the candidates, chosen for each of the two on these images."""
+def _add_classical(measured: Measurements, case: Case, candidates: Candidates, against: str, facts: Facts) -> None:
+    """Add PSNR and SSIM less those of the best of the candidates, chosen for each of the two on these images."""
 
     def psnr_of(images: NDArray[np.uint8]) -> Array:
         return psnr(images, case.originals.numpy())
@@ -196,16 +170,8 @@ def _add_classical(
     def ssim_of(images: NDArray[np.uint8]) -> Array:
         return ssim(torch.from_numpy(images), case.originals)
 
-    scores = {"psnr": psnr_of}
-    if min(case.originals.shape[2:]) >= WINDOW:
-        scores["ssim"] = ssim_of
-    for metric, score in scores.items():
-        method, theirs = best_by(candidates, score)
-        measured.add(
-            f"{metric}_gain_{against}",
-            mean_of(score(case.restored.numpy()) - theirs),
-            slice_name=name,
-            baseline=0.0,
-            baseline_name=method,
-            **facts,
-        )
+    for metric, score in {f"psnr_gain_{against}": psnr_of, f"ssim_gain_{against}": ssim_of}.items():
+        if measured.takes(min(case.originals.shape[2:]), metric, part=facts.part):
+            method, theirs = best_by(candidates, score)
+            gain = mean_of(score(case.restored.numpy()) - theirs)
+            measured.add(metric, gain, facts, baseline=BaselineScore(0.0, method))

@@ -1,4 +1,4 @@
-"""Drawing a model's images, and their features; in parts, where there are more than can be kept."""
+"""Sampling a model's images, and their features; in parts, where there are more than can be kept."""
 
 import time
 from typing import NamedTuple
@@ -19,11 +19,11 @@ MAX_KEPT = 10_000  # images, where no intervals are asked for
 PART = 1_024  # images at a time, where not all are kept
 
 
-class Drawn(NamedTuple):
-    """Images that a model drew, uint8 [N, C, S, S], their features, float64 [N, d], and labels asked for, int64 [N].
+class Samples(NamedTuple):
+    """Images sampled from a model, uint8 [N, C, S, S], their features, float64 [N, d], and labels asked for, int64 [N].
 
     sums: of the features of all images, where these are but some of them, spread evenly
-    per_second: images drawn
+    per_second: images sampled
     """
 
     images: Tensor
@@ -33,8 +33,10 @@ class Drawn(NamedTuple):
     per_second: float
 
 
-def draw(bundle: Bundle, asked: NDArray[np.int64] | None, config: EvaluateConfig, extractor: Extractor) -> Drawn:
-    """Draw `config.num_images` images, of the labels asked for, and measure their features.
+def sample_images(
+    bundle: Bundle, asked: NDArray[np.int64] | None, config: EvaluateConfig, extractor: Extractor
+) -> Samples:
+    """Sample `config.num_images` images, of the labels asked for, and measure their features.
 
     Raises:
         NonFiniteError: images or features are not finite.
@@ -46,7 +48,7 @@ def draw(bundle: Bundle, asked: NDArray[np.int64] | None, config: EvaluateConfig
     for first in range(0, num, PART):
         part = slice(first, min(first + PART, num))
         began = time.perf_counter()
-        drawn = generate(
+        samples = generate(
             bundle,
             None if labels is None else labels[part],
             num_images=part.stop - first,
@@ -55,12 +57,12 @@ def draw(bundle: Bundle, asked: NDArray[np.int64] | None, config: EvaluateConfig
             batch_size=config.batch_size,
         )
         seconds += time.perf_counter() - began
-        measured = extractor.features(drawn, config.batch_size)
+        measured = extractor.features(samples, config.batch_size)
         if sums is not None:
             sums.add(measured)
         wanted = kept[(kept >= first) & (kept < part.stop)] - first
-        images.append(drawn[wanted])
+        images.append(samples[wanted])
         features.append(measured[wanted])
-    return Drawn(
+    return Samples(
         torch.cat(images), np.concatenate(features), None if asked is None else asked[kept], sums, num / seconds
     )

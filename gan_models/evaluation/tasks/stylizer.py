@@ -2,8 +2,9 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
@@ -13,20 +14,27 @@ from torch import Tensor
 from gan_models.bundles.bundle import Bundle
 from gan_models.config import EvaluateConfig, ImageConfig, StyleBankConfig
 from gan_models.data.image_set import windows
-from gan_models.evaluation.collector import Measurements, Progress, require
+from gan_models.evaluation.collector import BaselineScore, Facts, Measurements, Progress, require
 from gan_models.evaluation.errors import EvaluationError
 from gan_models.evaluation.features.cache import FeatureCache
 from gan_models.evaluation.features.extractor import Extractor
 from gan_models.evaluation.figures.pictures import NamedPicture
-from gan_models.evaluation.figures.style_pictures import draw_alphas, draw_matrix, draw_styles, draw_unseen
+from gan_models.evaluation.figures.style_pictures import (
+    alphas_figure,
+    matrix_figure,
+    styles_figure,
+    unseen_style_figure,
+)
+from gan_models.evaluation.metrics.catalog import METRICS
 from gan_models.evaluation.metrics.content_distance import art_distance, content_distance
 from gan_models.evaluation.metrics.frechet_distance import frechet_distance
 from gan_models.evaluation.metrics.psnr import psnr
 from gan_models.evaluation.metrics.ssim import ssim
 from gan_models.evaluation.metrics.style_distance import Styles, style_statistics
+from gan_models.evaluation.result import Slice
 from gan_models.evaluation.stats.intervals import Array, Estimate, mean_of
 from gan_models.evaluation.tasks.distances import Baseline, RealSide, add_distances
-from gan_models.evaluation.tasks.full_reference import stage_facts
+from gan_models.evaluation.tasks.full_reference import in_stages
 from gan_models.images.paired_inputs import luminance
 from gan_models.images.pixels import to_float, to_uint8
 from gan_models.inference.stylize import stylize
@@ -34,7 +42,6 @@ from gan_models.ingest.decoding import UnreadableImageError, decode
 from gan_models.networks.feature_network import FeatureNetwork, load_feature_network
 
 ALPHAS = (0.0, 0.25, 0.5, 0.75, 1.0)
-MIN_FOR_ART_DISTANCE = 64
 PHOTOGRAPHS = "the untouched photographs"
 
 
@@ -58,12 +65,12 @@ class Painted(NamedTuple):
 
 
 def steps(bundle: Bundle, config: EvaluateConfig) -> tuple[str, ...]:
-    """What an evaluation does, in its order."""
+    """Return what an evaluation does, in its order."""
     each = tuple(f"painting {name}" for name in bundle.label_names or ("the style",))
     return ("reading the images", *each, "measuring", *(("the unseen style",) if config.unseen_style else ()))
 
 
-def evaluate_stylizer(
+def evaluate(
     bundle: Bundle,
     data: Path,
     config: EvaluateConfig,
@@ -88,7 +95,7 @@ def evaluate_stylizer(
         style_statistics(paintings.windows, network, config.batch_size), paintings.labels, len(paintings.names)
     )
     before = styles.distances(style_statistics(photographs, network, config.batch_size))
-    measured = Measurements(bundle, config, extractor, split_digest=f"{source.split_digest}+{paintings.digest}")
+    measured = Measurements(bundle, config, extractor, Facts(split_digest=f"{source.split_digest}+{paintings.digest}"))
     painted = []
     for index, name in enumerate(paintings.names):
         progress(f"painting {name}")
@@ -105,9 +112,9 @@ def evaluate_stylizer(
     full = [each.images[-1] for each in painted]
     matrix = np.stack([each.distances[-1].mean(axis=0) for each in painted])
     pictures = [
-        draw_styles(photographs, full, _typical(paintings, styles, network, config.batch_size), paintings.names),
-        draw_matrix(matrix, before.mean(axis=0), paintings.names),
-        draw_alphas([each.images for each in painted], ALPHAS, paintings.names),
+        styles_figure(photographs, full, _typical(paintings, styles, network, config.batch_size), paintings.names),
+        matrix_figure(matrix, before.mean(axis=0), paintings.names),
+        alphas_figure([each.images for each in painted], ALPHAS, paintings.names),
     ]
     if config.unseen_style:
         progress("the unseen style")
@@ -118,34 +125,34 @@ def evaluate_stylizer(
 def _add_styles(
     measured: Measurements, photographs: Tensor, painted: Sequence[Painted], before: Array, names: Sequence[str]
 ) -> None:
-    """Each style's distance to its own paintings, and whether these are the nearest."""
+    """Add each style's distance to its own paintings, and whether these are the nearest."""
+    staged = Facts(features=in_stages())
     nearest = np.stack([each.distances[-1].argmin(axis=1) == index for index, each in enumerate(painted)], axis=1)
     means = np.stack([each.distances[-1].mean(axis=0) for each in painted])
-    chance = 1 / len(names)
-    facts: dict[str, Any] = {"baseline": chance, "baseline_name": PHOTOGRAPHS}
-    _add(measured, "style_matched", mean_of(nearest.mean(axis=1)), **facts)
+    chance = BaselineScore(1 / len(names), PHOTOGRAPHS)
+    measured.add("style_matched", mean_of(nearest.mean(axis=1)), staged, baseline=chance)
     matched = float((means.argmin(axis=1) == np.arange(len(names))).mean())
     note = "Counted over styles; it has no interval."
-    _add(measured, "styles_matched", Estimate(matched, np.zeros(len(photographs))), note=note, **facts)
+    measured.add("styles_matched", Estimate(matched, np.zeros(len(photographs))), staged, baseline=chance, note=note)
     for index, name in enumerate(names):
-        own = painted[index]
+        own, part = painted[index], Slice(kind="style", name=name)
+        facts = replace(staged, part=part)
         row = ", ".join(f"{other} {means[index, k]:.2f}" for k, other in enumerate(names))
-        _add(
-            measured,
+        measured.add(
             "style_distance",
             mean_of(own.distances[-1][:, index]),
-            slice_name=f"style_{name}",
-            baseline=float(before[:, index].mean()),
-            baseline_name=PHOTOGRAPHS,
+            facts,
+            baseline=BaselineScore(float(before[:, index].mean()), PHOTOGRAPHS),
             note=f"Photographs painted as {name} are at these mean distances from the paintings: {row}.",
         )
-        untouched = {"baseline": float((before.argmin(axis=1) == index).mean()), "baseline_name": PHOTOGRAPHS}
-        _add(measured, "style_matched", mean_of(nearest[:, index] * 1.0), slice_name=f"style_{name}", **untouched)
-        measured.add("content_ssim", mean_of(_content_ssim(own.images[-1], photographs)), slice_name=f"style_{name}")
+        untouched = BaselineScore(float((before.argmin(axis=1) == index).mean()), PHOTOGRAPHS)
+        measured.add("style_matched", mean_of(nearest[:, index] * 1.0), facts, baseline=untouched)
+        _add_content_ssim(measured, own.images[-1], photographs, Facts(part))
 
 
 def _add_alphas(measured: Measurements, photographs: Tensor, painted: Sequence[Painted]) -> None:
-    """What alpha does: nothing at 0, and more with every step."""
+    """Add what alpha does: nothing at 0, and more with every step."""
+    staged = Facts(features=in_stages())
     measured.add("alpha0_psnr", mean_of(psnr(painted[0].images[0].numpy(), photographs.numpy())))
     originals = photographs.double()
     monotonic, curves = [], []
@@ -154,9 +161,9 @@ def _add_alphas(measured: Measurements, photographs: Tensor, painted: Sequence[P
         style = np.stack([distances[:, index] for distances in each.distances])
         monotonic.append((np.diff(away, axis=0) > 0).all(axis=0) & (np.diff(style, axis=0) < 0).all(axis=0))
         curves.append(bool((np.diff(away.mean(axis=1)) > 0).all() and (np.diff(style.mean(axis=1)) < 0).all()))
-    _add(measured, "alpha_monotonic", mean_of(np.mean(monotonic, axis=0)))
+    measured.add("alpha_monotonic", mean_of(np.mean(monotonic, axis=0)), staged)
     note = "Counted over styles; it has no interval."
-    _add(measured, "styles_monotonic", Estimate(float(np.mean(curves)), np.zeros(len(photographs))), note=note)
+    measured.add("styles_monotonic", Estimate(float(np.mean(curves)), np.zeros(len(photographs))), staged, note=note)
 
 
 def _add_quality(
@@ -168,7 +175,7 @@ def _add_quality(
     config: EvaluateConfig,
     cache: FeatureCache,
 ) -> None:
-    """How near the paintings and how near the content a set is in which each photograph is painted in one style."""
+    """Add how near the paintings and the content a set is in which each photograph is painted in one style."""
     mixed = torch.stack([painted[i % len(painted)].images[-1][i] for i in range(len(photographs))])
     real = RealSide(cache.features(paintings.windows, config.batch_size))
     features = measured.extractor.features(mixed, config.batch_size)
@@ -176,13 +183,16 @@ def _add_quality(
     content = mean_of(content_distance(mixed, photographs, network, config.batch_size))
     remark = "Each photograph in one style, in turn; the paintings are those of both splits."
     frechet = add_distances(measured, features, real, untouched, remark=remark)
-    measured.add("content_ssim", mean_of(_content_ssim(mixed, photographs)))
-    _add(measured, "content_distance", content)
-    if len(photographs) >= MIN_FOR_ART_DISTANCE:
-        art = art_distance(content, frechet)
-        usual = 1 + frechet_distance(untouched.features, real.frechet).value
-        num_real = len(real.features)
-        measured.add_distance("art_distance", art, baseline=usual, baseline_name=PHOTOGRAPHS, num_real=num_real)
+    _add_content_ssim(measured, mixed, photographs, Facts())
+    measured.add("content_distance", content, Facts(features=in_stages()))
+    num, smallest = len(photographs), cast(int, METRICS["art_distance"].min_images)
+    if num < smallest:
+        reason = f"takes {smallest} windows of photographs or more (num_images), and these are {num}"
+        measured.leave_out("art_distance", reason, smallest=smallest)
+        return
+    usual = 1 + frechet_distance(untouched.features, real.frechet).value
+    facts, score = Facts(num_real=len(real.features)), BaselineScore(usual, PHOTOGRAPHS)
+    measured.add_distance("art_distance", art_distance(content, frechet), facts, baseline=score)
 
 
 def _unseen(
@@ -193,7 +203,7 @@ def _unseen(
     network: FeatureNetwork,
     config: EvaluateConfig,
 ) -> NamedPicture:
-    """The slice `unseen`: photographs in the style of a picture that no training has seen."""
+    """Add the slice `unseen`: photographs in the style of a picture that no training has seen."""
     example, digest = _read(cast(Path, config.unseen_style), bundle.image)
     painted = stylize(bundle, photographs, style_image=example, batch_size=config.batch_size)
     parts = windows(example[None], bundle.image.size)
@@ -201,16 +211,11 @@ def _unseen(
     after, before = (
         styles.distances_to(style_statistics(x, network, config.batch_size), wanted) for x in (painted, photographs)
     )
-    facts: dict[str, Any] = {"slice_name": "unseen", "training_digest": digest}
-    baseline = {"baseline": float(before.mean()), "baseline_name": PHOTOGRAPHS}
-    _add(measured, "style_distance", mean_of(after), **baseline, **facts)
-    measured.add("content_ssim", mean_of(_content_ssim(painted, photographs)), **facts)
-    return draw_unseen(photographs, painted, parts)
-
-
-def _add(measured: Measurements, name: str, estimate: Estimate, **facts: Any) -> None:  # noqa: ANN401
-    """A metric that is measured in stages of the network at the images' own size."""
-    measured.add(name, estimate, **{**stage_facts(), **facts})
+    facts = Facts(Slice(kind="unseen", name="style"), training_digest=digest)
+    score = BaselineScore(float(before.mean()), PHOTOGRAPHS)
+    measured.add("style_distance", mean_of(after), replace(facts, features=in_stages()), baseline=score)
+    _add_content_ssim(measured, painted, photographs, facts)
+    return unseen_style_figure(photographs, painted, parts)
 
 
 def _paintings(bundle: Bundle, data: Path, domain: str, cache: FeatureCache) -> Paintings:
@@ -226,14 +231,14 @@ def _paintings(bundle: Bundle, data: Path, domain: str, cache: FeatureCache) -> 
 
 
 def _typical(paintings: Paintings, styles: Styles, network: FeatureNetwork, batch_size: int) -> Tensor:
-    """Of each style the window that is nearest to its mean, uint8 [K, C, S, S]."""
+    """Return of each style the window that is nearest to its mean, uint8 [K, C, S, S]."""
     distances = styles.distances(style_statistics(paintings.windows, network, batch_size))
     own = np.where(paintings.labels[:, None] == np.arange(distances.shape[1]), distances, np.inf)
     return paintings.windows[own.argmin(axis=0)]
 
 
 def _read(path: Path, image: ImageConfig) -> tuple[Tensor, str]:
-    """A picture as uint8 [C, H, W], and the SHA-256 of its file."""
+    """Return a picture as uint8 [C, H, W], and the SHA-256 of its file."""
     try:
         content = path.read_bytes()
         picture = decode(content).convert("L" if image.channels == 1 else "RGB")
@@ -245,6 +250,7 @@ def _read(path: Path, image: ImageConfig) -> tuple[Tensor, str]:
     return pixels.permute(2, 0, 1).contiguous(), hashlib.sha256(content).hexdigest()
 
 
-def _content_ssim(images: Tensor, originals: Tensor) -> Array:
-    one, other = (to_uint8(2 * luminance(to_float(x)) - 1) for x in (images, originals))
-    return ssim(one, other)
+def _add_content_ssim(measured: Measurements, images: Tensor, originals: Tensor, facts: Facts) -> None:
+    if measured.takes(min(images.shape[2:]), "content_ssim", part=facts.part):
+        one, other = (to_uint8(2 * luminance(to_float(x)) - 1) for x in (images, originals))
+        measured.add("content_ssim", mean_of(ssim(one, other)), facts)

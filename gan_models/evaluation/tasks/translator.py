@@ -1,24 +1,25 @@
 """The evaluation of a model that translates between two domains without pairs: one slice per direction."""
 
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from torch import Tensor
 
 from gan_models.bundles.bundle import Bundle
 from gan_models.config import CutConfig, CycleganConfig, EvaluateConfig, Pix2PixConfig
-from gan_models.evaluation.collector import Measurements, Progress, require
+from gan_models.evaluation.collector import Facts, Measurements, Progress, require
 from gan_models.evaluation.features.cache import FeatureCache
 from gan_models.evaluation.features.extractor import Extractor
 from gan_models.evaluation.features.real_images import RealImages
 from gan_models.evaluation.figures.pictures import NamedPicture, Row
-from gan_models.evaluation.figures.translation_pictures import draw_translated
+from gan_models.evaluation.figures.translation_pictures import translation_figures
 from gan_models.evaluation.metrics.psnr import psnr
 from gan_models.evaluation.metrics.ssim import ssim
+from gan_models.evaluation.result import Slice
 from gan_models.evaluation.stats.intervals import mean_of
 from gan_models.evaluation.tasks import paired_translator
 from gan_models.evaluation.tasks.distances import Baseline, RealSide, add_distances, add_diversity
-from gan_models.evaluation.tasks.full_reference import Perception, add_feature_distances, load_perception
+from gan_models.evaluation.tasks.full_reference import ReferenceNetworks, add_feature_distances, load_reference_networks
 from gan_models.images.paired_inputs import luminance
 from gan_models.images.pixels import to_float, to_uint8
 from gan_models.inference.translate import translate
@@ -41,15 +42,15 @@ class Domain(NamedTuple):
     note: str
 
 
-def steps(bundle: Bundle) -> tuple[str, ...]:
-    """What an evaluation does, in its order."""
+def steps(bundle: Bundle, config: EvaluateConfig) -> tuple[str, ...]:
+    """Return what an evaluation does, in its order."""
     if isinstance(bundle.recipe, Pix2PixConfig):
-        return paired_translator.STEPS
+        return paired_translator.steps(bundle, config)
     directions = ("there", "back") if isinstance(bundle.recipe, CycleganConfig) else ("there",)
     return ("reading the images", *(f"{what} {way}" for way in directions for what in ("translating", "measuring")))
 
 
-def evaluate_translator(
+def evaluate(
     bundle: Bundle,
     data: Path,
     config: EvaluateConfig,
@@ -63,12 +64,12 @@ def evaluate_translator(
         InsufficientDataError, NonFiniteError, DataError: see each.
     """
     if isinstance(bundle.recipe, Pix2PixConfig):
-        return paired_translator.evaluate_paired_translator(bundle, data, config, extractor, cache, progress)
+        return paired_translator.evaluate(bundle, data, config, extractor, cache, progress)
     recipe = cast(CycleganConfig | CutConfig, bundle.recipe)
     progress("reading the images")
     source = _domain(bundle, data, recipe.source_domain, config.num_images, cache)
     target = _domain(bundle, data, recipe.target_domain, config.num_images, cache)
-    measured, networks = Measurements(bundle, config, extractor), load_perception(bundle.device)
+    measured, networks = Measurements(bundle, config, extractor, Facts()), load_reference_networks(bundle.device)
     pictures = []
     ways = {"there": (source, target), "back": (target, source)}
     for way in ("there", "back") if isinstance(recipe, CycleganConfig) else ("there",):
@@ -89,26 +90,28 @@ def _measure(
     other: Domain,
     rows: list[Row],
     batch_size: int,
-    networks: Perception,
+    networks: ReferenceNetworks,
     cache: FeatureCache,
     way: str,
 ) -> list[NamedPicture]:
-    """The metrics and pictures of one direction. `rows`: inputs, outputs and, where there is a way back, cycled."""
+    """Add the metrics of one direction; return its pictures. `rows`: inputs, outputs and, with a way back, cycled."""
     inputs, outputs = rows[0].images, rows[1].images
-    slice_name = "reverse" if way == "back" else None
-    facts: dict[str, Any] = {"slice_name": slice_name, "split_digest": f"{one.digest} {other.digest}"}
+    part = Slice(kind="direction", name="reverse") if way == "back" else None
+    facts = Facts(part, split_digest=f"{one.digest} {other.digest}")
     features = measured.extractor.features(outputs, batch_size)
     untouched = Baseline(cache.features(inputs, batch_size), "the untouched inputs")
     real = RealSide(cache.features(other.references, batch_size), cache.keep(other.references))
-    add_distances(measured, features, real, untouched, remark=other.note, **facts)
-    content = ssim(_gray(outputs), _gray(inputs))
-    measured.add("content_ssim", mean_of(content), **facts)
-    add_feature_distances(measured, outputs, inputs, None, networks, batch_size, **facts)
-    add_diversity(measured, features, untouched, **facts)
+    add_distances(measured, features, real, untouched, facts, remark=other.note)
+    score, unit, below = psnr(outputs.numpy(), inputs.numpy()), " dB", "Below each: its PSNR with the input."
+    if measured.takes(min(inputs.shape[2:]), "content_ssim", part=part):
+        score, unit = ssim(_gray(outputs), _gray(inputs)), ""
+        below = "Below each: the SSIM of its luminance with that of the input."
+        measured.add("content_ssim", mean_of(score), facts)
+    add_feature_distances(measured, outputs, inputs, None, networks, batch_size, facts)
+    add_diversity(measured, features, untouched, facts)
     if len(rows) > 2:
-        measured.add("cycle_psnr", mean_of(psnr(rows[2].images.numpy(), inputs.numpy())), **facts)
-    below = "Below each: the SSIM of its luminance with that of the input."
-    return draw_translated(f"{one.name}_to_{other.name}", rows, content, "", below)
+        measured.add("cycle_psnr", mean_of(psnr(rows[2].images.numpy(), inputs.numpy())), facts)
+    return translation_figures(f"{one.name}_to_{other.name}", rows, score, unit, below)
 
 
 def _domain(bundle: Bundle, data: Path, name: str, num_images: int, cache: FeatureCache) -> Domain:
@@ -124,5 +127,5 @@ def _domain(bundle: Bundle, data: Path, name: str, num_images: int, cache: Featu
 
 
 def _gray(images: Tensor) -> Tensor:
-    """The luminance of uint8 [N, C, H, W], as uint8 [N, 1, H, W]."""
+    """Return the luminance of uint8 [N, C, H, W], as uint8 [N, 1, H, W]."""
     return to_uint8(2 * luminance(to_float(images)) - 1)

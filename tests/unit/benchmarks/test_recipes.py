@@ -12,18 +12,23 @@ from benchmarks.support.measured import Measured
 from benchmarks.support.sheet import draw_sheet
 from flows.config.model_config import ModelConfig
 from gan_models.config import read_yaml
-from gan_models.evaluation.result import EvaluationResult, Metric, Picture, Protocol
+from gan_models.evaluation.result import EvaluationResult, Metric, Picture, Protocol, Slice
 from tests.support.project import ROOT, TINY
 
 GROUPS = read_yaml(HERE / "recipes.yaml")["groups"]
 PROTOCOL = Protocol(metric="m", num_images=10, seed=0, split_digest="d", image="32x32x1 resize")
 
 
+def slice_of(key):
+    prefix, _, name = key.partition("_")
+    return Slice(kind="label", name=name) if prefix == "label" else Slice(kind="degradation", name=key)
+
+
 def metric(key, value, low, high, baseline=None, baseline_name="the untouched inputs"):
     *of_slice, name = key.split("/")
     return Metric(
         name=name,
-        slice=of_slice[0] if of_slice else None,
+        slice=slice_of(of_slice[0]) if of_slice else None,
         value=value,
         low=low,
         high=high,
@@ -45,9 +50,10 @@ def measured(tmp_path):
         Image.fromarray(noise).save(tmp_path / "pictures" / f"{name}.png")
     pictures = tuple(Picture(file=f"pictures/{name}.png", title=name) for name in ("samples", "samples_worst"))
 
-    def make(*metrics, rules=({"metric": "none", "better_than": "champion"},)):
+    def make(*metrics, rules=({"metric": "content_ssim", "better_than": "champion"},)):
         result = EvaluationResult(bundle_digest="b", task="t", protocol_id="p", metrics=metrics, pictures=pictures)
-        config = ModelConfig.model_validate({**TINY, "promote": {"rules": list(rules)}})
+        train = {**TINY["train"], "recipe": {"name": "cut"}}
+        config = ModelConfig.model_validate({**TINY, "train": train, "promote": {"rules": list(rules)}})
         return Measured(config, result, tmp_path, 12.3, 1_230_000)
 
     return make

@@ -8,7 +8,6 @@ import yaml
 
 from flows.config.model_config import ModelConfig, read_model_config
 from gan_models.config import ConfigError
-from gan_models.evaluation.metrics.catalog import METRICS
 from tests.support.project import ROOT, TINY
 
 SHIPPED = sorted((ROOT / "configs").rglob("*.yaml"))
@@ -165,18 +164,85 @@ def test_shipped_configs_that_share_a_dataset_agree_on_what_is_in_it():
         assert datasets.setdefault(dataset.name, dataset) == dataset, short(file)
 
 
-@pytest.mark.parametrize("file", SHIPPED, ids=short)
-def test_the_rules_of_a_shipped_config_are_about_metrics_that_are_measured(file: Path):
-    config = read_model_config(file)
-    slices = {degradation.name for degradation in config.evaluate.degradations}
-    slices |= {"unseen"} if config.evaluate.unseen_style else set()
-    slices |= {"reverse"} if config.train.recipe.name == "cyclegan" else set()
-    for rule in config.promote.rules:
-        *of_slice, name = rule.metric.split("/")
-        assert name in METRICS, rule
-        assert set(of_slice) <= slices, rule
-        if rule.against_champion:
-            assert METRICS[name].higher_is_better is not None, f"{rule}: the metric has no better direction"
+RESTORER = {"name": "restore", "degradations": [{"kind": "denoise", "name": "noise"}, {"kind": "inpaint"}]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "metric", "says"),
+    [
+        ({}, "divrsity", "there is no metric 'divrsity' of a model to generate images here, did you mean 'diversity'?"),
+        ({}, "label_seven/divrsity", "did you mean 'label_seven/diversity'?"),
+        ({}, "psnr", "there are: fd_efficientnet_lite0, kd_efficientnet_lite0, precision_efficientnet_lite0"),
+        ({}, "fid", "there is no metric 'fid'"),
+        (
+            {"evaluate": {"extractor": {"name": "inception"}}},
+            "fd_efficientnet_lite0",
+            "there are: fid, kid, precision_in",
+        ),
+        (
+            {"evaluate": {"extractor": {"name": "inception", "sha256": "0a1b2c3d" * 8}}},
+            "fid",
+            "there are: fd_inception_0a1b2c3d, kd_inception_0a1b2c3d",
+        ),
+        ({"recipe": RESTORER}, "psnr", "there are: noise/psnr, inpaint/psnr"),
+        ({"recipe": RESTORER}, "noise/psnr_hole", "did you mean 'noise/psnr"),
+        (
+            {"recipe": RESTORER},
+            "noise/ms_ssim",
+            "takes images of 176 pixels a side or more, and train.image.size is 16",
+        ),
+        ({"recipe": RESTORER}, "label_noise/psnr", "did you mean 'noise/psnr'?"),
+        (
+            {"recipe": {"name": "style_bank"}, "evaluate": {"num_images": 63}},
+            "art_distance",
+            "'art_distance' takes 64 images or more, and evaluate.num_images is 63",
+        ),
+        ({"recipe": {"name": "cut"}}, "reverse/content_ssim", "did you mean 'content_ssim'?"),
+        ({"recipe": {"name": "dcgan", "conditional": False}}, "label_7/diversity", "did you mean 'diversity'?"),
+    ],
+)
+def test_a_rule_about_a_metric_that_is_never_measured_is_refused(tmp_path: Path, changes: Any, metric: str, says: str):
+    content = changed("promote.rules", [{"metric": metric, "at_least": 0.0}])
+    content["train"]["recipe"] = changes.get("recipe", content["train"]["recipe"])
+    content["evaluate"] = changes.get("evaluate", content["evaluate"])
+    message = refusal(tmp_path, content)
+    assert says in message
+    assert "promote.rules.0" in message
+
+
+@pytest.mark.parametrize(
+    ("recipe", "metric"),
+    [
+        (None, "label_any text, 7/diversity"),
+        (RESTORER, "inpaint/psnr_hole"),
+        ({"name": "cyclegan"}, "reverse/cycle_psnr"),
+        ({"name": "style_bank"}, "style_night/style_distance"),
+        ({"name": "vae"}, "reconstruction_psnr"),
+    ],
+)
+def test_a_rule_may_be_about_what_the_recipe_is_measured_by(tmp_path: Path, recipe: Any, metric: str):
+    content = changed("promote.rules", [{"metric": metric, "at_least": 0.0}])
+    content["train"]["recipe"] = recipe or content["train"]["recipe"]
+    file = tmp_path / "tiny.yaml"
+    file.write_text(yaml.safe_dump(content))
+    assert read_model_config(file).promote.rules[0].metric == metric
+
+
+def test_a_comparison_needs_a_metric_with_a_better_direction(tmp_path: Path):
+    rules = [{"metric": "nearest_training_distance", "better_than": "champion"}]
+    assert "has no better direction" in refusal(tmp_path, changed("promote.rules", rules))
+
+
+@pytest.mark.parametrize("bound", [{"at_least": 0.0}, {"at_most": 0.0}, {"at_least": -0.5}])
+def test_a_multiple_of_a_baseline_is_above_zero(tmp_path: Path, bound: dict[str, float]):
+    rules = [{"metric": "diversity", **bound, "of": "baseline"}]
+    assert "makes the bound a multiple of the baseline" in refusal(tmp_path, changed("promote.rules", rules))
+
+
+def test_degradations_that_share_a_name_are_refused_before_anything_is_trained(tmp_path: Path):
+    content = changed("promote.rules", [{"metric": "denoise/psnr", "at_least": 0.0}])
+    content["train"]["recipe"] = {"name": "restore", "degradations": [{"kind": "denoise"}, {"kind": "denoise"}]}
+    assert "share a name" in refusal(tmp_path, content)
 
 
 def test_a_source_is_a_path_or_a_mapping_that_says_more(tmp_path: Path):

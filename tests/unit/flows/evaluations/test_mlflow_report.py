@@ -15,12 +15,12 @@ from flows.tracking.context import StageContext
 from flows.tracking.registry import Registry
 from flows.tracking.runs import Tracking
 from gan_models.evaluation.comparison import Difference
-from gan_models.evaluation.result import EvaluationResult, Metric, Protocol
+from gan_models.evaluation.result import EvaluationResult, LeftOut, Metric, Protocol, Slice
 from tests.support.mlflow_helpers import logged_model, open_run, version
 from tests.support.project import ROOT
 
 
-def metric(name: str, value: float, part: str | None = None, *, higher: bool | None = True) -> Metric:
+def metric(name: str, value: float, part: Slice | None = None, *, higher: bool | None = True) -> Metric:
     protocol = Protocol(
         metric=name,
         num_images=20,
@@ -40,8 +40,8 @@ RESULT = EvaluationResult(
     protocol_id="p0",
     metrics=(
         metric("diversity", 17.0),
-        metric("label_accuracy", 0.9, "label_1"),
-        metric("label_accuracy", 0.2, "label_7"),
+        metric("label_accuracy", 0.9, Slice(kind="label", name="1")),
+        metric("label_accuracy", 0.2, Slice(kind="label", name="7")),
     ),
 )
 
@@ -106,7 +106,7 @@ def test_numbers_are_on_the_run_and_the_model_with_step_and_dataset(
 def test_the_table_of_slices_has_the_worst_first(ctx: StageContext, record: Evaluation, tmp_path: Path):
     log_numbers(ctx, record, RESULT, tmp_path, step=1)
     slices = table(ctx, record, "slices.json")
-    assert [row[slices["columns"].index("slice")] for row in slices["data"]] == ["label_7", "label_1"]
+    assert [row[slices["columns"].index("slice")] for row in slices["data"]] == ["7", "1"]
     whole = table(ctx, record, "metrics.json")
     assert [row[0] for row in whole["data"]] == ["diversity"]
     assert {"low", "high", "baseline", "protocol"} <= set(whole["columns"])
@@ -159,3 +159,19 @@ def test_an_evaluation_of_very_many_labels_is_found_again(ctx: StageContext, rec
     ctx.tracking.finish(long)
     assert ctx.tracking.record(Evaluation, record.run_id) == long
     assert ctx.tracking.find_finished(Evaluation, "digits", "dataset", dataset="digits") == long
+
+
+def test_what_was_not_measured_is_in_a_table_and_in_the_text(ctx: StageContext, record: Evaluation, tmp_path: Path):
+    missing = LeftOut(name="art_distance", reason="takes 64 windows of photographs or more", smallest=64)
+    log_numbers(ctx, record, RESULT.model_copy(update={"left_out": (missing,)}), tmp_path, step=1)
+    assert table(ctx, record, "left_out.json")["data"] == [["art_distance", missing.reason, 64]]
+    text = review_text(record.model_copy(update={"left_out": (missing,)}))
+    assert "- not measured: art_distance: takes 64 windows of photographs or more" in text
+
+
+def test_labels_that_mlflow_does_not_take_as_they_are_stay_apart(ctx: StageContext, record: Evaluation, tmp_path: Path):
+    labels = [Slice(kind="label", name=name) for name in ("a(b", "a)b", "x" * 300)]
+    metrics = tuple(metric("label_accuracy", 0.1 * n, part) for n, part in enumerate(labels))
+    log_numbers(ctx, record, RESULT.model_copy(update={"metrics": metrics}), tmp_path, step=1)
+    logged = ctx.tracking.client.get_run(record.run_id).data.metrics
+    assert [logged[each.key] for each in metrics] == [each.value for each in metrics]

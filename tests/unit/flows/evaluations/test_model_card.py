@@ -5,8 +5,18 @@ import pytest
 from flows.config.model_config import ModelConfig
 from flows.evaluations.model_card import MAX_DESCRIPTION, limits_of, render_card, shortened
 from flows.runtime.records import DatasetVersion, Evaluation, Promotion, TrainingRun, Verdict
-from gan_models.config import Pix2PixConfig, validate
-from gan_models.evaluation.result import EvaluationResult, Metric, Protocol
+from gan_models.bundles.description import BundleDescription
+from gan_models.config import (
+    CutConfig,
+    DcganConfig,
+    ImageConfig,
+    Pix2PixConfig,
+    RecipeConfig,
+    RestoreConfig,
+    StyleBankConfig,
+    validate,
+)
+from gan_models.evaluation.result import EvaluationResult, LeftOut, Metric, Protocol, Slice
 from tests.support.project import TINY
 
 DATASET = DatasetVersion(
@@ -39,11 +49,26 @@ EVALUATION = Evaluation(
     protocol_id="p0",
     metrics={},
 )
-FACTS = {"recipe": {"name": "dcgan", "conditional": True}, "image": {"size": 32, "channels": 1, "fit": "resize"}}
+BUNDLE = BundleDescription(
+    recipe=DcganConfig(),
+    image=ImageConfig(size=32, channels=1, fit="resize"),
+    label_names=("0", "1"),
+    num_steps=1200,
+    config_digest="c",
+    data_digest="d",
+    torch_version="2",
+    weights_sha256="w",
+)
+RECIPES = {
+    "generate": DcganConfig(),
+    "restore": RestoreConfig(),
+    "translate": CutConfig(),
+    "stylize": StyleBankConfig(),
+}
 
 
 def metric(
-    name: str, value: float, part: str | None = None, baseline: float | None = None, higher: bool = True
+    name: str, value: float, part: Slice | None = None, baseline: float | None = None, higher: bool = True
 ) -> Metric:
     protocol = Protocol(metric=name, num_images=20, seed=0, split_digest="s", image="32x32x1 resize")
     numbers = {"value": value, "low": value - 0.1, "high": value + 0.1, "baseline": baseline}
@@ -51,6 +76,10 @@ def metric(
     return Metric(
         name=name, slice=part, **numbers, num_images=20, higher_is_better=higher, baseline_name=named, protocol=protocol
     )
+
+
+def label(name: str) -> Slice:
+    return Slice(kind="label", name=name)
 
 
 def result_of(*metrics: Metric, notes: tuple[str, ...] = (), task: str = "generate") -> EvaluationResult:
@@ -69,11 +98,11 @@ def decision(*verdicts: Verdict) -> Promotion:
     )
 
 
-def card(result: EvaluationResult, recipe: dict[str, object] | None = None, **config: str) -> str:
+def card(result: EvaluationResult, recipe: RecipeConfig | None = None, **config: str) -> str:
     dataset = {**TINY["dataset"], "license": config.pop("data_license", None)}
     model = validate(ModelConfig, {**TINY, "dataset": dataset, **config}, "config")
-    facts = {**FACTS, "num_steps": 1200, **({"recipe": recipe} if recipe else {})}
-    return render_card(model, EVALUATION, TRAINING, decision(), result, facts)
+    bundle = BUNDLE.model_copy(update={"recipe": recipe or RECIPES[result.task]})
+    return render_card(model, EVALUATION, TRAINING, decision(), result, bundle)
 
 
 def test_a_card_says_what_the_model_is_of_which_data_and_how_to_use_it():
@@ -105,7 +134,7 @@ def test_a_card_says_what_the_model_is_of_which_data_and_how_to_use_it():
     ids=["of pairs", "of one image"],
 )
 def test_a_card_says_what_a_translating_model_is_given_and_what_it_makes(recipe: dict[str, str], turns: str):
-    kind = Pix2PixConfig.model_validate(recipe).model_dump(mode="json")
+    kind = Pix2PixConfig.model_validate(recipe)
     text = card(result_of(metric("psnr", 20.0), task="translate"), recipe=kind)
     assert f"- {turns}\n" in text
 
@@ -117,10 +146,10 @@ def test_what_nobody_stated_is_not_made_up():
 
 
 def test_weaknesses_are_failed_rules_then_slices_worse_than_their_baseline_then_notes():
-    weak = metric("label_accuracy", 0.4, "label_8", baseline=0.9)
-    weaker = metric("label_accuracy", 0.2, "label_3", baseline=0.9)
-    unsure = metric("label_accuracy", 0.85, "label_5", baseline=0.9)
-    good = metric("style_distance", 0.5, "style_night", baseline=2.0, higher=False)
+    weak = metric("label_accuracy", 0.4, label("8"), baseline=0.9)
+    weaker = metric("label_accuracy", 0.2, label("3"), baseline=0.9)
+    unsure = metric("label_accuracy", 0.85, label("5"), baseline=0.9)
+    good = metric("style_distance", 0.5, Slice(kind="style", name="night"), baseline=2.0, higher=False)
     failed = Verdict(rule="diversity at least 9", passed=False, reason="8 [7, 9.5], not wholly at least 9")
     limits = limits_of(result_of(weak, weaker, unsure, good, notes=("A note.",)), decision(failed))
     assert limits == [
@@ -132,14 +161,16 @@ def test_weaknesses_are_failed_rules_then_slices_worse_than_their_baseline_then_
 
 
 def test_many_weak_slices_are_counted_and_not_all_listed():
-    weak = [metric("label_accuracy", 0.2, f"label_{n}", baseline=0.9) for n in range(20)]
+    weak = [metric("label_accuracy", 0.2, label(str(n)), baseline=0.9) for n in range(20)]
     limits = limits_of(result_of(*weak), decision())
     assert len(limits) == 9
     assert limits[-1] == "12 more slices are worse than their baseline; see the report."
 
 
 def test_a_card_that_is_too_long_for_the_registry_is_cut_after_a_line_and_says_where_the_rest_is():
-    text = card(result_of(*(metric("psnr", 20.0, f"degradation_{n}") for n in range(200))))
+    text = card(
+        result_of(*(metric("psnr", 20.0, Slice(kind="degradation", name=f"degradation_{n}")) for n in range(200)))
+    )
     assert len(text) > MAX_DESCRIPTION
     cut = shortened(text)
     assert len(cut) <= MAX_DESCRIPTION
@@ -150,6 +181,18 @@ def test_a_card_that_is_too_long_for_the_registry_is_cut_after_a_line_and_says_w
 @pytest.mark.parametrize(("task", "field"), [("restore", '"image"'), ("stylize", '"style"')])
 def test_the_example_asks_for_what_the_model_does(task: str, field: str):
     assert field in card(result_of(metric("psnr", 20.0), task=task)).rpartition("model.predict")[2]
+
+
+def test_the_example_asks_for_a_label_where_the_model_uses_labels():
+    result = result_of(metric("diversity", 17.3))
+    assert '{"label": "…", "seed": 1}' in card(result)
+    assert '[{"seed": 1}]' in card(result, recipe=DcganConfig(conditional=False))
+
+
+def test_a_card_says_what_was_not_measured_and_why():
+    missing = LeftOut(name="art_distance", reason="takes 64 photographs or more, and these are 12", smallest=64)
+    result = result_of(metric("diversity", 17.3)).model_copy(update={"left_out": (missing,)})
+    assert "- Not measured: art_distance: takes 64 photographs or more, and these are 12." in card(result)
 
 
 def test_a_license_changes_no_fingerprint_of_the_data():

@@ -10,6 +10,7 @@ from flows.config.model_config import Rule
 from flows.evaluations.rules import apply_rules
 from flows.runtime.records import MetricValue, Verdict
 from gan_models.config import ConfigError, validate
+from gan_models.evaluation.result import LeftOut
 
 NAN = math.nan
 
@@ -32,6 +33,9 @@ CHANGED = Difference(0.5, 0.2, 0.8, "changed")
 
 def metric(value: float, low: float, high: float, baseline: float | None = None) -> MetricValue:
     return MetricValue(value=value, low=low, high=high, baseline=baseline)
+
+
+MEASURED = {"diversity": metric(1.0, 1.0, 1.0), "classes_present": metric(1.0, 1.0, 1.0)}
 
 
 def judge(rule: dict[str, Any], measured: MetricValue, champion: dict[str, Difference] | str | None = None) -> Verdict:
@@ -88,11 +92,23 @@ def test_a_bound_of_a_baseline_that_was_not_measured_fails_and_says_so():
 
 
 def test_a_metric_that_was_not_measured_fails_and_those_that_were_are_named():
-    measured = {"diversity": metric(1.0, 1.0, 1.0), "classes_present": metric(1.0, 1.0, 1.0)}
-    for rule in ({"at_most": 1.0}, {"better_than": "champion"}):
-        (verdict,) = apply_rules([Rule(metric="fd", **rule)], measured, None)
+    for rule, champion in (({"at_most": 1.0}, None), ({"better_than": "champion"}, {"diversity": BETTER})):
+        (verdict,) = apply_rules([Rule(metric="fd", **rule)], MEASURED, champion)
         assert not verdict.passed
         assert verdict.reason == "'fd' was not measured; measured are classes_present, diversity"
+
+
+def test_a_metric_that_was_left_out_fails_with_the_reason_and_from_which_number_on_it_is_measured():
+    left_out = LeftOut(name="fd", reason="takes 64 photographs or more, and these are 12", smallest=64)
+    (verdict,) = apply_rules([Rule(metric="fd", at_most=1.0)], MEASURED, None, [left_out])
+    assert not verdict.passed
+    assert verdict.reason == "'fd' was not measured: it takes 64 photographs or more, and these are 12"
+
+
+def test_without_a_champion_a_rule_about_it_holds_and_says_that_its_metric_was_not_measured():
+    (verdict,) = apply_rules([Rule(metric="fd", better_than="champion")], MEASURED, None)
+    assert verdict.passed
+    assert verdict.reason.startswith("there is no champion yet; 'fd' was not measured")
 
 
 @pytest.mark.parametrize("rule", [{"at_least": -1e9}, {"at_most": 1e9}], ids=["at least", "at most"])
@@ -101,9 +117,13 @@ def test_a_number_that_is_none_meets_no_bound(rule: dict[str, float], measured: 
     assert not judge(rule, measured).passed
 
 
+@pytest.mark.parametrize("baseline", [NAN, math.inf, 0.0, -0.002], ids=["nan", "infinite", "zero", "negative"])
 @pytest.mark.parametrize("rule", [{"at_least": 0.5}, {"at_most": 2.0}], ids=["at least", "at most"])
-def test_a_baseline_that_is_no_number_bounds_nothing(rule: dict[str, float]):
-    assert not judge({**rule, "of": "baseline"}, metric(1.0, 1.0, 1.0, baseline=NAN)).passed
+@pytest.mark.parametrize("value", [-5.0, 0.0, 5.0])
+def test_a_baseline_that_is_not_above_zero_bounds_nothing_and_says_so(rule: dict[str, float], value, baseline):
+    verdict = judge({**rule, "of": "baseline"}, metric(value, value, value, baseline=baseline))
+    assert not verdict.passed
+    assert "of numbers above 0 alone; give a bound without 'of: baseline'" in verdict.reason
 
 
 # Rules about the champion

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from gan_models.bundles.bundle import BundleError, load_bundle, read_description, save_bundle
+from gan_models.bundles.bundle import load_bundle, save_bundle
+from gan_models.bundles.description import BundleError, read_description
 from gan_models.inference.generate import generate
 from gan_models.inference.restore import restore
 from gan_models.recipes import build_recipe

@@ -8,7 +8,7 @@ import pytest
 from gan_models.evaluation.comparison import compare, load_evaluation
 from gan_models.evaluation.errors import EvaluationError, IncomparableError
 from gan_models.evaluation.metrics.frechet_distance import RealFeatures, frechet_distance
-from gan_models.evaluation.result import EvaluationResult, Metric, Protocol, protocol_id_of
+from gan_models.evaluation.result import EvaluationResult, Metric, Protocol, Slice, protocol_id_of
 from gan_models.evaluation.stats.intervals import Estimate, interval, mean_of, share_of, without_interval
 
 PROTOCOL = Protocol(metric="psnr", num_images=200, seed=0, split_digest="d" * 64, image="64x64x3 crop")
@@ -19,7 +19,7 @@ def evaluation(estimate, protocol=PROTOCOL, *, higher_is_better=True, task="rest
     low, high = interval(estimate, protocol.seed)
     metric = Metric(
         name=protocol.metric,
-        slice=slice_name,
+        slice=Slice(kind="degradation", name=slice_name),
         value=estimate.value,
         low=low,
         high=high,

@@ -98,7 +98,8 @@ def test_a_generator_gets_its_metrics_and_pictures(drawn):
     slices = [f"label_{digit}/{name}" for name in ("diversity", "label_accuracy") for digit in range(10)]
     assert [key for key in metrics if "/" in key] == slices
     assert metrics["recall_efficientnet_lite0"].baseline_name == "40 training images"
-    assert sum("inception_score: absent" in note for note in result.notes) == 1
+    assert {m.name for m in result.left_out} == {"fid", "kid", "inception_score"}
+    assert all("extractor: {name: inception}" in m.reason for m in result.left_out)
     assert json.loads((drawn / "throughput.json").read_text())["images_per_second"] > 0
     assert all(metric.low <= metric.value <= metric.high for metric in result.metrics)
     assert all(len(influence[key]) == metric.num_images for key, metric in metrics.items())
@@ -119,8 +120,10 @@ def test_a_restorer_gets_a_slice_per_degradation(restored):
     assert keys["denoise_25/psnr_gain"].value == pytest.approx(gain)
     assert keys["inpaint/psnr"].protocol.degradation["kind"] == "inpaint"
     assert keys["inpaint/feature_distance_efficientnet_lite0"].baseline_name == "degraded input"
-    notes = load_evaluation(restored)[0].notes
-    assert sum(note.startswith("ms_ssim: absent, it takes images of 176 pixels") for note in notes) == 1
+    left_out = {m.key: m for m in load_evaluation(restored)[0].left_out}
+    assert left_out["inpaint/ms_ssim"].reason == "takes images of 176 pixels a side or more, and these have 32"
+    assert left_out["inpaint/ms_ssim"].smallest == 176
+    assert "inpaint/lpips" in left_out
 
 
 @pytest.mark.parametrize("made", ["drawn", "restored"])

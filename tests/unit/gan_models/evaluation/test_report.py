@@ -10,11 +10,15 @@ import pytest
 from PIL import Image
 
 from gan_models.evaluation.report import ReportContext, number, render_report
-from gan_models.evaluation.result import EvaluationResult, Metric, Picture, Protocol
-from gan_models.evaluation.slices import by_slice, kind_of, worst_first
+from gan_models.evaluation.result import EvaluationResult, LeftOut, Metric, Picture, Protocol, Slice
+from gan_models.evaluation.slices import by_slice, worst_first
 
 
-def metric(name: str, value: float, part: str | None = None, *, higher: bool | None = True, **facts) -> Metric:
+def degradation(name: str) -> Slice:
+    return Slice(kind="degradation", name=name)
+
+
+def metric(name: str, value: float, part: Slice | None = None, *, higher: bool | None = True, **facts) -> Metric:
     protocol = Protocol(metric=name, num_images=20, seed=0, split_digest="s", image="32x32x1 resize")
     known = {"low": value - 0.1, "high": value + 0.1, **facts}
     return Metric(
@@ -39,14 +43,16 @@ def page_of(folder: Path, *metrics: Metric, pictures: tuple[Picture, ...] = (), 
 )
 def test_the_worst_label_comes_first_whichever_way_is_better(tmp_path: Path, name, higher, worst):
     values = {"one": 0.3, "two": 0.6, "three": 0.9}
-    page = page_of(tmp_path, *(metric(name, v, f"label_{k}", higher=higher) for k, v in values.items()))
+    page = page_of(tmp_path, *(metric(name, v, Slice(kind="label", name=k), higher=higher) for k, v in values.items()))
     cells = re.findall(r'<td class="title">(\w+)<', page)
     assert cells[0] == worst
     assert "by label, worst first" in page
 
 
 def test_styles_have_a_table_for_each_of_their_metrics(tmp_path: Path):
-    parts = [metric(name, 0.5, f"style_{style}") for style in ("night", "day") for name in ("ssim", "psnr")]
+    parts = [
+        metric(name, 0.5, Slice(kind="style", name=style)) for style in ("night", "day") for name in ("ssim", "psnr")
+    ]
     page = page_of(tmp_path, *parts)
     assert "SSIM by style, worst first" in page
     assert "PSNR by style, worst first" in page
@@ -54,7 +60,11 @@ def test_styles_have_a_table_for_each_of_their_metrics(tmp_path: Path):
 
 def test_degradations_have_an_overview_with_the_worst_first(tmp_path: Path):
     gains = {"mild": 9.0, "strong": 1.0, "middle": 4.0}
-    parts = [m for k, v in gains.items() for m in (metric("psnr", 20.0, k), metric("psnr_gain", v, k))]
+    parts = [
+        m
+        for k, v in gains.items()
+        for m in (metric("psnr", 20.0, degradation(k)), metric("psnr_gain", v, degradation(k)))
+    ]
     page = page_of(tmp_path, *parts)
     assert "Slices, the worst PSNR gain first" in page
     assert re.findall(r"<tr><td>(\w+)</td>", page) == ["strong", "middle", "mild"]
@@ -62,14 +72,33 @@ def test_degradations_have_an_overview_with_the_worst_first(tmp_path: Path):
 
 
 def test_slices_without_a_metric_in_common_keep_their_order():
-    slices = by_slice([metric("psnr", 1.0, "a"), metric("ssim", 0.0, "b"), metric("psnr", 3.0)])
-    assert list(slices) == ["a", "b"]
+    slices = by_slice(
+        [metric("psnr", 1.0, degradation("a")), metric("ssim", 0.0, degradation("b")), metric("psnr", 3.0)]
+    )
+    assert list(slices) == [degradation("a"), degradation("b")]
 
 
-def test_a_slice_is_a_label_a_style_or_neither():
-    assert [kind_of(name) for name in ("label_7", "style_night", "denoise_25")] == ["label", "style", "slice"]
-    ranked = worst_first([metric("psnr", 2.0, "a"), metric("psnr", 1.0, "b")])
-    assert [m.slice for m in ranked] == ["b", "a"]
+def test_slices_are_ranked_by_their_metric():
+    ranked = worst_first([metric("psnr", 2.0, degradation("a")), metric("psnr", 1.0, degradation("b"))])
+    assert [m.slice for m in ranked] == [degradation("b"), degradation("a")]
+
+
+def test_a_degradation_is_no_style_whatever_it_is_called(tmp_path: Path):
+    page = page_of(tmp_path, metric("psnr", 20.0, degradation("style_noise")))
+    assert "by style" not in page
+    assert "<h3>style_noise</h3>" in page
+
+
+def test_what_was_not_measured_is_told_with_the_reason_and_one_line_a_reason(tmp_path: Path):
+    reason = "takes images of 176 pixels a side or more, and these have 64"
+    left_out = [
+        LeftOut(name=name, slice=degradation(part), reason=reason, smallest=176)
+        for part in ("mild", "strong")
+        for name in ("ms_ssim", "ms_ssim_y")
+    ]
+    page = page_of(tmp_path, metric("diversity", 1.0), left_out=tuple(left_out))
+    assert page.count(reason) == 1
+    assert f"<li>ms_ssim, ms_ssim_y (mild, strong): {reason}</li>" in page
 
 
 # Numbers

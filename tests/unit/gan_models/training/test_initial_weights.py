@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from gan_models.bundles.bundle import BundleError, load_bundle
+from gan_models.bundles.bundle import load_bundle
+from gan_models.bundles.description import BundleError
 from gan_models.data.image_set import TrainingData
 from gan_models.training.__main__ import main
 from gan_models.training.identity import config_digest

@@ -8,7 +8,7 @@ from gan_models.evaluation.comparison import compare
 from gan_models.evaluation.features.extractor import load_extractor
 from gan_models.evaluation.run import evaluate
 from gan_models.evaluation.tasks import sampling
-from gan_models.evaluation.tasks.sampling import draw
+from gan_models.evaluation.tasks.sampling import sample_images
 from tests.unit.gan_models.evaluation.features.test_cache import GRAY, data
 from tests.unit.gan_models.evaluation.test_evaluation import make_bundle
 
@@ -36,7 +36,7 @@ def small_parts(monkeypatch):
 @pytest.mark.usefixtures("small_parts")
 def test_many_images_are_summed_and_some_of_all_of_them_are_kept(bundle):
     extractor = load_extractor(ExtractorConfig(size=32))
-    everything, some = (draw(bundle, ASKED, config(intervals=kept), extractor) for kept in (True, False))
+    everything, some = (sample_images(bundle, ASKED, config(intervals=kept), extractor) for kept in (True, False))
     assert (everything.sums, len(everything.images)) == (None, 50)
     places = np.linspace(0, 49, 20).astype(int)
     assert torch.equal(some.images, everything.images[places])
