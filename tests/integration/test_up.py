@@ -5,8 +5,10 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import httpx
 import pytest
@@ -19,6 +21,7 @@ from tests.support.project import Project, hear_ctrl_c, make_project, point_envi
 
 COMMAND = str(Path(sys.executable).with_name("atelier"))
 PATIENCE_SECONDS = 300
+T = TypeVar("T")
 
 
 def two_free_ports() -> int:
@@ -68,6 +71,16 @@ def api(port: int, call: str, content: dict[str, object] | None = None) -> list[
     return list(answer.json())
 
 
+def wait_for(what: Callable[[], T | None], name: str) -> T:
+    """Give what a server makes in its own time."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < end:
+        if found := what():
+            return found
+        time.sleep(0.5)
+    pytest.fail(f"no {name} within {PATIENCE_SECONDS} seconds")
+
+
 def run(project: Project, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [COMMAND, *arguments],
@@ -77,6 +90,25 @@ def run(project: Project, *arguments: str) -> subprocess.CompletedProcess[str]:
         text=True,
         timeout=PATIENCE_SECONDS,
     )
+
+
+def test_every_active_schedule_has_runs_that_wait_for_their_time(running: tuple[Project, int]):
+    _, port = running
+    due = {
+        (str(deployment["name"]), schedule["slug"])
+        for deployment in api(port, "deployments")
+        for schedule in deployment["schedules"]
+        if schedule["active"]
+    }
+    names = {row["id"]: str(row["name"]) for row in api(port, "deployments")}
+
+    def scheduled() -> set[tuple[str, str]]:
+        waiting = api(port, "flow_runs", {"flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}})
+        configs = {(names[run["deployment_id"]], Path(run["parameters"]["config"]).stem) for run in waiting}
+        return configs if configs >= due else set()
+
+    assert {name for name, _ in due} == {"retrain", "dataset"}
+    assert wait_for(scheduled, f"scheduled run of each of {due}") == due
 
 
 def test_a_remote_retrain_runs_every_stage_as_a_flow_run_of_its_own_deployment(running: tuple[Project, int]):
