@@ -22,7 +22,7 @@ STAGES = ("dataset", "train", "evaluate", "promote")
 
 
 def retraining_summary(name: str, retraining: Retraining) -> RenderableType:
-    """Stages, numbers and the decision of one retrain."""
+    """Return the stages, numbers and the decision of one retrain."""
     version, training, evaluation, promotion = retraining
     stages = Table(
         "stage", "", Column("seconds", justify="right"), "MLflow run", "result", box=None, padding=(0, 2, 0, 0)
@@ -49,7 +49,7 @@ def retraining_summary(name: str, retraining: Retraining) -> RenderableType:
 
 
 def assessment_summary(assessment: Assessment) -> RenderableType:
-    """Numbers with intervals and baselines, the verdict of each rule, and the differences to another model."""
+    """Return numbers with intervals and baselines, each rule's verdict, and the differences to another model."""
     record = assessment.record
     state = "measured before" if record.skipped else f"measured in {record.seconds:.1f} s"
     head = Text.assemble(
@@ -65,7 +65,7 @@ def assessment_summary(assessment: Assessment) -> RenderableType:
 
 
 def _shown(assessment: Assessment) -> list["Metric"]:
-    """All metrics, but of labels and styles the worst few of each: the report has the others."""
+    """Return all metrics, but of labels and styles the worst few of each: the report has the others."""
     from gan_models.evaluation.slices import kind_of, worst_first
 
     metrics = assessment.result.metrics
@@ -141,7 +141,7 @@ def _metrics(evaluation: Evaluation) -> Table:
 
 
 def next_commands(tracking_uri: str, environment: dict[str, str]) -> Text:
-    """The two commands that open the UIs on what was just made, or their addresses where servers are running."""
+    """Return the commands that open the UIs on what was just made, or their addresses where servers are running."""
     text = Text("\nLook at it:\n", "bold")
     if tracking_uri.startswith("http"):
         text.append(f"  MLflow   {tracking_uri}\n", "cyan")
@@ -155,16 +155,26 @@ def next_commands(tracking_uri: str, environment: dict[str, str]) -> Text:
 
 
 def model_status(name: str, versions: Sequence[ModelVersion], aliases: dict[str, str]) -> RenderableType:
-    """Every version of a model with its alias and decision, and the chain behind the champion's."""
-    named = {version: alias for alias, version in aliases.items()}
+    """Return a table of a model's versions with their aliases and decisions, and the chain behind the champion.
+
+    Args:
+        aliases: all that the model has, each with the version it points to; one version may have several.
+    """
     table = Table(
-        "version", "alias", "decision", "training run", "dataset version", "git commit", box=None, padding=(0, 2, 0, 0)
+        "version",
+        "aliases",
+        "decision",
+        "training run",
+        "dataset version",
+        "git commit",
+        box=None,
+        padding=(0, 2, 0, 0),
     )
     for version in versions:
         tags = version.tags
         table.add_row(
             version.version,
-            Text(named.get(version.version, ""), "bold green"),
+            Text(", ".join(alias for alias, at in aliases.items() if at == version.version), "bold green"),
             tags.get("decision", "undecided"),
             tags.get("training_run", "")[:7],
             f"{tags.get('dataset', '')} {tags.get('dataset_version', '')[:7]}",
