@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from flows.cli.stage_runner import Config, run_stage
 from flows.config.settings import Settings
 from gan_models.text import nearest
 
@@ -16,14 +17,13 @@ if TYPE_CHECKING:
     from flows.tracking.runs import Tracking
 
 SHOWN = 20  # lines of a list; the rest is counted
-Config = Annotated[Path, typer.Argument(help="the model's config file, such as configs/digits-generator.yaml")]
 
 
 class StageOrCommand(TyperGroup):
     """`atelier dataset configs/x.yaml` is the stage: what is not the name of a command is the config to build."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401
-        """Args: of the command line, without `atelier dataset`."""
+        """Read `args`, the command line without `atelier dataset`, as a command or as a config to build."""
         known = [*self.commands]
         first = args[0] if args else "--help"
         is_config = first not in known and not first.startswith("-") and not nearest(first, known)
@@ -42,9 +42,7 @@ app = typer.Typer(
 @app.command()
 def build(config: Config) -> None:
     """Build, validate and version the dataset: what `atelier dataset <config>` does."""
-    from flows.cli.main import from_flow
-
-    from_flow("dataset", config)
+    run_stage("dataset", config)
 
 
 @app.command()
@@ -64,10 +62,10 @@ def log(config: Config) -> None:
     for before, version in reversed(list(zip([None, *known], known, strict=False))):
         record = version.record
         counts = [f"{record.num_train:,}", f"{record.num_evaluation:,}"] if record else ["?", "?"]
-        mark = " *" if version.in_use else ""
+        star = " *" if version.in_use else ""
         commit = version.commit[:7] if version.commit else "not committed"
         when = f"{version.when:%Y-%m-%d %H:%M}"
-        table.add_row(version.short + mark, when, *counts, _what_changed(before, version), commit)
+        table.add_row(version.short + star, when, *counts, _what_changed(before, version), commit)
     console.print(table)
     console.print("* in use; compare two with `atelier dataset diff`, the newest two without naming them")
 
@@ -144,7 +142,7 @@ def remove(
 
 
 def difference_in_words(settings: Settings, name: str, found: "Difference") -> list[str]:
-    """What `atelier dataset diff` prints."""
+    """Return what `atelier dataset diff` prints."""
     from flows.datasets.withdrawals import withdrawals
     from gan_models.data.shards import natural_order
 
