@@ -16,11 +16,12 @@ from flows.lookup import evaluation as lookup
 from flows.lookup.evaluation_target import EvaluationTarget, named, registered, trained, trained_now
 from flows.lookup.promotion import find_opponent
 from flows.runtime.errors import StageError
+from flows.runtime.followed_file import FollowedFile
 from flows.runtime.locks import locked
 from flows.runtime.prefect_runs import name_flow_run
-from flows.runtime.progress import echo, progress
+from flows.runtime.progress import Update, echo, progress
 from flows.runtime.records import DatasetVersion, Evaluation, MetricValue, TrainingRun
-from flows.runtime.supervised_process import ChildFailedError, limits_of, run_limited
+from flows.runtime.supervised_process import ChildFailedError, cause_of, evaluation_limits, run_supervised
 from flows.tracking.context import StageContext, publish, skip, stage_run
 from flows.tracking.registry import ModelVersion, UnknownModelError
 from gan_models.bundles.description import BundleError, read_description
@@ -128,7 +129,7 @@ def _evaluate(
             left_out=result.left_out,
             seconds=ctx.seconds,
         )
-        tracking.log_files(run_id, [folder], "evaluation")
+        tracking.log_kept(run_id, folder)
         log_numbers(ctx, record, result, folder, step=description.num_steps)
         log_protocol(ctx, record, result)
         judgment = judged(record) if judged else Judgment(())
@@ -170,19 +171,21 @@ def _measure(ctx: StageContext, target: EvaluationTarget, bundle: Path, fingerpr
         "--cache",
         str(ctx.settings.state / "cache" / "features"),
     ]
-    log = home / "evaluation.log"
+    log, followed = home / "evaluation.log", FollowedFile(out / "progress.jsonl")
+    log.unlink(missing_ok=True)
     try:
         with progress(f"evaluate {ctx.model.name}") as update:
-            watch = lambda: update(*_how_far(out / "progress.jsonl"))  # noqa: E731
-            run_limited(arguments, log, limits_of(ctx.settings), lock, watch)
+            watch = lambda: _show_progress(followed, update)  # noqa: E731
+            code = run_supervised(arguments, log, evaluation_limits(ctx.settings), lock, watch)
     except ChildFailedError as error:
         raise StageError(f"the evaluation of '{ctx.model.name}' {error}") from None
+    if code:
+        cause = cause_of(code, log, again="run it again to measure anew")
+        raise StageError(f"the evaluation of '{ctx.model.name}' {cause}")
     return out
 
 
-def _how_far(file: Path) -> tuple[int, int | None, str]:
-    try:
-        row = json.loads(file.read_text().split("\n")[-2])
-    except (OSError, IndexError, ValueError):
-        return 0, None, "starting"
-    return row["done"], row["total"], row["what"]
+def _show_progress(file: FollowedFile, update: Update) -> None:
+    for line in file.all_new_lines():
+        row = json.loads(line)
+        update(row["done"], row["total"], row["what"])

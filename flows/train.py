@@ -3,11 +3,9 @@
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +21,16 @@ from flows.lookup.initial_weights import find_initial_weights, pin
 from flows.runtime.errors import StageError
 from flows.runtime.locks import locked
 from flows.runtime.prefect_runs import name_flow_run
-from flows.runtime.progress import echo, progress
+from flows.runtime.progress import Update, echo, progress
 from flows.runtime.records import DatasetVersion, TrainingRun
+from flows.runtime.supervised_process import ChildFailedError, cause_of, run_supervised, training_limits
 from flows.tracking.context import StageContext, publish, skip, stage_run
-from flows.tracking.metrics_forwarder import RunMirror
+from flows.tracking.metrics_forwarder import MetricsForwarder
 from gan_models.bundles.description import read_digest
 from gan_models.data.fit import fit_in_words
 from gan_models.data.shards import iterate_rows
 
 EXIT_CAUSES = {2: "", 3: "training became unhealthy: ", 75: "training was asked to stop and wrote a checkpoint: "}
-GRACE_SECONDS = 60
-POLL_SECONDS = 0.5
 
 
 @flow(name="train", description=__doc__)
@@ -95,10 +92,10 @@ def _train(ctx: StageContext, version: DatasetVersion, fingerprint: str, lock: i
         tracking.log_params(run_id, model.train.model_dump(mode="json"))
         tracking.log_dataset(run_id, version, "training")
         tracking.log_files(run_id, [out / "config.yaml"])
-        mirror = RunMirror(tracking, run_id, out)
-        _run_trainer(ctx, data, out, lock, mirror)
-        mirror.flush()
-        tracking.log_files(run_id, [out / "metrics.jsonl"])
+        forwarder = MetricsForwarder(tracking, run_id, out)
+        _run_trainer(ctx, data, out, lock, forwarder)
+        forwarder.flush()
+        tracking.log_kept(run_id, out / "metrics.jsonl")
         echo(f"train     {model.name}: logging the model")
         digest = read_digest(out / "bundle")
         logged_model_id = ctx.registry.log_model(
@@ -140,70 +137,57 @@ def _begin(ctx: StageContext, out: Path) -> str | None:
         echo(f"train     {ctx.model.name}: beginning from {initial.name}")
         pin(initial, pinned)
     elif not pinned.exists() and begin_at is not None:
-        echo(f"train     {ctx.model.name}: {begin_at} is not there yet, beginning from scratch")
+        echo(f"train     {ctx.model.name}: no champion yet, beginning from scratch")
     train = ctx.model.train.model_copy(update={"init_from": str(pinned) if pinned.exists() else None})
     write_run_config(ctx.model.model_copy(update={"train": train}), file, ctx.settings.root)
     return initial.name if initial else None
 
 
-def _run_trainer(ctx: StageContext, data: Path, out: Path, lock: int, mirror: RunMirror) -> None:
-    """Run `python -m gan_models.training` to its end, mirroring what it writes to MLflow.
+def _run_trainer(ctx: StageContext, data: Path, out: Path, lock: int, forwarder: MetricsForwarder) -> None:
+    """Run `python -m gan_models.training` to its end, forwarding what it writes to MLflow.
 
-    The trainer inherits the lock: should this process die, the next attempt waits until the orphan has ended.
+    Raises:
+        StageError: it did not end well; the message says why and whether it can be resumed.
     """
-    command = _trainer_command(ctx.settings, out / "config.yaml", data, out)
-    with (out / "training.log").open("ab") as log:
-        trainer = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            pass_fds=[lock],
-            start_new_session=True,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
-        )
+    log = out / "training.log"
     try:
         with progress(f"train {ctx.model.name}") as update:
-            while trainer.poll() is None:
-                row = mirror.send_new()
-                if row:
-                    update(row["step"], row["steps"], _summary(row["values"]))
-                time.sleep(POLL_SECONDS)
-    finally:
-        if trainer.poll() is None:
-            trainer.send_signal(signal.SIGTERM)
-            try:
-                trainer.wait(GRACE_SECONDS)
-            except subprocess.TimeoutExpired:
-                trainer.kill()
-                trainer.wait()
-    if trainer.returncode:
-        raise StageError(_cause(trainer.returncode, out / "training.log"))
+            watch = lambda: _show_progress(forwarder, update)  # noqa: E731
+            arguments = _trainer_arguments(ctx.settings, out / "config.yaml", data, out)
+            code = run_supervised(arguments, log, training_limits(ctx.settings), lock, watch)
+    except ChildFailedError as error:
+        raise StageError(f"the training of '{ctx.model.name}' {error}") from None
+    if code:
+        raise StageError(_cause(ctx.model.name, code, log))
 
 
-def _trainer_command(settings: Settings, config: Path, data: Path, out: Path) -> list[str]:
-    """With several processes through `torchrun`, which is `python -m torch.distributed.run`."""
-    launcher = [sys.executable]
+def _show_progress(forwarder: MetricsForwarder, update: Update) -> None:
+    row = forwarder.send_new()
+    if row:
+        update(row["step"], row["steps"], _summary(row["values"]))
+
+
+def _trainer_arguments(settings: Settings, config: Path, data: Path, out: Path) -> list[str]:
+    """Return what Python is started with: several processes through `torchrun`, which is a module of PyTorch."""
+    launcher = []
     if settings.train_processes > 1:
-        launcher += ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={settings.train_processes}"]
+        launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={settings.train_processes}"]
     arguments = ["--config", str(config), "--data", str(data), "--out", str(out)]
     arguments += ["--cache", str(settings.state / "cache" / "images")]
     return [*launcher, "-m", "gan_models.training", *arguments]
 
 
-def _cause(code: int, log: Path) -> str:
-    text = log.read_text(errors="replace").strip()
-    lines = text.splitlines()
+def _cause(name: str, code: int, log: Path) -> str:
+    """Return why the trainer ended with a code other than 0, in a sentence."""
+    text = log.read_text(errors="replace")
+    lines = text.strip().splitlines()
     of_process = re.findall(r"^\s*exitcode\s*:\s*(-?\d+)", text, re.MULTILINE)
     if code == 1 and of_process:  # torchrun has a code of its own, and its report of the processes comes last
         code = int(of_process[-1])
         lines = [line for line in lines if line.startswith("error: ")]
-    last = lines[-1].removeprefix("error: ") if lines else "it left no message"
-    if code < 0:
-        return f"the training process was killed by {signal.Signals(-code).name}; run again to resume it ({log})"
     if code in EXIT_CAUSES:
-        return EXIT_CAUSES[code] + last
-    return f"the training process ended with code {code}: {last} (all of it in {log})"
+        return EXIT_CAUSES[code] + (lines[-1].removeprefix("error: ") if lines else "it left no message")
+    return f"the training of '{name}' {cause_of(code, log, again='run again to resume it')}"
 
 
 def _summary(values: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from flows.cli.stage_runner import Config, run_stage
 from flows.config.settings import Settings
 from gan_models.escaping import for_terminal
 from gan_models.text import nearest
@@ -18,19 +19,13 @@ if TYPE_CHECKING:
     from flows.tracking.runs import Tracking
 
 SHOWN = 20  # lines of a list; the rest is counted
-Config = Annotated[Path, typer.Argument(help="the model's config file, such as configs/digits-generator.yaml")]
 
 
 class StageOrCommand(TyperGroup):
     """`atelier dataset configs/x.yaml` is the stage: what is not the name of a command is the config to build."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401
-        """Put the name of the stage before a config that stands alone.
-
-        Args:
-            ctx: typer's context.
-            args: of the command line, without `atelier dataset`.
-        """
+        """Read `args`, the command line without `atelier dataset`, as a command or as a config to build."""
         known = [*self.commands]
         first = args[0] if args else "--help"
         is_config = first not in known and not first.startswith("-") and not nearest(first, known)
@@ -49,9 +44,7 @@ app = typer.Typer(
 @app.command()
 def build(config: Config) -> None:
     """Build, validate and version the dataset: what `atelier dataset <config>` does."""
-    from flows.cli.main import from_flow
-
-    from_flow("dataset", config)
+    run_stage("dataset", config)
 
 
 @app.command()

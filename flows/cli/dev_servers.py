@@ -13,6 +13,7 @@ from types import FrameType
 
 import httpx
 
+from flows.cli.server_errors import ServerErrors
 from flows.config.settings import Settings
 from flows.runtime.progress import console
 from gan_models.errors import AtelierError
@@ -44,8 +45,8 @@ def serve(settings: Settings, port: int) -> None:
     note = settings.state / "up.json"
     try:
         with console.status("starting the Prefect and MLflow servers"):
-            children["Prefect server"] = _start(settings, "prefect-server", _prefect_server(port))
-            children["MLflow server"] = _start(settings, "mlflow-server", _mlflow_server(settings, port + 1))
+            children["Prefect server"] = _start(settings, "Prefect server", _prefect_server(port))
+            children["MLflow server"] = _start(settings, "MLflow server", _mlflow_server(settings, port + 1))
             _wait_until_healthy(f"{addresses['PREFECT_API_URL']}/health", children["Prefect server"], settings)
             _wait_until_healthy(f"{addresses['MLFLOW_TRACKING_URI']}/health", children["MLflow server"], settings)
         with console.status("creating work pools and deployments"):
@@ -53,7 +54,7 @@ def serve(settings: Settings, port: int) -> None:
             _deploy(settings)
         for pool in POOLS:
             command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", pool, "--type", "process"]
-            children[f"{pool} worker"] = _start(settings, f"worker-{pool}", command)
+            children[f"{pool} worker"] = _start(settings, f"{pool} worker", command)
         note.write_text(json.dumps({"pid": os.getpid(), "environment": addresses}))
         console.print(f"Prefect  {addresses['PREFECT_API_URL'].removesuffix('/api')}", style="cyan")
         console.print(f"MLflow   {addresses['MLFLOW_TRACKING_URI']}", style="cyan")
@@ -102,7 +103,7 @@ def _start(settings: Settings, name: str, command: list[str]) -> subprocess.Pope
 def _log(settings: Settings, name: str) -> Path:
     folder = settings.state / "logs"
     folder.mkdir(exist_ok=True)
-    return folder / f"{name}.log"
+    return folder / f"{name.lower().replace(' ', '-')}.log"
 
 
 def _wait_until_healthy(address: str, server: subprocess.Popen[bytes], settings: Settings) -> None:
@@ -134,15 +135,19 @@ def _deploy(settings: Settings) -> None:
 
 
 def _watch(children: dict[str, subprocess.Popen[bytes]], settings: Settings) -> None:
+    """Tell the errors in the logs, until a child ends."""
+    logs = {name: ServerErrors(_log(settings, name)) for name in children}
     while True:
         for name, child in children.items():
+            for error in logs[name].new():
+                console.print(f"{name}: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
             if child.poll() is not None:
                 raise ServerError(f"the {name} ended with code {child.returncode}; see {settings.state / 'logs'}")
         time.sleep(0.5)
 
 
 def _stop(children: dict[str, subprocess.Popen[bytes]]) -> None:
-    """Workers before the servers that their flow runs report to; whole process groups, so that nothing is left."""
+    """Stop workers before the servers that their flow runs report to; whole process groups, so that nothing is left."""
     workers = [child for name, child in children.items() if name.endswith("worker")]
     servers = [child for child in children.values() if child not in workers]
     for group in (workers, servers):

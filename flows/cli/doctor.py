@@ -1,39 +1,47 @@
 """`atelier doctor`: what works here, what does not, what to do."""
 
 import importlib.metadata
-import os
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 
-import httpx
 from rich.markup import escape
 
+from flows.cli.schedules import lines_of, read_schedules
 from flows.config.settings import Settings
 from flows.datasets.dvc_remote import check_remote
 from flows.datasets.errors import VersioningError
 from flows.datasets.git import checked_out
 from flows.datasets.upkeep import check_kept
+from flows.runtime.prefect_runs import check_server
 from flows.runtime.progress import console
 from flows.tracking.runs import Tracking
 from gan_models.errors import AtelierError
 from gan_models.escaping import for_terminal
 
 MIN_FREE_GIB = 5
+INDENT = 18  # columns before what a check found
 
 
 class TroubleError(AtelierError):
     """A check that failed; the message says what to do."""
 
 
+@dataclass(frozen=True)
+class NotTried:
+    """Why there was nothing to check; it counts neither way."""
+
+    why: str
+
+
 def examine(settings: Settings) -> bool:
-    """Print one line per check.
+    """Print what came of each check; a check asks for what the commands will ask for.
 
     Returns:
         Whether everything that is needed works.
     """
-    settings.apply()
-    checks: dict[str, Callable[[], str]] = {
+    checks: dict[str, Callable[[], str | NotTried]] = {
         "Python": _python,
         "packages": _packages,
         "GPU": _gpu,
@@ -41,18 +49,22 @@ def examine(settings: Settings) -> bool:
         "DVC remote": lambda: check_remote(settings),
         "datasets": lambda: check_kept(settings),
         "MLflow": lambda: _mlflow(settings),
-        "Prefect": prefect_server,
+        "Prefect": _prefect,
+        "schedules": lambda: _schedules(settings),
         "disk": lambda: _disk(settings),
     }
     healthy = True
     for name, check in checks.items():
         with console.status(f"checking {name}"):
             try:
-                said, state = check(), "[green]works [/]"
+                found, state = check(), "[green]works [/]"
+                if isinstance(found, NotTried):
+                    found, state = found.why, "[yellow]unset [/]"
             except Exception as error:
                 healthy = False
-                said, state = str(error), "[red]broken[/]"
-        console.print(f"{state} {name:<10} {escape(for_terminal(said))}", soft_wrap=True, highlight=False)
+                found, state = str(error), "[red]broken[/]"
+        text = "\n".join(escape(for_terminal(line)) for line in found.split("\n")).replace("\n", f"\n{' ' * INDENT}")
+        console.print(f"{state} {name:<10} {text}", soft_wrap=True, highlight=False)
     return healthy
 
 
@@ -68,6 +80,7 @@ def _gpu() -> str:
     import torch
 
     if torch.cuda.is_available():
+        torch.ones(1, device="cuda").add_(1).item()
         return f"{torch.cuda.get_device_name()}, used without being asked for"
     return f"none, training runs on {torch.get_num_threads()} CPU threads"
 
@@ -88,22 +101,19 @@ def _mlflow(settings: Settings) -> str:
     return tracking.uri if tracking.is_server else f"{tracking.uri}, no server needed"
 
 
-def prefect_server() -> str:
-    """The Prefect server that is set, or that there is none.
+def _prefect() -> str | NotTried:
+    address = check_server()
+    return address or NotTried("no server set; commands start a temporary one (`atelier up` starts one that stays)")
 
-    Raises:
-        TroubleError: it does not answer.
-    """
-    address = os.environ.get("PREFECT_API_URL")
-    if not address:
-        return "no server set; commands start a temporary one (`atelier up` starts one that stays)"
-    try:
-        httpx.get(f"{address}/health", timeout=10).raise_for_status()
-    except httpx.HTTPError as error:
-        raise TroubleError(
-            f"the server at {address} does not answer ({error}); start `atelier up` or unset PREFECT_API_URL"
-        ) from None
-    return address
+
+def _schedules(settings: Settings) -> str | NotTried:
+    if check_server() is None:
+        return NotTried("nothing runs by itself without a Prefect server and its workers; `atelier up` starts them")
+    schedules = read_schedules()
+    lines = "\n".join(lines_of(settings, schedules))
+    if any(schedule.trouble for schedule in schedules):
+        raise TroubleError(lines)
+    return lines
 
 
 def _disk(settings: Settings) -> str:

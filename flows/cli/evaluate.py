@@ -35,7 +35,7 @@ class Assessment:
     differences: tuple["Difference", ...]
 
     def as_json(self) -> dict[str, Any]:
-        """All of it as what JSON knows."""
+        """Return all of it as what JSON knows."""
         record = self.record
         metrics = {metric.key: _plain(metric, exclude={"name", "slice"}) for metric in self.result.metrics}
         against = self.against and {
@@ -61,7 +61,7 @@ class Assessment:
 
 
 def _plain(record: BaseModel, exclude: set[str] | None = None) -> dict[str, Any]:
-    """What JSON knows; a number that is none, as of an interval that is not known, is null."""
+    """Return what JSON knows; a number that is none, as of an interval that is not known, is null."""
     content: dict[str, Any] = json.loads(record.model_dump_json(exclude=exclude))
     return content
 

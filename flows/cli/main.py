@@ -1,27 +1,19 @@
-"""The `atelier` command. Imports are made where they are needed: Prefect and MLflow take seconds."""
+"""The `atelier` command: the list of its commands. Imports are made where they are needed, as they take seconds."""
 
-import importlib
 import json
 import os
 import sys
-import threading
-from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from flows.cli import dataset as dataset_commands
 from flows.cli import storage as storage_commands
 from flows.cli.errors import UsageError, in_one_line
+from flows.cli.stage_runner import Config, check_prefect, checked_paths, dry_run, prepare, run_stage, without_heartbeats
 from flows.config.settings import Settings
 from gan_models.escaping import for_terminal
-from gan_models.text import did_you_mean
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from flows.runtime.records import Record
 
 app = typer.Typer(
     help="Retrains GAN image models and promotes them to production only when they are better.",
@@ -32,7 +24,6 @@ app = typer.Typer(
 app.add_typer(dataset_commands.app, name="dataset")
 app.add_typer(storage_commands.app, name="storage")
 app.add_typer(storage_commands.app, name="remote", hidden=True)
-Config = Annotated[Path, typer.Argument(help="the model's config file, such as configs/digits-generator.yaml")]
 
 
 @app.command()
@@ -43,10 +34,9 @@ def retrain(
     ] = False,
 ) -> None:
     """Bring models up to date: dataset, train, evaluate, promote. What has nothing new is skipped."""
-    names = [_project_path(config) for config in configs]
-    _check_configs(names)
-    _prepare()
-    _check_prefect()
+    names = checked_paths(configs)
+    prepare()
+    check_prefect()
     from flows.cli.render import next_commands, retraining_summary
     from flows.retrain import retrain as retrain_flow
     from flows.runtime.progress import console
@@ -54,7 +44,7 @@ def retrain(
     if on_workers and not os.environ.get("PREFECT_API_URL"):
         raise UsageError("--on-workers needs a Prefect server with workers: start `atelier up` or set PREFECT_API_URL")
     summaries = []
-    with _without_heartbeats():
+    with without_heartbeats():
         for name in names:
             retraining = retrain_flow(name, on_workers)
             summaries.append(retraining_summary(retraining[1].model_name, retraining))
@@ -67,13 +57,13 @@ def retrain(
 @app.command()
 def train(
     config: Config,
-    dry_run: Annotated[bool, typer.Option(help="print config, sizes and memory as they would be, and stop")] = False,
+    dry: Annotated[bool, typer.Option("--dry-run", help="print config, sizes and memory, and stop")] = False,
 ) -> None:
     """Train a model on the dataset version that its sources hold now."""
-    if dry_run:
-        _dry_run(config)
+    if dry:
+        dry_run(config)
     else:
-        from_flow("train", config)
+        run_stage("train", config)
 
 
 @app.command()
@@ -92,17 +82,16 @@ def evaluate(
     """Measure a model, by default the one that was trained last, and judge it by the config's rules."""
     if model and bundle:
         raise UsageError("--model and --bundle both say what is measured; give one of them")
-    name = _project_path(config)
-    _check_configs([name], with_sources=not (model or bundle))  # what is registered is measured without them
-    _prepare()
+    (name,) = checked_paths([config], with_sources=not (model or bundle))  # what is registered is measured without them
+    prepare()
     from flows.runtime.progress import console
 
     console.stderr = as_json
-    _check_prefect()
+    check_prefect()
     from flows.cli.evaluate import assess
     from flows.cli.render import assessment_summary
 
-    with _without_heartbeats():
+    with without_heartbeats():
         assessment = assess(name, model or bundle, against)
     if as_json:
         print(json.dumps(assessment.as_json(), indent=2))
@@ -113,7 +102,7 @@ def evaluate(
 @app.command()
 def promote(config: Config) -> None:
     """Decide on the evaluated model by the config's rules."""
-    from_flow("promote", config)
+    run_stage("promote", config)
 
 
 @app.command()
@@ -121,7 +110,7 @@ def status(
     model: Annotated[str | None, typer.Argument(help="a registered model; all of them without it")] = None,
 ) -> None:
     """Show versions, aliases, and the chain from the champion to its data and code."""
-    _prepare()
+    prepare()
     from flows.cli.render import model_status
     from flows.runtime.progress import console
     from flows.tracking.registry import Registry
@@ -130,17 +119,13 @@ def status(
     tracking = Tracking(Settings())
     tracking.check()
     registry = Registry(tracking)
-    known = registry.models()
-    if model is not None and model not in known:
-        hint = did_you_mean(model, known) if known else "there are none yet, run `make demo`"
-        raise UsageError(f"no model '{model}' is registered; {hint}")
-    if not known:
+    if model is not None:
+        registry.check(model)
+    names = [model] if model else registry.models()
+    for name in names:
+        console.print(model_status(name, registry.versions(name), registry.aliases(name)))
+    if not names:
         console.print("No model is registered yet; `make demo` makes two.")
-    for name in [model] if model else known:
-        aliases = {
-            alias: at.version for alias in ("champion", "challenger", "previous") if (at := registry.at(name, alias))
-        }
-        console.print(model_status(name, registry.versions(name), aliases))
 
 
 @app.command()
@@ -153,7 +138,7 @@ def up(
         raise UsageError("`atelier up` is already running for this project; stop it with Ctrl-C first")
     os.environ["PREFECT_API_URL"] = f"http://127.0.0.1:{port}/api"
     os.environ["MLFLOW_TRACKING_URI"] = f"http://127.0.0.1:{port + 1}"
-    _prepare()
+    settings.apply()  # and not `prepare`: the servers' logs are to hold their errors
     from flows.cli.dev_servers import serve
 
     serve(settings, port)
@@ -162,77 +147,11 @@ def up(
 @app.command()
 def doctor() -> None:
     """Say what works here, what does not, and what to do about it."""
+    prepare()
     from flows.cli.doctor import examine
 
     if not examine(Settings()):
         raise typer.Exit(1)
-
-
-def from_flow(stage: str, config: Path) -> None:
-    """Run one stage alone."""
-    name = _project_path(config)
-    _check_configs([name])
-    _prepare()
-    _check_prefect()
-    from flows.runtime.progress import console
-
-    flow: Callable[[str], Record] = getattr(importlib.import_module(f"flows.{stage}"), stage)
-    with _without_heartbeats():
-        record = flow(name)
-    state = "skipped, nothing new" if record.skipped else "done"
-    console.print(f"[bold]{stage}[/] {state} in {record.seconds:.1f} s, MLflow run {record.run_id}")
-
-
-def _dry_run(config: Path) -> None:
-    name = _project_path(config)
-    _check_configs([name])
-    _prepare()
-    code = importlib.import_module("flows.train").dry_run(name)
-    if code:
-        raise typer.Exit(code)
-
-
-def _project_path(config: Path) -> str:
-    """The config's path relative to the project, as deployments know it; absolute where it lies elsewhere."""
-    path = config.resolve()
-    root = Settings().root
-    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
-
-
-def _check_configs(names: list[str], with_sources: bool = True) -> None:
-    """Refuse bad configs, and sources that are not there, before a server is started for them."""
-    from flows.config.model_config import read_model_config
-    from flows.sources.open import open_source
-
-    settings = Settings()
-    for name in names:
-        config = read_model_config(settings.root / name)
-        for source in config.dataset.sources if with_sources else ():
-            open_source(source, settings.root, settings.download_folder)
-
-
-def _prepare() -> None:
-    """Set the environment that Prefect and MLflow read when they are imported."""
-    Settings().apply()
-    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
-    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
-    if not os.environ.get("PREFECT_API_URL"):
-        # Prefect's temporary server takes seconds to start, and so does this import: better side by side.
-        threading.Thread(target=importlib.import_module, args=("mlflow",), daemon=True).start()
-
-
-def _check_prefect() -> None:
-    """Refuse to start flows on a server that does not answer; Prefect's own error has no remedy in it."""
-    from flows.cli.doctor import prefect_server
-
-    prefect_server()
-
-
-def _without_heartbeats() -> AbstractContextManager[object]:
-    """Heartbeats tell a server that a worker's run is alive; here each would hold up its flow's end by a second."""
-    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
-
-    return temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None})
 
 
 def main() -> None:

@@ -151,7 +151,7 @@ def _metrics(evaluation: Evaluation) -> Table:
 
 
 def next_commands(tracking_uri: str, environment: dict[str, str]) -> Text:
-    """Return the two commands that open the UIs on what was just made, or their addresses where servers are running."""
+    """Return the commands that open the UIs on what was just made, or their addresses where servers are running."""
     text = Text("\nLook at it:\n", "bold")
     if tracking_uri.startswith("http"):
         text.append(f"  MLflow   {tracking_uri}\n", "cyan")
@@ -165,16 +165,26 @@ def next_commands(tracking_uri: str, environment: dict[str, str]) -> Text:
 
 
 def model_status(name: str, versions: Sequence[ModelVersion], aliases: dict[str, str]) -> RenderableType:
-    """Return every version of a model with its alias and decision, and the chain behind the champion's."""
-    named = {version: alias for alias, version in aliases.items()}
+    """Return a table of a model's versions with their aliases and decisions, and the chain behind the champion.
+
+    Args:
+        aliases: all that the model has, each with the version it points to; one version may have several.
+    """
     table = Table(
-        "version", "alias", "decision", "training run", "dataset version", "git commit", box=None, padding=(0, 2, 0, 0)
+        "version",
+        "aliases",
+        "decision",
+        "training run",
+        "dataset version",
+        "git commit",
+        box=None,
+        padding=(0, 2, 0, 0),
     )
     for version in versions:
         tags = version.tags
         table.add_row(
             version.version,
-            Text(named.get(version.version, ""), "bold green"),
+            Text(", ".join(alias for alias, at in aliases.items() if at == version.version), "bold green"),
             tags.get("decision", "undecided"),
             tags.get("training_run", "")[:7],
             f"{tags.get('dataset', '')} {tags.get('dataset_version', '')[:7]}",

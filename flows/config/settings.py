@@ -39,6 +39,10 @@ class Settings(BaseSettings):
     )
     commit_data: bool = Field(False, description="commit data.dvc to git when a new version was pushed")
     mlflow_ui: str | None = Field(None, description="where a browser finds MLflow, if not at MLFLOW_TRACKING_URI")
+    training_memory_gib: float | None = Field(
+        None, gt=0, description="what a training may use; without it, nine tenths of the machine's or container's"
+    )
+    training_minutes: float | None = Field(None, gt=0, description="how long a training may take; none: any time")
     evaluation_memory_gib: float | None = Field(
         None,
         gt=0,

@@ -25,7 +25,7 @@ class InitialWeights:
 
 
 def follows_itself(model: ModelConfig) -> bool:
-    """Whether a model begins from an alias of its own, such as `models:/<its name>@champion`.
+    """Return whether a model begins from an alias of its own, such as `models:/<its name>@champion`.
 
     What the alias points to is then no part of the fingerprint: a promotion would make the next retrain train again,
     with nothing new to learn from.
@@ -35,27 +35,37 @@ def follows_itself(model: ModelConfig) -> bool:
 
 
 def find_initial_weights(ctx: StageContext) -> InitialWeights | None:
-    """What the config asks to begin from; None where it asks for nothing, or for a champion that is yet to come.
+    """Return what the config asks to begin from; None where that is nothing, or its own champion that is yet to come.
 
     Raises:
-        StageError: there is no such model, version or folder.
+        StageError: there is no such model, version or folder, or the model has lost its champion.
     """
     asked = ctx.model.train.init_from
     if asked is None:
         return None
     if not asked.startswith("models:"):
         return _in_folder(ctx, asked)
+    if asked == f"models:/{ctx.model.name}@champion" and not _had_champion(ctx):
+        return None
     try:
         version = ctx.registry.resolve(asked)
     except UnknownModelError as error:
-        if follows_itself(ctx.model):
-            return None
         raise StageError(f"train.init_from cannot be begun from: {error}") from None
     return InitialWeights(
         name=f"models:/{version.model}/{version.version}",
         digest=version.tags.get("bundle_digest", version.logged_model_id),
         fetch=lambda: ctx.registry.fetch_bundle(version.logged_model_id),
     )
+
+
+def _had_champion(ctx: StageContext) -> bool:
+    """Return whether the config's own model has a champion, or had one: an alias that was lost is no beginning."""
+    registry, name = ctx.registry, ctx.model.name
+    if not registry.is_registered(name):
+        return False
+    if registry.at(name, "champion"):
+        return True
+    return any(version.tags.get("decision") == "promoted" for version in registry.versions(name))
 
 
 def pin(initial: InitialWeights, folder: Path) -> None:

@@ -1,9 +1,11 @@
-"""A stage in Prefect: the name of its flow run, its artifact, and calling it as a deployment."""
+"""A stage in Prefect: its server, the name of its flow run, its artifact, and calling it as a deployment."""
 
+import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 from uuid import UUID
 
+import httpx
 from prefect.artifacts import create_markdown_artifact
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
@@ -13,8 +15,43 @@ from prefect.runtime import flow_run
 
 from flows.runtime.errors import StageError
 from flows.runtime.records import Record, Stage
+from gan_models.errors import AtelierError
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)
+
+
+class PrefectServerError(AtelierError):
+    """The Prefect server that is set cannot be used; the message says what to do."""
+
+
+def check_server() -> str | None:
+    """Ask the Prefect server that is set for what a flow run asks for.
+
+    Returns:
+        Its address, None where none is set.
+
+    Raises:
+        PrefectServerError: it does not answer, wants a password, or is of another major version.
+    """
+    address = os.environ.get("PREFECT_API_URL")
+    if not address:
+        return None
+    try:
+        with get_client(sync_client=True) as client:
+            client.read_deployments(limit=1)
+            client.raise_for_api_version_mismatch()
+    except httpx.HTTPStatusError as error:
+        if error.response.status_code in (401, 403):
+            raise PrefectServerError(
+                f"the server at {address} lets nobody in without a password; set PREFECT_API_AUTH_STRING to it, as "
+                "user:password"
+            ) from None
+        raise PrefectServerError(f"the server at {address} refuses: {error.response.status_code}") from None
+    except (httpx.HTTPError, RuntimeError) as error:
+        raise PrefectServerError(
+            f"the server at {address} does not answer ({error}); start `atelier up` or unset PREFECT_API_URL"
+        ) from None
+    return address
 
 
 def flow_run_id() -> str | None:

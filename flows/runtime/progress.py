@@ -44,19 +44,19 @@ def progress(title: str) -> Iterator[Update]:
             task = bar.add_task(title, total=None, text="")
             yield lambda done, total, text: bar.update(task, completed=done, total=total, text=text)
         return
-    said = time.monotonic()
+    last = time.monotonic()
 
-    def say_now_and_then(done: int, total: int | None, text: str) -> None:
-        nonlocal said
-        if time.monotonic() - said >= SECONDS_BETWEEN_LINES:
-            said = time.monotonic()
+    def echo_now_and_then(done: int, total: int | None, text: str) -> None:
+        nonlocal last
+        if time.monotonic() - last >= SECONDS_BETWEEN_LINES:
+            last = time.monotonic()
             echo(f"{title}  {done}/{total or '?'}  {text}")
 
-    yield say_now_and_then
+    yield echo_now_and_then
 
 
 def with_rate(update: Update, what: str) -> Callable[[int, int | None], None]:
-    """A function of (done, total) that shows how many are done a second, over the whole time."""
+    """Return a function of (done, total) that shows how many are done a second, over the whole time."""
     started = time.monotonic()
 
     def show(done: int, total: int | None) -> None:

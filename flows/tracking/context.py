@@ -45,7 +45,7 @@ class StageContext:
 
     @property
     def seconds(self) -> float:
-        """Seconds since the stage began."""
+        """Return the seconds since the stage began."""
         return round(time.monotonic() - self.started, 1)
 
 

@@ -10,12 +10,16 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import gan_models
+from flows.tracking.client import every_page
 from flows.tracking.runs import Tracking
 from gan_models.errors import AtelierError
 from gan_models.text import did_you_mean
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import RegisteredModel
 
 Alias = Literal["challenger", "champion", "previous"]
 SERVING_PACKAGES = ("mlflow", "torch", "safetensors", "numpy", "pillow", "pydantic", "pyyaml")
@@ -67,7 +71,7 @@ class Registry:
         return str(info.model_id)
 
     def fetch_bundle(self, logged_model_id: str) -> Path:
-        """The folder of a logged model's bundle, downloaded once.
+        """Return the folder of a logged model's bundle, downloaded once.
 
         Raises:
             UnknownModelError: it is not there, or not whole.
@@ -94,7 +98,7 @@ class Registry:
     def register(
         self, model: str, logged_model_id: str, *, run_id: str, description: str, tags: Mapping[str, str]
     ) -> str:
-        """The version of a logged model: the one there is, or a new one. A lost reply makes no second version."""
+        """Return the version of a logged model: the one there is, or a new one; a lost reply makes no second one."""
         from mlflow.exceptions import MlflowException
 
         client = self.tracking.client
@@ -104,9 +108,9 @@ class Registry:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
             client.update_registered_model(model, description)
-        for known in client.search_model_versions(f"name = '{model}'"):
-            if known.tags.get("logged_model") == logged_model_id:
-                return str(known.version)
+        for known in self.versions(model):
+            if known.logged_model_id == logged_model_id:
+                return known.version
         version = client.create_model_version(
             model,
             source=f"models:/{logged_model_id}",
@@ -123,7 +127,7 @@ class Registry:
             self.tracking.client.set_model_version_tag(model, version, name, value)
 
     def at(self, model: str, alias: str) -> ModelVersion | None:
-        """The version an alias points to, or None where the model, the alias or its version is not there."""
+        """Return the version an alias points to, or None where the model, the alias or its version is not there."""
         if self.tracking.is_server:
             answer = self.tracking.ask("GET", "registered-models/alias", {"name": model, "alias": alias})
             if answer is None:
@@ -141,7 +145,7 @@ class Registry:
         return _model_version(model, version.version, dict(version.tags))
 
     def resolve(self, reference: str) -> ModelVersion:
-        """The version that `models:/name/3` or `models:/name@alias` names.
+        """Return the version that `models:/name/3` or `models:/name@alias` names.
 
         Raises:
             UnknownModelError: it is written otherwise, or there is no such model, version or alias.
@@ -150,13 +154,13 @@ class Registry:
         if parts is None:
             raise UnknownModelError(f"'{reference}' names no model; write models:/name/3 or models:/name@champion")
         name, alias, version = parts["name"], parts["alias"], parts["version"]
-        known = self.models()
-        if name not in known:
-            raise UnknownModelError(f"no model '{name}' is registered; {did_you_mean(name, known)}")
+        self.check(name)
         if alias:
             found = self.at(name, alias)
             if found is None:
-                raise UnknownModelError(f"'{name}' has no alias '{alias}'; {did_you_mean(alias, self.aliases(name))}")
+                raise UnknownModelError(
+                    f"'{name}' has no alias '{alias}'; {did_you_mean(alias, sorted(self.aliases(name)))}"
+                )
             return found
         versions = self.versions(name)
         for known_version in versions:
@@ -165,12 +169,32 @@ class Registry:
         has = ", ".join(known_version.version for known_version in versions)
         raise UnknownModelError(f"'{name}' has no version {version}; it has {has or 'none'}")
 
-    def aliases(self, model: str) -> list[str]:
-        """The aliases that a model has."""
-        return sorted(self.tracking.client.get_registered_model(model).aliases)
+    def is_registered(self, model: str) -> bool:
+        """Return whether there is a registered model of this name, with or without versions."""
+        return self._registered(model) is not None
+
+    def check(self, model: str) -> None:
+        """Raise an UnknownModelError that offers the nearest name unless a model is registered."""
+        if not self.is_registered(model):
+            raise UnknownModelError(f"no model '{model}' is registered; {did_you_mean(model, self.models())}")
+
+    def aliases(self, model: str) -> dict[str, str]:
+        """Return all aliases of a model, each with the version it points to."""
+        registered = self._registered(model)
+        return {alias: str(version) for alias, version in registered.aliases.items()} if registered else {}
+
+    def _registered(self, model: str) -> "RegisteredModel | None":
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return self.tracking.client.get_registered_model(model)
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return None
+            raise
 
     def log_file(self, logged_model_id: str, file: Path) -> None:
-        """Put a file beside a logged model's own."""
+        """Put a file next to a logged model's own."""
         self.tracking.client.log_model_artifact(logged_model_id, str(file))
 
     def point(self, model: str, alias: Alias, version: str | None) -> None:
@@ -181,12 +205,14 @@ class Registry:
             self.tracking.client.set_registered_model_alias(model, alias, version)
 
     def models(self) -> list[str]:
-        """Names of all registered models."""
-        return sorted(model.name for model in self.tracking.client.search_registered_models())
+        """Return the names of all registered models."""
+        search = self.tracking.client.search_registered_models
+        return sorted(model.name for model in every_page(lambda token: search(page_token=token)))
 
     def versions(self, model: str) -> list[ModelVersion]:
-        """All versions of a model, newest first."""
-        found = self.tracking.client.search_model_versions(f"name = '{model}'")
+        """Return all versions of a model, newest first."""
+        search = self.tracking.client.search_model_versions
+        found = every_page(lambda token: search(f"name = '{model}'", page_token=token))
         return sorted(
             (_model_version(model, version.version, dict(version.tags)) for version in found),
             key=lambda version: -int(version.version),

@@ -5,22 +5,22 @@ Runs are named by id throughout: MLflow's notion of an active run belongs to a t
 
 import contextlib
 import json
+import shutil
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from flows.runtime.records import DatasetVersion, Record, Stage
-from flows.tracking.client import MlflowConnection, TrackingError
-
-if TYPE_CHECKING:
-    pass
+from flows.tracking.client import MlflowConnection, TrackingError, every_page
 
 DATASETS_EXPERIMENT = "datasets"
 MAX_TAG = 7_000  # characters, below MLflow's limit of 8,000
+NEWEST_FIRST = ["attributes.start_time DESC"]
+FEW = 5  # runs of a page, where the first one is nearly always the answer
 MAX_BATCH = 1000  # metrics that one request to MLflow may carry
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)
@@ -32,7 +32,7 @@ class Tracking(MlflowConnection):
     # Finding what is done
 
     def find_finished(self, record: type[AnyRecord], experiment: str, stage: Stage, **tags: str) -> AnyRecord | None:
-        """The record of the newest finished run of a stage with all of these tags, or None."""
+        """Return the record of the newest finished run of a stage with all of these tags, or None."""
         tags = {"stage": stage, **tags}
         condition = " and ".join(f"tags.{name} = '{value}'" for name, value in tags.items())
         for found in self._search(experiment, f"{condition} and attributes.status = 'FINISHED'"):
@@ -43,33 +43,32 @@ class Tracking(MlflowConnection):
     def finished(
         self, record: type[AnyRecord], experiment: str, stage: Stage, **tags: str
     ) -> list[tuple[AnyRecord, datetime, dict[str, str]]]:
-        """Records, times in UTC and tags of all finished runs of a stage with these tags, the newest first."""
+        """Return records, times in UTC and tags of all finished runs of a stage with these tags, the newest first."""
         known = self.client.get_experiment_by_name(experiment)
+        if known is None:
+            return []
         condition = " and ".join(f"tags.{name} = '{value}'" for name, value in {"stage": stage, **tags}.items())
-        found: list[tuple[AnyRecord, datetime, dict[str, str]]] = []
-        page: str | None = None
-        while known is not None:
-            runs = self.client.search_runs(
+        runs = every_page(
+            lambda token: self.client.search_runs(
                 [known.experiment_id],
                 f"{condition} and attributes.status = 'FINISHED'",
                 order_by=["attributes.end_time DESC"],
-                page_token=page,
+                page_token=token,
             )
-            for run in runs:
-                with contextlib.suppress(KeyError, ValidationError):  # of an older release
-                    read = record.model_validate_json(run.data.tags["record"])
-                    found.append((read, datetime.fromtimestamp(run.info.end_time / 1000, UTC), dict(run.data.tags)))
-            page = runs.token
-            if not page:
-                break
+        )
+        found: list[tuple[AnyRecord, datetime, dict[str, str]]] = []
+        for run in runs:
+            with contextlib.suppress(KeyError, ValidationError):  # of an older release
+                read = record.model_validate_json(_record_in(run.data.tags))
+                found.append((read, datetime.fromtimestamp(run.info.end_time / 1000, UTC), dict(run.data.tags)))
         return found
 
     def tags(self, run_id: str) -> dict[str, str]:
-        """All tags of a run."""
+        """Return all tags of a run."""
         return dict(self.client.get_run(run_id).data.tags)
 
     def record(self, record: type[AnyRecord], run_id: str) -> AnyRecord | None:
-        """The record on a run, or None where the run is gone or never finished."""
+        """Return the record on a run, or None where the run is gone or never finished."""
         from mlflow.exceptions import MlflowException
 
         try:
@@ -78,10 +77,10 @@ class Tracking(MlflowConnection):
             return None
 
     def fetch(self, run_id: str, artifact: str) -> Path:
-        """A folder or file of a finished run's artifacts, downloaded once."""
+        """Return a folder or file of a run's artifacts: what this machine has uploaded, or a download made once."""
         from mlflow import artifacts
 
-        folder = self.settings.state / "cache" / "artifacts" / run_id
+        folder = self._cache(run_id)
         if not (folder / artifact).exists():
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=folder) as arriving:
@@ -91,36 +90,40 @@ class Tracking(MlflowConnection):
                 (Path(arriving) / artifact).rename(folder / artifact)
         return folder / artifact
 
-    def _search(self, experiment: str, condition: str) -> list[dict[str, str]]:
-        """Tags of the matching runs, newest first."""
+    def _search(self, experiment: str, condition: str) -> Iterator[dict[str, str]]:
+        """Yield the tags of the matching runs, newest first; the newest is nearly always all that is asked for."""
         if self.is_server:
-            answer = self.ask("GET", "experiments/get-by-name", {"experiment_name": experiment})
-            if answer is None:
-                return []
-            query = {
-                "experiment_ids": [answer["experiment"]["experiment_id"]],
-                "filter": condition,
-                "order_by": ["attributes.start_time DESC"],
-                "max_results": 5,
-            }
-            runs = (self.ask("POST", "runs/search", query) or {}).get("runs", [])
-            return [{tag["key"]: tag["value"] for tag in run["data"].get("tags", [])} for run in runs]
+            yield from self._search_server(experiment, condition)
+            return
         known = self.client.get_experiment_by_name(experiment)
         if known is None:
-            return []
-        return [
-            dict(run.data.tags)
-            for run in self.client.search_runs(
-                [known.experiment_id], condition, order_by=["attributes.start_time DESC"], max_results=5
+            return
+        runs = every_page(
+            lambda token: self.client.search_runs(
+                [known.experiment_id], condition, order_by=NEWEST_FIRST, max_results=FEW, page_token=token
             )
-        ]
+        )
+        yield from (dict(run.data.tags) for run in runs)
+
+    def _search_server(self, experiment: str, condition: str) -> Iterator[dict[str, str]]:
+        known = self.ask("GET", "experiments/get-by-name", {"experiment_name": experiment})
+        if known is None:
+            return
+        ids = [known["experiment"]["experiment_id"]]
+        query: dict[str, Any] = {"experiment_ids": ids, "filter": condition, "order_by": NEWEST_FIRST}
+        token: str | None = ""
+        while token is not None:
+            found = self.ask("POST", "runs/search", {**query, "max_results": FEW, "page_token": token}) or {}
+            for run in found.get("runs", []):
+                yield {tag["key"]: tag["value"] for tag in run["data"].get("tags", [])}
+            token = found.get("next_page_token") or None
 
     # Runs
 
     def open_run(
         self, experiment: str, stage: Stage, fingerprint: str, *, name: str, tags: Mapping[str, str | None]
     ) -> str:
-        """The id of the unfinished run with this fingerprint, taken up again, or of a new one. It shows as running."""
+        """Return the id of the unfinished run with this fingerprint, or of a new one, which then shows as running."""
         from mlflow.utils.mlflow_tags import MLFLOW_USER
 
         experiment_id = self._experiment(experiment)
@@ -247,6 +250,24 @@ class Tracking(MlflowConnection):
             else:
                 self.client.log_artifact(run_id, str(file), folder)
 
+    def log_kept(self, run_id: str, path: Path) -> None:
+        """Log a folder or file under its own name, and keep a copy here: `fetch` will be asked for it."""
+        self.log_files(run_id, [path], path.name if path.is_dir() else None)
+        kept = self._cache(run_id) / path.name
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=kept.parent) as arriving:
+            new = Path(arriving) / "new"
+            if path.is_dir():
+                shutil.copytree(path, new)
+            else:
+                shutil.copy2(path, new)
+            if kept.exists():  # of an attempt that was cut short
+                kept.rename(Path(arriving) / "old")
+            new.rename(kept)
+
+    def _cache(self, run_id: str) -> Path:
+        return self.settings.state / "cache" / "artifacts" / run_id
+
     def log_dataset(self, run_id: str, version: DatasetVersion, context: str) -> None:
         """Log a dataset version as the run's input; its digest is the MD5 that DVC finds it by."""
         from mlflow.entities import Dataset, DatasetInput, InputTag
@@ -275,7 +296,7 @@ class Tracking(MlflowConnection):
 
 
 def _record_in(tags: Mapping[str, str]) -> str:
-    """The JSON of the record in a run's tags. MLflow cuts a longer tag off without a word, so it is in several."""
+    """Return the JSON of the record in a run's tags, in several because MLflow cuts a longer one off silently."""
     others = range(1, int(tags.get("record.parts", "1")))
     return "".join([tags["record"], *(tags[f"record.{number}"] for number in others)])
 

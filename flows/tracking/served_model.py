@@ -41,6 +41,7 @@ class ServedModel(PythonModel):
     """Answers a list of requests with as many base64 PNGs, in order."""
 
     def load_context(self, context: PythonModelContext) -> None:
+        """Load the bundle."""
         from gan_models.bundles.bundle import load_bundle
 
         self.bundle = load_bundle(Path(context.artifacts["bundle"]))
@@ -48,7 +49,11 @@ class ServedModel(PythonModel):
     def predict(  # type: ignore[override]  # MLflow reads the request schema off this narrower type
         self, context: PythonModelContext, model_input: list[Request]
     ) -> list[str]:
-        """Raises ValueError with the remedy for a request that this model cannot answer."""
+        """Return a picture for each request.
+
+        Raises:
+            ValueError: this model cannot answer a request; the message has the remedy.
+        """
         answers = {
             "generate": self._generated,
             "restore": self._restored,
@@ -137,7 +142,7 @@ def _decode(text: str, mode: str) -> Any:  # noqa: ANN401
 
 
 def _encode(image: Any) -> str:  # noqa: ANN401
-    """Base64 PNG of a uint8 Tensor [C, H, W]."""
+    """Return the base64 PNG of a uint8 Tensor [C, H, W]."""
     array = image.permute(1, 2, 0).cpu().numpy()
     stream = io.BytesIO()
     Image.fromarray(array.squeeze(-1) if array.shape[-1] == 1 else array).save(stream, "PNG")

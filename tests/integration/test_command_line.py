@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 from tests.support.project import Project
 
 Atelier = Callable[..., subprocess.CompletedProcess[str]]
-CHECKS = ["Python", "packages", "GPU", "git", "DVC remote", "datasets", "MLflow", "Prefect", "disk"]
+CHECKS = ["Python", "packages", "GPU", "git", "DVC remote", "datasets", "MLflow", "Prefect", "schedules", "disk"]
 
 
 @pytest.fixture
@@ -100,6 +100,15 @@ def test_a_model_that_is_not_registered_is_refused_with_the_nearest(refused: Cal
     assert refused("status", "tiny-digit") == "no model 'tiny-digit' is registered; did you mean 'tiny-digits'?"
 
 
+def test_status_shows_every_alias_of_a_version(atelier: Atelier, project: Project):
+    client = MlflowClient(os.environ["MLFLOW_TRACKING_URI"])
+    client.create_registered_model("tiny-digits")
+    client.create_model_version("tiny-digits", source="s3://models/1")
+    for alias in ("champion", "previous"):
+        client.set_registered_model_alias("tiny-digits", alias, "1")
+    assert "champion, previous" in atelier("status").stdout
+
+
 def test_one_model_is_measured_at_a_time(refused: Callable[..., str], project: Project):
     message = refused("evaluate", project.config, "--model", "3", "--bundle", "runs/x/bundle")
     assert message == "--model and --bundle both say what is measured; give one of them"
@@ -183,7 +192,8 @@ def test_doctor_finds_a_new_project_healthy(atelier: Atelier, project: Project):
     done = atelier("doctor")
     assert done.returncode == 0, done.stdout + done.stderr
     lines = done.stdout.strip().splitlines()
-    assert [line.startswith(f"works  {name} ") for line, name in zip(lines, CHECKS, strict=True)] == [True] * 9, lines
+    states = {name: line.split()[0] for name, line in zip(CHECKS, lines, strict=True) if line[7:].startswith(name)}
+    assert states == {name: "unset" if name in ("Prefect", "schedules") else "works" for name in CHECKS}, lines
     assert project.git("rev-parse", "HEAD")[:7] in done.stdout
 
 
@@ -194,7 +204,7 @@ def test_doctor_says_of_everything_that_is_broken_what_to_do(atelier: Atelier, p
     assert done.returncode == 1
     assert "Traceback" not in done.stdout + done.stderr
     broken = [line for line in done.stdout.splitlines() if line.startswith("broken")]
-    assert [line.split()[1] for line in broken] == ["DVC", "MLflow", "Prefect"]
+    assert [line.split()[1] for line in broken] == ["DVC", "MLflow", "Prefect", "schedules"]
     told = " ".join(done.stdout.split())
     assert "`dvc remote modify local verify true`" in told
     assert f"the MLflow server at {dead_address} does not answer" in told

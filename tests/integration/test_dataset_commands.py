@@ -41,7 +41,7 @@ def built(project: Project) -> DatasetVersion:
 
 def test_a_config_alone_is_the_stage_and_a_command_is_a_command(monkeypatch: pytest.MonkeyPatch, said: Atelier):
     asked: list[tuple[str, str]] = []
-    monkeypatch.setattr("flows.cli.main.from_flow", lambda stage, config: asked.append((stage, str(config))))
+    monkeypatch.setattr("flows.cli.dataset.run_stage", lambda stage, config: asked.append((stage, str(config))))
     said("dataset", "configs/tiny.yaml")
     said("dataset", "build", "configs/tiny.yaml")
     assert asked == [("dataset", "configs/tiny.yaml")] * 2

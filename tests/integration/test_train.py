@@ -53,7 +53,7 @@ def test_a_killed_training_is_resumed_and_ends_as_if_it_had_never_been_killed(pr
     os.kill(trainer_of(project), signal.SIGKILL)
     _, errors = command.communicate(timeout=PATIENCE_SECONDS)
     assert command.returncode == 1
-    assert "killed by SIGKILL; run again to resume" in errors
+    assert "was killed by SIGKILL, as the kernel does where memory runs out; run again to resume it" in errors
     assert "Traceback" not in errors
 
     resumed = train(project.config, version)
@@ -72,22 +72,6 @@ def test_a_killed_training_is_resumed_and_ends_as_if_it_had_never_been_killed(pr
         assert (out / "bundle" / file).read_bytes() == (uninterrupted / "bundle" / file).read_bytes()
 
 
-def test_stopping_the_command_stops_the_trainer_with_a_checkpoint(project: Project, prefect_server: str):
-    project.edit("train", steps=100_000, checkpoint_every=10)
-    dataset(project.config)
-    command = start_training(project, prefect_server)
-    trainer = trainer_of(project)
-    command.send_signal(signal.SIGINT)
-    _, errors = command.communicate(timeout=PATIENCE_SECONDS)
-    assert command.returncode != 0
-    assert "Traceback" not in errors
-    with pytest.raises(ProcessLookupError):
-        os.kill(trainer, 0)
-    assert list(project.root.glob(".atelier/runs/*/checkpoints/*.json"))
-    runs = MlflowClient().search_runs([MlflowClient().get_experiment_by_name("tiny-digits").experiment_id])
-    assert [run.info.status for run in runs] == ["FAILED"]
-
-
 def test_a_training_that_fails_says_why_in_one_sentence_and_logs_no_model(project: Project):
     project.edit("train", recipe={"name": "dcgan", "width": 8, "latent_dim": 8, "learning_rate": 1e30})
     version = dataset(project.config)
@@ -99,6 +83,15 @@ def test_a_training_that_fails_says_why_in_one_sentence_and_logs_no_model(projec
     assert run.info.status == "FAILED"
     assert "unhealthy" in run.data.tags["reason"]
     assert client.search_logged_models([experiment]) == []
+
+
+def test_a_training_that_needs_more_memory_than_it_may_use_says_which_setting_to_raise(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+):
+    version = dataset(project.config)
+    monkeypatch.setenv("ATELIER_TRAINING_MEMORY_GIB", "0.05")
+    with pytest.raises(StageError, match=r"needed more than the 0\.05 GiB .* or raise ATELIER_TRAINING_MEMORY_GIB"):
+        train(project.config, version)
 
 
 def test_one_setting_trains_with_several_processes(project: Project, monkeypatch: pytest.MonkeyPatch):

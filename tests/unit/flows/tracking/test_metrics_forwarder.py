@@ -11,7 +11,7 @@ from PIL import Image
 
 from flows.tracking import metrics_forwarder
 from flows.tracking.client import TrackingError
-from flows.tracking.metrics_forwarder import RunMirror
+from flows.tracking.metrics_forwarder import MetricsForwarder
 from flows.tracking.runs import MAX_BATCH, Tracking
 from tests.support.mlflow_helpers import open_run
 
@@ -84,17 +84,17 @@ def pictures(tracking: Tracking, run_id: str) -> int:
 @pytest.mark.usefixtures("at_once")
 def test_rows_are_kept_while_mlflow_refuses_and_sent_once_later(moody: MoodyTracking, training: Training):
     run_id = open_run(moody)
-    mirror = RunMirror(moody, run_id, training.folder)
+    forwarder = MetricsForwarder(moody, run_id, training.folder)
     training.write(1, 2)
-    assert mirror.send_new()["step"] == 2
+    assert forwarder.send_new()["step"] == 2
     moody.mood = "refuses"
     training.write(3, 4)
-    assert mirror.send_new()["step"] == 4, "training is watched as before"
+    assert forwarder.send_new()["step"] == 4, "training is watched as before"
     assert curve(moody, run_id) == [1, 2]
     moody.mood = "well"
     training.write(5)
-    mirror.send_new()
-    mirror.flush()
+    forwarder.send_new()
+    forwarder.flush()
     assert curve(moody, run_id) == [1, 2, 3, 4, 5]
     assert curve(moody, run_id, "loss/discriminator") == [1, 2, 3, 4, 5]
 
@@ -102,13 +102,13 @@ def test_rows_are_kept_while_mlflow_refuses_and_sent_once_later(moody: MoodyTrac
 @pytest.mark.usefixtures("at_once")
 def test_rows_whose_reply_was_lost_are_in_mlflow_once(moody: MoodyTracking, training: Training):
     run_id = open_run(moody)
-    mirror = RunMirror(moody, run_id, training.folder)
+    forwarder = MetricsForwarder(moody, run_id, training.folder)
     training.write(1, 2)
     moody.mood = "loses its reply"
-    mirror.send_new()
+    forwarder.send_new()
     moody.mood = "well"
     training.write(3)
-    mirror.flush()
+    forwarder.flush()
     assert curve(moody, run_id) == [1, 2, 3]
 
 
@@ -117,7 +117,7 @@ def test_a_batch_that_broke_off_in_the_middle_is_in_mlflow_once(
     moody: MoodyTracking, training: Training, monkeypatch: pytest.MonkeyPatch
 ):
     run_id = open_run(moody)
-    mirror = RunMirror(moody, run_id, training.folder)
+    forwarder = MetricsForwarder(moody, run_id, training.folder)
     steps = list(range(1, MAX_BATCH // 2 + 3))  # two values a row: two requests
     training.write(*steps)
     log_batch, sizes = moody.client.log_batch, []
@@ -130,9 +130,9 @@ def test_a_batch_that_broke_off_in_the_middle_is_in_mlflow_once(
 
     with monkeypatch.context() as context:
         context.setattr(moody.client, "log_batch", refuse_the_second)
-        mirror.send_new()
+        forwarder.send_new()
     assert sizes == [MAX_BATCH, 4]
-    mirror.flush()
+    forwarder.flush()
     assert curve(moody, run_id) == steps
 
 
@@ -141,15 +141,15 @@ def test_after_a_restart_only_what_is_new_is_sent(moody: MoodyTracking, training
     run_id = open_run(moody)
     training.write(1, 2)
     training.write_sample(2)
-    RunMirror(moody, run_id, training.folder).send_new()
+    MetricsForwarder(moody, run_id, training.folder).send_new()
     moody.mood = "refuses"
     training.write(3)
-    RunMirror(moody, run_id, training.folder).send_new()
+    MetricsForwarder(moody, run_id, training.folder).send_new()
     moody.mood = "well"
     moody.num_requests = 0
     training.write(4)
     training.write_sample(4)
-    restarted = RunMirror(moody, run_id, training.folder)
+    restarted = MetricsForwarder(moody, run_id, training.folder)
     assert restarted.sent_step == 2
     restarted.send_new()
     restarted.send_new()
@@ -162,9 +162,9 @@ def test_after_a_restart_only_what_is_new_is_sent(moody: MoodyTracking, training
 def test_another_run_of_the_same_folder_gets_all_of_it(moody: MoodyTracking, training: Training):
     training.write(1, 2)
     training.write_sample(2)
-    RunMirror(moody, open_run(moody), training.folder).flush()
+    MetricsForwarder(moody, open_run(moody), training.folder).flush()
     anew = open_run(moody, "f2")
-    RunMirror(moody, anew, training.folder).flush()
+    MetricsForwarder(moody, anew, training.folder).flush()
     assert curve(moody, anew) == [1, 2]
     assert pictures(moody, anew) == 1
 
@@ -172,27 +172,58 @@ def test_another_run_of_the_same_folder_gets_all_of_it(moody: MoodyTracking, tra
 @pytest.mark.usefixtures("at_once")
 def test_a_line_that_is_still_being_written_waits(moody: MoodyTracking, training: Training):
     run_id = open_run(moody)
-    mirror = RunMirror(moody, run_id, training.folder)
-    assert mirror.send_new() is None, "there is no file yet"
+    forwarder = MetricsForwarder(moody, run_id, training.folder)
+    assert forwarder.send_new() is None, "there is no file yet"
     line = training.line(2)
     training.write(1)
     file = training.folder / "metrics.jsonl"
     with file.open("a") as stream:
         stream.write(line[:20])
-    assert mirror.send_new()["step"] == 1
+    assert forwarder.send_new()["step"] == 1
     assert curve(moody, run_id) == [1]
     with file.open("a") as stream:
         stream.write(line[20:])
-    assert mirror.send_new()["step"] == 2
+    assert forwarder.send_new()["step"] == 2
     assert curve(moody, run_id) == [1, 2]
 
 
+@pytest.mark.usefixtures("at_once")
+def test_rows_that_were_sent_are_not_read_again_even_after_a_restart(moody: MoodyTracking, training: Training):
+    run_id = open_run(moody)
+    forwarder = MetricsForwarder(moody, run_id, training.folder)
+    training.write(1, 2, 3)
+    forwarder.send_new()
+    file = training.folder / "metrics.jsonl"
+    file.write_text("#" * 20 + file.read_text()[20:])  # of the same length: whoever reads row 1 again fails
+    training.write(4)
+    assert forwarder.send_new()["step"] == 4
+    training.write(5)
+    MetricsForwarder(moody, run_id, training.folder).flush()
+    assert curve(moody, run_id) == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_training_that_was_rolled_back_sends_no_step_twice(moody: MoodyTracking, training: Training, restart: bool):
+    run_id = open_run(moody)
+    forwarder = MetricsForwarder(moody, run_id, training.folder)
+    training.write(1, 2, 3, 4)
+    forwarder.send_new()
+    (training.folder / "metrics.jsonl").write_text(training.line(1) + training.line(2).replace("1002", "1009"))
+    if restart:
+        forwarder = MetricsForwarder(moody, run_id, training.folder)
+    assert forwarder.send_new()["step"] == 2
+    training.write(3, 4, 5)
+    assert forwarder.send_new()["step"] == 5
+    assert curve(moody, run_id) == [1, 2, 3, 4, 5]
+
+
 def test_a_server_that_refuses_is_left_in_peace_for_a_while(moody: MoodyTracking, training: Training):
-    mirror = RunMirror(moody, open_run(moody), training.folder)
+    forwarder = MetricsForwarder(moody, open_run(moody), training.folder)
     training.write(1)
     moody.mood = "refuses"
     for _ in range(20):
-        mirror.send_new()
+        forwarder.send_new()
     assert moody.num_requests == 1
 
 
@@ -204,10 +235,10 @@ def test_metrics_that_mlflow_never_takes_end_in_a_clear_error_and_are_not_lost(
     run_id = open_run(moody)
     training.write(1)
     moody.mood = "refuses"
-    with pytest.raises(TrackingError, match=r"500 Internal Server Error; run again, nothing needs training anew"):
-        RunMirror(moody, run_id, training.folder).flush()
+    with pytest.raises(TrackingError, match=r"500 Internal Server Error; run again, nothing is trained again"):
+        MetricsForwarder(moody, run_id, training.folder).flush()
     assert pauses == sorted(pauses)
     assert moody.num_requests == metrics_forwarder.FINAL_ATTEMPTS
     moody.mood = "well"
-    RunMirror(moody, run_id, training.folder).flush()
+    MetricsForwarder(moody, run_id, training.folder).flush()
     assert curve(moody, run_id) == [1]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from mlflow.exceptions import MlflowException
 
-from flows.tracking.registry import Registry
+from flows.tracking.registry import Registry, UnknownModelError
 from flows.tracking.runs import Tracking
 from tests.support.mlflow_helpers import logged_model, open_run, register
 
@@ -67,3 +67,29 @@ def test_a_version_can_be_described_after_it_was_made(tracking: Tracking):
     registry.annotate("digits", "1", description="The first.", tags={"decision": "promoted"})
     assert registry.versions("digits")[0].tags["decision"] == "promoted"
     assert tracking.client.get_model_version("digits", "1").description == "The first."
+
+
+def test_a_model_behind_the_first_page_of_the_registry_is_there(tracking: Tracking):
+    names = [f"digits-{number:03d}" for number in range(100)]
+    for name in names:
+        tracking.client.create_registered_model(name)
+    registry, run_id = Registry(tracking), open_run(tracking)
+    register(registry, logged_model(tracking, run_id), run_id)
+    last = "photos"
+    tracking.client.create_registered_model(last)
+    tracking.client.create_model_version(last, source="s3://models/1", run_id=run_id)
+    registry.point(last, "champion", "1")
+    assert registry.models() == sorted([*names, "digits", last])
+    registry.check(last)
+    assert registry.resolve(f"models:/{last}@champion") == registry.resolve(f"models:/{last}/1")
+    with pytest.raises(UnknownModelError, match="no model 'photo' is registered; did you mean 'photos'"):
+        registry.resolve("models:/photo@champion")
+
+
+def test_all_aliases_of_a_model_are_given_whatever_they_point_to(tracking: Tracking):
+    registry, run_id = Registry(tracking), open_run(tracking)
+    assert registry.aliases("digits") == {}
+    register(registry, logged_model(tracking, run_id), run_id)
+    for alias in ("champion", "previous"):
+        registry.point("digits", alias, "1")
+    assert registry.aliases("digits") == {"champion": "1", "previous": "1"}

@@ -19,7 +19,7 @@ from flows.config.settings import Settings
 from flows.runtime.records import DatasetVersion
 from flows.tracking.client import TrackingError
 from flows.tracking.registry import Registry
-from flows.tracking.runs import Tracking
+from flows.tracking.runs import FEW, MAX_TAG, Tracking
 from tests.support.mlflow_helpers import (
     EXPERIMENT,
     PATIENCE_SECONDS,
@@ -32,6 +32,15 @@ from tests.support.mlflow_helpers import (
     register,
     version,
 )
+
+
+def leave_runs_of_an_older_release(tracking: Tracking, fingerprint: str = "f1") -> None:
+    """Leave newer runs of the same work, with records that cannot be read, more than are asked for at once."""
+    for _ in range(2 * FEW):
+        run_id = open_run(tracking, fingerprint)
+        tracking.client.set_tag(run_id, "record", '{"of": "an older release"}')
+        tracking.client.set_terminated(run_id, "FINISHED")
+
 
 # Finding what is done
 
@@ -82,6 +91,37 @@ def test_a_record_is_read_back_from_its_run_and_none_from_a_run_that_is_gone(tra
     assert tracking.record(DatasetVersion, record.run_id) == record
     assert tracking.record(DatasetVersion, "0" * 32) is None
     assert tracking.record(DatasetVersion, open_run(tracking, "f2")) is None
+
+
+def test_a_record_longer_than_a_tag_is_read_whole_wherever_records_are_read(tracking: Tracking):
+    long = version(open_run(tracking)).model_copy(update={"git_commit": "c" * 16_000})
+    tracking.finish(long)
+    assert len(tracking.tags(long.run_id)["record"]) == MAX_TAG
+    assert find(tracking) == long
+    assert tracking.record(DatasetVersion, long.run_id) == long
+    assert [record for record, _, _ in tracking.finished(DatasetVersion, EXPERIMENT, "dataset")] == [long]
+
+
+def test_finished_work_is_found_behind_a_page_of_runs_that_an_older_release_left(tracking: Tracking):
+    record = finished_run(tracking)
+    leave_runs_of_an_older_release(tracking)
+    assert find(tracking) == record
+
+
+def test_an_artifact_that_this_machine_has_uploaded_is_not_downloaded(tracking: Tracking, tmp_path: Path):
+    run_id, folder = open_run(tracking), tmp_path / "evaluation"
+    (folder / "figures").mkdir(parents=True)
+    for text in ("first", "second"):  # an attempt that was cut short, and the one that went on from it
+        (folder / "figures" / "result.json").write_text(text)
+        (tmp_path / "metrics.jsonl").write_text(text)
+        tracking.log_kept(run_id, folder)
+        tracking.log_kept(run_id, tmp_path / "metrics.jsonl")
+    kept = [(tracking.fetch(run_id, "evaluation") / "figures" / "result.json"), tracking.fetch(run_id, "metrics.jsonl")]
+    assert [file.read_text() for file in kept] == ["second", "second"]
+    stored = tracking.settings.artifact_root / EXPERIMENT
+    assert {file.name for file in stored.rglob("*.json*")} == {"result.json", "metrics.jsonl"}
+    shutil.rmtree(stored)
+    assert tracking.fetch(run_id, "evaluation").exists()
 
 
 # Runs
@@ -222,6 +262,13 @@ def test_a_server_gives_the_same_alias_as_its_database(served: tuple[Tracking, T
     assert over_http.at("digits", "champion") == direct.at("digits", "champion") is not None
     assert over_http.at("digits", "previous") is direct.at("digits", "previous") is None
     assert over_http.at("photos", "champion") is direct.at("photos", "champion") is None
+
+
+def test_a_server_gives_what_is_behind_its_first_page(served: tuple[Tracking, Tracking]):
+    direct, over_http = served
+    record = finished_run(direct, "hidden")
+    leave_runs_of_an_older_release(direct, "hidden")
+    assert find(over_http, "hidden") == record
 
 
 def test_what_is_written_through_the_server_is_found_without_it(served: tuple[Tracking, Tracking]):

@@ -1,4 +1,4 @@
-"""The measuring process and its ends: each is really brought about, and each is one sentence that says what to do."""
+"""A child process and its ends: each is really brought about, and each is one sentence that says what to do."""
 
 import os
 import signal
@@ -11,40 +11,63 @@ import psutil
 import pytest
 
 from flows.config.settings import Settings
-from flows.runtime.supervised_process import GIB, ChildFailedError, Limits, limits_of, run_limited
+from flows.runtime.supervised_process import (
+    GIB,
+    ChildFailedError,
+    Limits,
+    cause_of,
+    evaluation_limits,
+    run_supervised,
+    training_limits,
+)
 
-PLENTY = Limits(memory=64 * GIB, seconds=600)
+REMEDIES = ("lower what it needs", "give it more time")
+PLENTY = Limits(64 * GIB, 600, *REMEDIES)
+LITTLE = Limits(200 * 2**20, 600, *REMEDIES)
+STUBBORN = (
+    "import signal, time\n"
+    "signal.signal(signal.SIGTERM, lambda *_: print('asked', flush=True))\n"
+    "print('up', flush=True)\n"
+    "for _ in range(60): time.sleep(1)"
+)
 
 
-def run(folder: Path, program: str, limits: Limits = PLENTY, watch=lambda: None) -> None:
+def run(folder: Path, program: str, limits: Limits = PLENTY, watch=lambda: None, grace_seconds: float = 30) -> int:
     with (folder / "lock").open("w") as lock:
-        run_limited(["-c", program], folder / "log", limits, lock.fileno(), watch)
+        return run_supervised(
+            ["-c", program], folder / "log", limits, lock.fileno(), watch, grace_seconds=grace_seconds
+        )
 
 
-def end_of(folder: Path, program: str, limits: Limits = PLENTY) -> str:
+def over_limit(folder: Path, program: str, limits: Limits, grace_seconds: float = 30) -> str:
     with pytest.raises(ChildFailedError) as failed:
-        run(folder, program, limits)
+        run(folder, program, limits, grace_seconds=grace_seconds)
     return str(failed.value)
+
+
+def end_of(folder: Path, program: str) -> str:
+    (folder / "log").unlink(missing_ok=True)
+    return cause_of(run(folder, program), folder / "log", again="run it again")
 
 
 def test_a_process_that_ends_well_is_watched_and_leaves_its_words_in_the_log(tmp_path: Path):
     seen = []
-    run(tmp_path, "import time; print('measured'); time.sleep(0.5)", watch=lambda: seen.append(1))
+    assert run(tmp_path, "import time; print('measured'); time.sleep(0.5)", watch=lambda: seen.append(1)) == 0
     assert seen
     assert (tmp_path / "log").read_text() == "measured\n"
 
 
 def test_a_process_that_needs_too_much_memory_is_ended(tmp_path: Path):
     greedy = "import time; kept = bytearray(400 * 2**20); kept[::4096] = b'x' * len(kept[::4096]); time.sleep(60)"
-    message = end_of(tmp_path, greedy, Limits(memory=200 * 2**20, seconds=600))
+    message = over_limit(tmp_path, greedy, LITTLE)
     assert message.startswith("needed more than the 0.195 GiB of memory it may use and was stopped")
-    assert "ATELIER_EVALUATION_MEMORY_GIB" in message
+    assert message.endswith("; lower what it needs")
 
 
 def test_the_memory_of_its_children_counts_and_they_end_with_it(tmp_path: Path):
     greedy = "import time; kept = b'x' * (400 * 2**20); time.sleep(60)"
     parent = f"import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', {greedy!r}]).pid, flush=True); "
-    message = end_of(tmp_path, f"{parent}import time; time.sleep(60)", Limits(memory=200 * 2**20, seconds=600))
+    message = over_limit(tmp_path, f"{parent}import time; time.sleep(60)", LITTLE)
     assert "needed more than" in message
     child = int((tmp_path / "log").read_text())
     gone = not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
@@ -59,23 +82,49 @@ def test_files_that_are_only_mapped_do_not_count(tmp_path: Path):
     )
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.chdir(tmp_path)
-        run(tmp_path, program, Limits(memory=200 * 2**20, seconds=600))
+        assert run(tmp_path, program, LITTLE) == 0
 
 
 def test_a_process_that_takes_too_long_is_ended(tmp_path: Path):
-    message = end_of(tmp_path, "import time; time.sleep(60)", Limits(memory=64 * GIB, seconds=0.6))
+    message = over_limit(tmp_path, "import time; time.sleep(60)", Limits(64 * GIB, 0.6, *REMEDIES))
     assert message.startswith("took longer than the 0.01 minutes it may take and was stopped")
-    assert "ATELIER_EVALUATION_MINUTES" in message
+    assert message.endswith("; give it more time")
+
+
+def test_a_process_is_asked_to_end_and_given_time_for_it(tmp_path: Path):
+    program = (
+        "import signal, sys, time\n"
+        "def end(*_): print('wrote a checkpoint', flush=True); sys.exit(75)\n"
+        "signal.signal(signal.SIGTERM, end)\n"
+        "print('up', flush=True); time.sleep(60)"
+    )
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, program, watch=lambda: interrupt_when(tmp_path / "log", "up"))
+    assert (tmp_path / "log").read_text() == "up\nwrote a checkpoint\n"
+
+
+def test_a_process_that_does_not_end_when_it_is_asked_to_is_killed(tmp_path: Path):
+    before = set(psutil.Process().children())
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, STUBBORN, watch=lambda: interrupt_when(tmp_path / "log", "up"), grace_seconds=0.5)
+    assert (tmp_path / "log").read_text() == "up\nasked\n"
+    assert set(psutil.Process().children()) <= before
+
+
+def interrupt_when(log: Path, says: str) -> None:
+    """Interrupt the flow, as Ctrl-C does, once its child is as far as that."""
+    if says in log.read_text():
+        raise KeyboardInterrupt
 
 
 def test_a_process_that_the_kernel_kills_is_told_as_such(tmp_path: Path):
     message = end_of(tmp_path, "import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
-    assert message.startswith("was killed (SIGKILL), as the kernel does where memory runs out")
+    assert message.startswith("was killed by SIGKILL, as the kernel does where memory runs out")
 
 
 def test_a_crash_in_native_code_leaves_where_it_was_in_the_log(tmp_path: Path):
     message = end_of(tmp_path, "import ctypes; ctypes.string_at(0)")
-    assert message.startswith("crashed or was ended (SIGSEGV)")
+    assert message.startswith("crashed or was ended by SIGSEGV; run it again")
     assert str(tmp_path / "log") in message
     assert "string_at" in (tmp_path / "log").read_text()
 
@@ -107,12 +156,12 @@ def test_an_orphan_holds_the_lock_until_it_ends(tmp_path: Path):
     program = (
         "import fcntl, sys\n"
         "from pathlib import Path\n"
-        "from flows.runtime.supervised_process import Limits, run_limited\n"
+        "from flows.runtime.supervised_process import Limits, run_supervised\n"
         "lock = open('lock', 'w')\n"
         "fcntl.flock(lock, fcntl.LOCK_EX)\n"
         "print('held', flush=True)\n"
         "sleep = ['-c', 'import os, time; print(os.getpid(), flush=True); time.sleep(60)']\n"
-        "run_limited(sleep, Path('log'), Limits(2**40, 600), lock.fileno())\n"
+        "run_supervised(sleep, Path('log'), Limits(2**40, 600, '', ''), lock.fileno())\n"
     )
     flow = subprocess.Popen([sys.executable, "-c", program], cwd=tmp_path, stdout=subprocess.PIPE, env={**os.environ})
     assert flow.stdout is not None
@@ -131,9 +180,14 @@ def test_an_orphan_holds_the_lock_until_it_ends(tmp_path: Path):
 
 
 def test_the_limits_are_those_of_the_environment_or_most_of_the_machine(monkeypatch: pytest.MonkeyPatch):
-    here = limits_of(Settings())
-    assert 0 < here.memory < psutil.virtual_memory().total
-    assert here.seconds == 240 * 60
-    monkeypatch.setenv("ATELIER_EVALUATION_MEMORY_GIB", "2")
-    monkeypatch.setenv("ATELIER_EVALUATION_MINUTES", "5")
-    assert limits_of(Settings()) == Limits(2 * GIB, 300)
+    for here in (training_limits(Settings()), evaluation_limits(Settings())):
+        assert 0 < here.memory < psutil.virtual_memory().total
+    assert training_limits(Settings()).seconds == float("inf")
+    assert evaluation_limits(Settings()).seconds == 240 * 60
+    for stage, limits in (("TRAINING", training_limits), ("EVALUATION", evaluation_limits)):
+        monkeypatch.setenv(f"ATELIER_{stage}_MEMORY_GIB", "2")
+        monkeypatch.setenv(f"ATELIER_{stage}_MINUTES", "5")
+        set_to = limits(Settings())
+        assert (set_to.memory, set_to.seconds) == (2 * GIB, 300)
+        assert f"ATELIER_{stage}_MEMORY_GIB" in set_to.less_memory
+        assert f"ATELIER_{stage}_MINUTES" in set_to.less_time

@@ -1,0 +1,98 @@
+"""When each model runs next, as the Prefect server has it: planned runs, not schedules that could plan some."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId, FlowRunFilter
+from prefect.client.schemas.objects import DeploymentSchedule, FlowRun, WorkPool, WorkPoolStatus
+from prefect.client.schemas.responses import DeploymentResponse
+from prefect.client.schemas.sorting import FlowRunSort
+
+from flows.config.settings import Settings
+
+PAGE = 200  # what a Prefect server gives at once
+WAITING = FlowRunFilter.model_validate({"state": {"type": {"any_": ["SCHEDULED"]}}})
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A schedule of a deployment for one config. `next_run` is None where no run waits, and `trouble` or `off` why."""
+
+    config: str
+    deployment: str
+    next_run: datetime | None = None
+    off: str = ""
+    trouble: str = ""
+
+    def __str__(self) -> str:
+        """Return it as `atelier doctor` shows it."""
+        when = f" {self.next_run:%Y-%m-%d %H:%M} UTC" if self.next_run else ""
+        why = f" ({self.trouble or self.off})" if self.trouble or self.off else ""
+        return f"{self.deployment}{when}{why}"
+
+
+def read_schedules() -> list[Schedule]:
+    """Return every schedule of every deployment on the Prefect server of the environment."""
+    with get_client(sync_client=True) as client:
+        pools = {pool.name: pool for pool in client.read_work_pools()}
+        return [
+            _schedule(schedule, deployment, runs, pools.get(deployment.work_pool_name or ""))
+            for deployment in _deployments(client)
+            for runs in [_waiting_runs(client, deployment)]
+            for schedule in deployment.schedules
+        ]
+
+
+def lines_of(settings: Settings, schedules: list[Schedule]) -> list[str]:
+    """Return a line for each model: its schedules, or that it has none and what to do."""
+    in_project = [file.relative_to(settings.root).as_posix() for file in settings.root.glob("configs/*.yaml")]
+    lines = []
+    for config in sorted({*in_project, *(schedule.config for schedule in schedules)}):
+        own = [str(schedule) for schedule in schedules if schedule.config == config]
+        none = "never: no schedule names it; add one to prefect.yaml and run `prefect deploy --all`"
+        lines.append(f"{config}: {', '.join(own) or none}")
+    return lines
+
+
+def _schedule(
+    schedule: DeploymentSchedule, deployment: DeploymentResponse, runs: list[FlowRun], pool: WorkPool | None
+) -> Schedule:
+    config = str({**deployment.parameters, **schedule.parameters}.get("config", "no config"))
+    if deployment.paused:
+        return Schedule(config, deployment.name, off="the deployment is paused")
+    if not schedule.active:
+        return Schedule(config, deployment.name, off="switched off")
+    own = [run for run in runs if run.created_by and run.created_by.id == schedule.id]
+    if not own:
+        return Schedule(config, deployment.name, trouble="no run is planned: the server's log says why")
+    return Schedule(config, deployment.name, own[0].expected_start_time, trouble=_why_not(deployment, own[0], pool))
+
+
+def _why_not(deployment: DeploymentResponse, run: FlowRun, pool: WorkPool | None) -> str:
+    """Return why a planned run would not start, empty where it would."""
+    if pool is None:
+        return f"there is no work pool '{deployment.work_pool_name}'"
+    if pool.is_paused:
+        return f"work pool '{pool.name}' is paused"
+    if pool.status == WorkPoolStatus.NOT_READY:
+        return f"no worker asks work pool '{pool.name}' for runs"
+    return "late: its workers are busy" if run.state and run.state.name == "Late" else ""
+
+
+def _deployments(client: SyncPrefectClient) -> Iterator[DeploymentResponse]:
+    offset = 0
+    while page := client.read_deployments(limit=PAGE, offset=offset):
+        yield from page
+        offset += len(page)
+
+
+def _waiting_runs(client: SyncPrefectClient, deployment: DeploymentResponse) -> list[FlowRun]:
+    """Return the scheduled runs of a deployment, the next one first: never more than the scheduler plans ahead."""
+    return client.read_flow_runs(
+        flow_run_filter=WAITING,
+        deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[deployment.id])),
+        sort=FlowRunSort.EXPECTED_START_TIME_ASC,
+        limit=PAGE,
+    )

@@ -1,0 +1,78 @@
+"""A Prefect server behind a password: who has none is told so, by doctor and before any work."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.ports import free_port
+from tests.support.project import Project
+
+PASSWORD = "admin:not-the-secret-81c2"
+PATIENCE_SECONDS = 180
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a Prefect server with a password, whose /health answers everyone."""
+    folder, port = tmp_path_factory.mktemp("guarded"), free_port()
+    with (folder / "log").open("wb") as log:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)],
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env={
+                **os.environ,
+                "PREFECT_HOME": str(folder),
+                "PREFECT_SERVER_API_AUTH_STRING": PASSWORD,
+                "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            },
+        )
+    address = f"http://127.0.0.1:{port}/api"
+    try:
+        wait_until_healthy(f"{address}/health", server, folder / "log")
+        yield address
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(PATIENCE_SECONDS)
+
+
+def wait_until_healthy(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    end = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < end and server.poll() is None:
+        try:
+            if httpx.get(address, timeout=5).is_success:
+                return
+        except httpx.HTTPError:
+            time.sleep(0.3)
+    pytest.fail(log.read_text())
+
+
+@pytest.mark.usefixtures("project")
+def test_doctor_asks_the_server_for_more_than_its_health(
+    atelier: Callable[..., subprocess.CompletedProcess[str]], guarded: str
+):
+    told = atelier("doctor", PREFECT_API_URL=guarded).stdout
+    (line,) = [line for line in told.splitlines() if line[7:].startswith("Prefect ")]
+    assert line.startswith("broken")
+    assert f"{guarded} lets nobody in without a password; set PREFECT_API_AUTH_STRING" in line
+    let_in = atelier("doctor", PREFECT_API_URL=guarded, PREFECT_API_AUTH_STRING=PASSWORD)
+    assert f"works  Prefect    {guarded}" in let_in.stdout
+    assert PASSWORD not in told + let_in.stdout
+
+
+def test_a_stage_without_the_password_says_what_to_set_and_makes_nothing(
+    project: Project, atelier: Callable[..., subprocess.CompletedProcess[str]], guarded: str
+):
+    refused = atelier("dataset", project.config, PREFECT_API_URL=guarded)
+    assert refused.returncode == 1
+    (line,) = refused.stderr.strip().splitlines()
+    assert "set PREFECT_API_AUTH_STRING" in line
+    assert not (project.root / "data").exists()
