@@ -182,7 +182,8 @@ def _written_layout(folder: Path) -> dict[str, Any]:
 def _description(source: SourceConfig) -> dict[str, Any]:
     said = {"domain": source.domain, "labels": source.labels, "split_by": source.split_by}
     table = {"image_column": source.image_column, "label_column": source.label_column}
-    return said | table | {"pairs": source.pairs}
+    masks = {"masks": source.masks} if source.masks else {}
+    return said | table | {"pairs": source.pairs} | masks
 
 
 def _counts(version: DatasetVersion) -> str:

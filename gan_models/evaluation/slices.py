@@ -4,18 +4,18 @@ from collections.abc import Iterable, Sequence
 
 from gan_models.evaluation.result import Metric
 
-LABEL, STYLE = "label_", "style_"
-_KINDS = {LABEL: "label", STYLE: "style"}
+LABEL, STYLE, CLASS = "label_", "style_", "class_"
+_KINDS = {LABEL: "label", STYLE: "style", CLASS: "class"}
 LEADING = ("psnr_hole_gain_nearest", "psnr_gain", "psnr")  # what a slice with many metrics is placed by, if it has it
 
 
 def kind_of(slice_name: str) -> str:
-    """What a slice is one of: a label, a style, or a "slice" such as a degradation, which may be named anything."""
+    """What a slice is one of: a label, a style, a class of pixels, or a "slice" such as a degradation, of any name."""
     return next((kind for prefix, kind in _KINDS.items() if slice_name.startswith(prefix)), "slice")
 
 
 def member_of(slice_name: str) -> str:
-    """The label or style that a slice is about; else its name."""
+    """The label, style or class that a slice is about; else its name."""
     return next((slice_name.removeprefix(p) for p in _KINDS if slice_name.startswith(p)), slice_name)
 
 

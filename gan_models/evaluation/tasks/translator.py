@@ -16,7 +16,7 @@ from gan_models.evaluation.figures.translation_pictures import draw_translated
 from gan_models.evaluation.metrics.psnr import psnr
 from gan_models.evaluation.metrics.ssim import ssim
 from gan_models.evaluation.stats.intervals import mean_of
-from gan_models.evaluation.tasks import paired_translator
+from gan_models.evaluation.tasks import paired_translator, segmenter
 from gan_models.evaluation.tasks.distances import Baseline, RealSide, add_distances, add_diversity
 from gan_models.evaluation.tasks.full_reference import Perception, add_feature_distances, load_perception
 from gan_models.images.paired_inputs import luminance
@@ -63,6 +63,8 @@ def evaluate_translator(
         InsufficientDataError, NonFiniteError, DataError: see each.
     """
     if isinstance(bundle.recipe, Pix2PixConfig):
+        if bundle.recipe.classes is not None:
+            return segmenter.evaluate_segmenter(bundle, data, config, extractor, cache, progress)
         return paired_translator.evaluate_paired_translator(bundle, data, config, extractor, cache, progress)
     recipe = cast(CycleganConfig | CutConfig, bundle.recipe)
     progress("reading the images")
