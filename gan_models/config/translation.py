@@ -58,7 +58,9 @@ class Pix2PixConfig(RecipeSection):
     discriminator_norm: Literal["instance", "spectral", "none"] = "instance"
     l1_weight: float = Field(100.0, ge=0, description="of the distance to the target, where it is a picture")
     cross_entropy_weight: float = Field(100.0, ge=0, description="of the loss over `classes`, where there are some")
-    adversarial_weight: float = Field(1.0, ge=0, description="0 trains without a discriminator")
+    adversarial_weight: float = Field(
+        1.0, ge=0, description="0 trains without a discriminator: the default with classes"
+    )
     loss: Literal["non_saturating", "lsgan", "hinge"] = "non_saturating"
 
     @property
@@ -89,7 +91,8 @@ class Pix2PixConfig(RecipeSection):
     @classmethod
     def _takes_pairs_as_they_are(cls, content: Any) -> Any:  # noqa: ANN401
         if isinstance(content, dict) and (content.get("source_domain") or content.get("target_domain")):
-            return {"input": "image", "target": "image", **content}
+            without = {"adversarial_weight": 0.0} if content.get("classes") else {}
+            return {"input": "image", "target": "image", **without, **content}
         return content
 
     @model_validator(mode="after")

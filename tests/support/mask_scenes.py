@@ -26,7 +26,7 @@ RECIPE: dict[str, Any] = {
     "dropout": 0.0,
     "discriminator_width": 4,
     "discriminator_stages": 1,
-    "learning_rate": 0.003,
+    "learning_rate": 0.005,
 }
 # The gray level of two entries of this palette is one, and so is the color of two: only indices tell them apart.
 PALETTE = {0: (0, 0, 0), 7: (200, 0, 0), 130: (200, 0, 0), 255: (224, 224, 192)}
@@ -47,10 +47,10 @@ def scene(seed: int, side: int = 32) -> Scene:
     rows, columns = np.mgrid[:side, :side]
     photo = np.full((side, side, 3), 60.0) + random.normal(0, 6, 3)
     mask = np.zeros((side, side), np.uint8)
-    for value, color in ((7, (190, 90, 70)), (130, (70, 100, 190))):
+    for value, color in ((7, (230, 80, 60)), (130, (60, 120, 240))):
         if random.uniform() < 0.2:
             continue
-        radius = random.integers(side // 8, side // 4)
+        radius = random.integers(side // 6, side // 3)
         y, x = random.integers(radius, side - radius, 2)
         down, right = np.abs(rows - y), np.abs(columns - x)
         distance = np.hypot(down, right) if value == 7 else np.maximum(down, right)
