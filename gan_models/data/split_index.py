@@ -109,7 +109,9 @@ class Listing:
             for position, data in part:
                 pixels = decode_png(data) if is_as_stored[position] else None
                 if pixels is None:
-                    pixels = decode_stored(path, self.rows["id"][position].as_py(), data, self.image, are_masks=self.are_masks)
+                    pixels = decode_stored(
+                        path, self.rows["id"][position].as_py(), data, self.image, are_masks=self.are_masks
+                    )
                 place(position, pixels)
             return len(part)
 

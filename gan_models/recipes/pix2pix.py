@@ -7,7 +7,6 @@ from torch import Tensor, nn
 
 from gan_models.config import ImageConfig, Pix2PixConfig, TrainConfig
 from gan_models.images.paired_inputs import condition
-from gan_models.images.pixels import make_grid
 from gan_models.images.randomness import Random
 from gan_models.losses.adversarial import ADVERSARIAL_LOSSES
 from gan_models.networks.pix2pix_unet import Pix2PixUNet

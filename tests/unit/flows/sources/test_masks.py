@@ -15,7 +15,8 @@ from gan_models.data.image_set import ImageSet, TrainingData, list_training_data
 from gan_models.data.pixel_cache import load_mapped
 from gan_models.data.shards import DataError, read_rows
 from gan_models.images.class_masks import IGNORED, numbers_of
-from gan_models.recipes.base import Batch, to_uint8
+from gan_models.images.pixels import to_uint8
+from gan_models.recipes.base import Batch
 from gan_models.training.batches import Batches
 from tests.support.mask_scenes import CLASSES, IGNORE, RECIPE, SOURCE, Scene, as_palette, build, scene, write_scenes
 

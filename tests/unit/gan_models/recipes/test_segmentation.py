@@ -10,10 +10,11 @@ from torch.nn.functional import cross_entropy as reference
 from gan_models.config import ConfigError, MaskClasses, TrainConfig, recipe_config, validate
 from gan_models.evaluation.metrics.iou import mean_iou, overlaps
 from gan_models.images.class_masks import IGNORED, colors_of, legend, maps_of, masks_of, numbers_of
+from gan_models.images.pixels import make_grid, to_float, to_uint8
 from gan_models.images.randomness import random_for
 from gan_models.losses.segmentation import cross_entropy, softened
 from gan_models.recipes import build_recipe
-from gan_models.recipes.base import Batch, tile, to_float, to_uint8
+from gan_models.recipes.base import Batch
 from gan_models.training.memory import bytes_of_activations
 from tests.support.mask_scenes import CLASSES, IGNORE, RECIPE, scene
 from tests.support.training_runs import MASKS, PAIRS, train_config, train_section
@@ -100,7 +101,7 @@ def test_a_preview_shows_classes_in_colors_and_tells_no_diversity() -> None:
     recipe, (batch, right) = build_recipe(config(), 0), batch_of(range(8))
     preview = recipe.preview(recipe.generator.eval(), batch, random_for("preview"))
     assert preview.picture.shape == (3, 3 * 32, 8 * 32)
-    assert torch.equal(preview.picture[:, 64:], tile(to_float(colors_of(right)), 8))
+    assert torch.equal(preview.picture[:, 64:], make_grid(to_float(colors_of(right)), 8))
     assert preview.values.keys() == {"health/cross_entropy", "health/pixel_accuracy"}
     assert 0 <= preview.values["health/pixel_accuracy"] <= 1
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from PIL import Image
 from torchmetrics.classification import MulticlassJaccardIndex
@@ -25,7 +26,7 @@ from gan_models.evaluation.run import evaluate_to
 from gan_models.images.class_masks import numbers_of
 from gan_models.inference.translate import translate
 from gan_models.training.__main__ import main
-from tests.support.mask_scenes import CLASSES, IGNORE, RECIPE, build, write_scenes
+from tests.support.mask_scenes import CLASSES, IGNORE, RECIPE, build, scene, write_scenes
 from tests.unit.flows.tracking.test_served_model import ask, picture
 
 TOLD = MaskClasses(tuple(CLASSES), tuple(CLASSES.values()), IGNORE)
@@ -109,6 +110,9 @@ def test_a_served_model_answers_a_mask_with_the_values_that_it_learnt(made: Path
     model.load_context(SimpleNamespace(artifacts={"bundle": str(made / "run" / "bundle")}))
     answer = ask(model, image=picture(0, 36, 40))
     assert answer.mode == "L"
+    photos = torch.from_numpy(np.stack([scene(seed).photo for seed in range(5)])).permute(0, 3, 1, 2)
+    whole, parts = (translate(model.bundle, photos, batch_size=size) for size in (5, 2))
+    assert torch.equal(whole, parts)
     assert answer.size == (36, 40)
     assert set(np.unique(np.asarray(answer))) <= set(CLASSES)
 
