@@ -8,6 +8,7 @@ from pydantic import Field
 from gan_models.config.bounds import Betas, LearningRate
 from gan_models.config.section import Section
 
+
 @dataclass(frozen=True)
 class MaskClasses:
     """What masks say: the value of each class in the files, its name, and the value that says nothing."""

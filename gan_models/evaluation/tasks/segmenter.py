@@ -10,8 +10,9 @@ from torch import Tensor
 
 from gan_models.bundles.bundle import Bundle
 from gan_models.config import EvaluateConfig, MaskClasses, Pix2PixConfig
+from gan_models.config.evaluate import MIN_IMAGES
 from gan_models.data.masks import count_values, refuse_unknown_values
-from gan_models.evaluation.collector import MIN_IMAGES, Measurements, Progress, require
+from gan_models.evaluation.collector import Measurements, Progress, require
 from gan_models.evaluation.features.cache import FeatureCache
 from gan_models.evaluation.features.extractor import Extractor
 from gan_models.evaluation.figures.pictures import NamedPicture, Row

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from flows.config.model_config import ModelConfig, read_model_config
-from gan_models.config import ConfigError, mask_classes
+from gan_models.config import ConfigError
 from gan_models.evaluation.metrics.catalog import METRICS
 from tests.support.project import ROOT, TINY
 
@@ -171,7 +171,7 @@ def test_the_rules_of_a_shipped_config_are_about_metrics_that_are_measured(file:
     slices = {degradation.name for degradation in config.evaluate.degradations}
     slices |= {"unseen"} if config.evaluate.unseen_style else set()
     slices |= {"reverse"} if config.train.recipe.name == "cyclegan" else set()
-    classes = mask_classes(config.train.recipe)
+    classes = config.train.recipe.mask_classes
     slices |= {f"class_{name}" for name in classes.names} if classes else set()
     for rule in config.promote.rules:
         *of_slice, name = rule.metric.split("/")
