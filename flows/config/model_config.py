@@ -12,7 +12,7 @@ from gan_models.evaluation.measurable import measurable
 from gan_models.evaluation.metrics.catalog import METRICS
 
 # Keys of a source that are written only where they are not at their defaults.
-_SAID_WHERE_USED = ("image_column", "label_column", "hosts", "max_hours", "pairs")
+_SAID_WHERE_USED = ("image_column", "label_column", "hosts", "max_hours", "pairs", "masks")
 
 
 class SourceConfig(Section):
@@ -43,6 +43,9 @@ class SourceConfig(Section):
     pairs: dict[DomainName, str] | None = Field(
         None, min_length=2, max_length=2, description="two domains and the sub-folder of each, as {photo: A, map: B}"
     )
+    masks: str | None = Field(
+        None, description="of the domains of `pairs`, the one whose files hold each pixel's class: gray or palette"
+    )
 
     @model_validator(mode="after")
     def _says_domains_once(self) -> "SourceConfig":
@@ -50,6 +53,9 @@ class SourceConfig(Section):
             raise ValueError(f"the source {self.path!r} has 'pairs', which name its domains: leave 'domain' out")
         if self.pairs and len(set(self.pairs.values())) < 2:
             raise ValueError(f"the source {self.path!r} has one folder for both sides of its pairs: name two")
+        if self.masks is not None and self.masks not in (self.pairs or {}):
+            there = " and ".join(self.pairs) if self.pairs else "none, because it has no 'pairs'"
+            raise ValueError(f"the source {self.path!r} has 'masks: {self.masks}', and its domains are: {there}")
         return self
 
     @model_validator(mode="before")
@@ -178,6 +184,25 @@ class ModelConfig(Section):
                 reason = f"'{rule.metric}' has no better direction; bound it with at_least or at_most instead"
             if reason:
                 raise ValueError(f"promote.rules.{number}: {reason}")
+        return self
+
+    @model_validator(mode="after")
+    def _takes_masks_for_masks(self) -> "ModelConfig":
+        """Refuse to decode as a picture what is learned from as classes, and the other way round."""
+        target, classes = self.train.recipe.domains[1], self.train.recipe.mask_classes
+        for source in self.dataset.sources:
+            if target is None or target not in (source.pairs or {}):
+                continue
+            if classes and source.masks != target:
+                raise ValueError(
+                    f"the recipe learns classes from the masks of '{target}', and the source {source.path!r} takes "
+                    f"them for pictures; give it 'masks: {target}'"
+                )
+            if source.masks == target and not classes:
+                raise ValueError(
+                    f"the source {source.path!r} has the masks of '{target}', and the recipe takes them for pictures; "
+                    "give it the 'classes' of their values, which pix2pix learns"
+                )
         return self
 
 

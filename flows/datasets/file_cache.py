@@ -41,7 +41,7 @@ class FileCache:
             return None
         row = self._database.execute(
             "SELECT id, pieces, reason, copy FROM taken WHERE source = ? AND path = ? AND version = ? AND demands = ?",
-            (item.source, item.path, item.version, self._demands),
+            (item.source, item.path, item.version, self._asked_of(item)),
         ).fetchone()
         if row is None:
             return None
@@ -61,9 +61,12 @@ class FileCache:
         if item.version is None or (examined.reason and not copy):
             return
         pieces = json.dumps([[piece.id, piece.corner] for piece in examined.pieces])
-        facts = self._demands, examined.id, pieces, examined.reason, copy
+        facts = self._asked_of(item), examined.id, pieces, examined.reason, copy
         if self._notes.put((item.source, item.path, item.version, *facts)):
             self._database.commit()
+
+    def _asked_of(self, item: SourceItem) -> str:
+        return f"{self._demands} mask" if item.is_mask else self._demands
 
     def close(self) -> None:
         """Keep what was noted; where the disk is too full for that, it is found out again."""

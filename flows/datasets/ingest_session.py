@@ -1,8 +1,9 @@
 """What a build keeps of the files it is shown: which images are new, in which split they belong, what is set aside."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,7 @@ class IngestSession:
 
     def records_of(self, group: list[tuple[SourceItem, Examined]]) -> Iterator[ImageRow]:
         """Yield the rows that one file becomes, or two files of a pair; none where they are known or quarantined."""
+        group = _with_masks_by_partner(group)
         if any(self._is_withdrawn(item, examined) for item, examined in group):
             self.num_withdrawn += len(group)
         elif group[0][0].pair is not None:
@@ -163,9 +165,11 @@ class IngestSession:
         if sizes[0] != sizes[1] and all(piece.data for side in (one, two) for piece in side.pieces):
             return "the two sides of its pair differ in size"
         for left, right in zip(one.pieces, two.pieces, strict=True):
-            held = left.id in self.index and right.id in self.index
-            if held and self.index.pair_of(left.id) != self.index.pair_of(right.id):
+            held = [side.id for side in (left, right) if side.id in self.index]
+            if len(held) == 2 and self.index.pair_of(left.id) != self.index.pair_of(right.id):
                 return "its pixels are in the dataset already, with another partner; give the dataset another `name`"
+            if len(held) == 1 and (first.is_mask or second.is_mask) and not self.tiled:
+                return "its photograph is in the dataset already, with another mask; give the dataset another `name`"
         return ""
 
     def _usable(
@@ -227,6 +231,27 @@ class IngestSession:
         self.unlabeled[facts.domain] += facts.label is None
         if phash is not None:
             self.index.add_hash(split, phash, source)
+
+
+def _with_masks_by_partner(group: list[tuple[SourceItem, Examined]]) -> list[tuple[SourceItem, Examined]]:
+    """Give masks ids of what they are masks of: of different photographs they may well be the same, all background.
+
+    Those that were remembered, which have no data, have such ids.
+    """
+    if len(group) != 2:
+        return group
+    named = []
+    for (item, examined), (_, other) in zip(group, reversed(group), strict=True):
+        if item.is_mask and len(examined.pieces) == len(other.pieces) and all(piece.data for piece in examined.pieces):
+            pairs = zip(examined.pieces, other.pieces, strict=True)
+            pieces = tuple(replace(piece, id=_mask_id(piece.id, photo.id)) for piece, photo in pairs)
+            examined = replace(examined, id=_mask_id(examined.id, other.id), pieces=pieces)
+        named.append((item, examined))
+    return named
+
+
+def _mask_id(mask: str, photo: str) -> str:
+    return hashlib.sha256(f"{mask} of {photo}".encode()).hexdigest()
 
 
 def _source(item: SourceItem) -> str:

@@ -60,4 +60,5 @@ def _cut_alike(written: dict[str, Any], config: DatasetConfig, keys: tuple[str, 
 
 def _description(source: SourceConfig) -> dict[str, Any]:
     facts = ("domain", "labels", "split_by", "image_column", "label_column", "pairs")
-    return {fact: getattr(source, fact) for fact in facts}
+    masks = {"masks": source.masks} if source.masks else {}  # said only where there are some: older layouts have none
+    return {fact: getattr(source, fact) for fact in facts} | masks

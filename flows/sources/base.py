@@ -23,6 +23,7 @@ class SourceItem:
     split_by: whether its tiles, where it is cut into tiles, share one split
     size: bytes, 0 where they are not known before it is read
     version: changes when its bytes do, so that a file that was taken need not be read again; None where nothing does
+    is_mask: whether it says in each pixel what is there, by gray values or palette indices, which are kept as they are
     pair: the same for the two files that show one thing in two domains, which follow each other in the source
     """
 
@@ -35,6 +36,7 @@ class SourceItem:
     size: int = 0
     version: str | None = None
     pair: str | None = None
+    is_mask: bool = False
 
 
 class Source(Protocol):

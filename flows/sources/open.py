@@ -47,7 +47,7 @@ def open_source(
     state = root / ".atelier"
     opened = _open(config, root, downloads or state / "downloads", arriving or state / "arriving")
     if config.pairs:
-        opened = PairedSource(opened, config.pairs)
+        opened = PairedSource(opened, config.pairs, config.masks)
     said = config.domain is not None or config.labels == "file" or config.split_by == "tile"
     return DescribedSource(opened, config) if said else opened
 

@@ -16,12 +16,18 @@ class PairedSource:
 
     In the dataset each side is a domain, and both rows carry the same `pair`. A file without a partner, or outside the
     two folders, is yielded on its own, and set aside with that reason.
+
+    Args:
+        source: of the files of both folders.
+        sides: the folder of each domain.
+        masks: the domain, if any, whose files say in each pixel what their partners show.
     """
 
-    def __init__(self, source: Source, sides: Mapping[str, str]) -> None:
+    def __init__(self, source: Source, sides: Mapping[str, str], masks: str | None = None) -> None:
         self.spec = source.spec
         self._source = source
         self._domains = {folder.strip("/"): domain for domain, folder in sides.items()}
+        self._masks = masks
 
     @property
     def num_items(self) -> int:
@@ -30,7 +36,7 @@ class PairedSource:
 
     def fingerprint(self) -> str:
         """Return a SHA-256 of the source and of which folder is which side."""
-        return sha256_of([self._source.fingerprint(), self._domains])
+        return sha256_of([self._source.fingerprint(), self._domains, *([self._masks] if self._masks else [])])
 
     def notes(self) -> tuple[str, ...]:
         """Return those of the source."""
@@ -39,7 +45,9 @@ class PairedSource:
     def items(self) -> Iterator[SourceItem]:
         """Yield the files, those of a pair one after the other."""
         for name, _, _, folder, item in self._items:
-            yield replace(pickle.loads(item), label=None, pair=name, domain=self._domains.get(folder))
+            domain = self._domains.get(folder)
+            is_mask = domain is not None and domain == self._masks
+            yield replace(pickle.loads(item), label=None, pair=name, domain=domain, is_mask=is_mask)
 
     @cached_property
     def _items(self) -> SortedRows:

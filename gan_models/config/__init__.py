@@ -8,7 +8,7 @@ from gan_models.config.degradations import Deblur, Degradation, Denoise, Inpaint
 from gan_models.config.evaluate import EvaluateConfig, ExtractorConfig, read_evaluate_config
 from gan_models.config.generation import DcganConfig, R3ganConfig, VaeConfig, WganGpConfig
 from gan_models.config.health import HealthConfig
-from gan_models.config.recipe import RecipeSection, Task
+from gan_models.config.recipe import MaskClasses, RecipeSection, Task
 from gan_models.config.restoration import RestoreConfig
 from gan_models.config.section import Section, validate
 from gan_models.config.speed import SpeedConfig
@@ -36,6 +36,7 @@ __all__ = [
     "HealthConfig",
     "ImageConfig",
     "Inpaint",
+    "MaskClasses",
     "Pix2PixConfig",
     "R3ganConfig",
     "RecipeConfig",

@@ -1,11 +1,22 @@
 """What the config sections of all recipes share."""
 
+from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from gan_models.config.bounds import Betas, LearningRate
 from gan_models.config.section import Section
+
+
+@dataclass(frozen=True)
+class MaskClasses:
+    """What masks say: the value of each class in the files, its name, and the value that says nothing."""
+
+    values: tuple[int, ...]
+    names: tuple[str, ...]
+    ignore: int | None = None
+
 
 Task = Literal["generate", "restore", "translate", "stylize"]
 
@@ -43,6 +54,11 @@ class RecipeSection(Section):
     @property
     def paired_domains(self) -> tuple[str, str] | None:
         """The two sides of the pairs that it learns from; None where it takes no pairs of the dataset."""
+        return None
+
+    @property
+    def mask_classes(self) -> MaskClasses | None:
+        """What the masks say that it learns to make; None where it makes pictures."""
         return None
 
     @property

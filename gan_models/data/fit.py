@@ -10,13 +10,17 @@ from gan_models.config import ImageConfig
 Size = tuple[int, int]  # width and height in pixels
 
 
-def fitted(picture: Image.Image, image: ImageConfig) -> Image.Image:
-    """Return a picture as `image.fit` wants it; bicubic with antialiasing. `fit: crop` leaves it as it is."""
+def fitted(picture: Image.Image, image: ImageConfig, *, nearest: bool = False) -> Image.Image:
+    """Return a picture as `image.fit` wants it; bicubic with antialiasing, or of the nearest pixels, as masks are.
+
+    `fit: crop` leaves it as it is.
+    """
+    resampling = Image.Resampling.NEAREST if nearest else Image.Resampling.BICUBIC
     size = (image.size, image.size)
     if image.fit == "resize":
-        return picture.resize(size, Image.Resampling.BICUBIC)
+        return picture.resize(size, resampling)
     if image.fit == "cover":
-        return ImageOps.fit(picture, size, Image.Resampling.BICUBIC)
+        return ImageOps.fit(picture, size, resampling)
     return picture
 
 

@@ -24,7 +24,7 @@ class ImageRow:
 
     data: the image file
     path: its name, relative to the dataset
-    id: SHA-256 of its pixels
+    id: SHA-256 of its pixels; of a mask that of them and of its partner's id
     source: where it was taken from
     pair: of an image that shows what another one shows in another domain, the id of the first of the two
     phash: the perceptual hash, by which near duplicates are found; None for an image of one color

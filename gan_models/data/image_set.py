@@ -66,7 +66,8 @@ def list_training_data(directory: Path, split: str, config: TrainConfig, *, limi
     """
     pair = config.recipe.paired_domains
     if pair is not None:
-        return list(list_pairs(directory, split, config.image, pair, limit=limit))
+        are_masks = config.recipe.mask_classes is not None
+        return list(list_pairs(directory, split, config.image, pair, limit=limit, are_masks=are_masks))
     source, target = config.recipe.domains
     domains = [source] if target is None else [source, target]
     listings = [list_split(directory, split, config.image, domain, limit=limit) for domain in domains]

@@ -12,7 +12,13 @@ from gan_models.data.split_index import Listing, list_split
 
 
 def list_pairs(
-    directory: Path, split: str, image: ImageConfig, domains: tuple[str, str], *, limit: int | None = None
+    directory: Path,
+    split: str,
+    image: ImageConfig,
+    domains: tuple[str, str],
+    *,
+    limit: int | None = None,
+    are_masks: bool = False,
 ) -> tuple[Listing, Listing]:
     """List both sides of the pairs of a split: the first sorted by id, the second in the order of its partners.
 
@@ -21,11 +27,13 @@ def list_pairs(
     Args:
         domains: of the two sides.
         limit: so many of the first pairs at most.
+        are_masks: whether the second side says in each pixel what the first one shows.
 
     Raises:
         DataError: see `list_split`; or an image of either side has no partner, or several, or one of another size.
     """
-    first, second = (list_split(directory, split, image, domain) for domain in domains)
+    first = list_split(directory, split, image, domains[0])
+    second = list_split(directory, split, image, domains[1], are_masks=are_masks)
     names = f"'{domains[0]}' and '{domains[1]}' in {directory}"
     example = f"`sources: [{{path: inbox/maps, pairs: {{{domains[0]}: A, {domains[1]}: B}}}}]`"
     if all(side.rows["pair"].null_count == len(side) for side in (first, second)):
@@ -35,7 +43,7 @@ def list_pairs(
         )
     _refuse_lonely(first, second, domains[0], directory)
     _refuse_lonely(second, first, domains[1], directory)
-    if first.shape != second.shape:
+    if first.shape[1:] != second.shape[1:]:
         sizes = " and ".join(f"{width}x{height}" for _, height, width in (first.shape, second.shape))
         raise DataError(
             f"the images of {names} are {sizes}, and `fit: crop` takes the same windows of both; make the two sides of "

@@ -38,6 +38,7 @@ class Listing:
     label_names: the labels of the whole dataset, not only of this split
     shape: channels, height and width of each once decoded
     digest: SHA-256 of the ids and labels and of the image config: what these pixels and labels are
+    are_masks: whether they say in each pixel what is there: one channel, whose values stay as they are
     """
 
     image: ImageConfig
@@ -46,6 +47,7 @@ class Listing:
     label_names: tuple[str, ...]
     shape: tuple[int, int, int]
     digest: str
+    are_masks: bool = False
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -80,7 +82,7 @@ class Listing:
     def part(self, positions: Sequence[int] | npt.NDArray[np.int64]) -> "Listing":
         """Return the images at some positions, in the order of these."""
         rows = self.rows.take(pa.array(positions, pa.int64()))
-        return replace(self, rows=rows, digest=_digest(self.image, self.label_names, rows))
+        return replace(self, rows=rows, digest=_digest(self.image, self.label_names, rows, self.are_masks))
 
     def source_of(self, position: int) -> str:
         """Return where an image was taken from, which is read from its shard.
@@ -107,7 +109,9 @@ class Listing:
             for position, data in part:
                 pixels = decode_png(data) if is_as_stored[position] else None
                 if pixels is None:
-                    pixels = decode_stored(path, self.rows["id"][position].as_py(), data, self.image)
+                    pixels = decode_stored(
+                        path, self.rows["id"][position].as_py(), data, self.image, are_masks=self.are_masks
+                    )
                 place(position, pixels)
             return len(part)
 
@@ -138,7 +142,13 @@ class Listing:
 
 
 def list_split(
-    directory: Path, split: str, image: ImageConfig, domain: str | None = None, *, limit: int | None = None
+    directory: Path,
+    split: str,
+    image: ImageConfig,
+    domain: str | None = None,
+    *,
+    limit: int | None = None,
+    are_masks: bool = False,
 ) -> Listing:
     """List the images of a split, or of one domain of it; of those, with a limit, only so many of the first.
 
@@ -163,8 +173,9 @@ def list_split(
         rows=rows,
         shards=tuple(shards),
         label_names=label_names,
-        shape=(image.channels, height, width),
-        digest=_digest(image, label_names, rows),
+        shape=(1 if are_masks else image.channels, height, width),
+        digest=_digest(image, label_names, rows, are_masks),
+        are_masks=are_masks,
     )
 
 
@@ -202,7 +213,7 @@ def _label_names(labels: Any, directory: Path) -> tuple[str, ...]:  # noqa: ANN4
     return natural_order(labels.drop_null().unique().to_pylist())
 
 
-def _digest(image: ImageConfig, label_names: tuple[str, ...], rows: Any) -> str:  # noqa: ANN401
+def _digest(image: ImageConfig, label_names: tuple[str, ...], rows: Any, are_masks: bool) -> str:  # noqa: ANN401
     """Return the SHA-256 of the JSON of `[image, label_names, [[id, label], ...]]`, which is never whole in memory."""
     head = json.dumps([image.model_dump(), label_names, []], sort_keys=True)
     digest = hashlib.sha256(head.removesuffix("]]").encode())
@@ -211,7 +222,7 @@ def _digest(image: ImageConfig, label_names: tuple[str, ...], rows: Any) -> str:
         ids, labels = batch.column("id").to_pylist(), batch.column("label").fill_null(-1).to_pylist()
         pairs = [[key, names[label]] for key, label in zip(ids, labels, strict=True)]
         digest.update(((", " if number else "") + json.dumps(pairs)[1:-1]).encode())
-    digest.update(b"]]")
+    digest.update(b'], "masks"]' if are_masks else b"]]")
     return digest.hexdigest()
 
 

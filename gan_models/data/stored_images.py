@@ -32,14 +32,17 @@ def png_decoder(shape: tuple[int, int, int]) -> Callable[[bytes], Pixels | None]
     return decode_quickly
 
 
-def decode_stored(path: Path, id_: str, data: bytes, image: ImageConfig) -> Pixels:
+def decode_stored(path: Path, id_: str, data: bytes, image: ImageConfig, *, are_masks: bool = False) -> Pixels:
     """Decode a stored image to [C, H, W], in the channels and the size that `image` asks for.
 
     Args:
         path, id_: its shard and its id, for the message.
+        data: the image file.
+        image: how a model wants it.
+        are_masks: whether it is a mask, which is scaled by taking the nearest pixel, so that its values stay classes.
 
     Raises:
-        DataError: it is damaged.
+        DataError: it is damaged, or it is to be a mask and is in color.
     """
     try:
         stored = decode(data, limits=DecodingLimits(min_side=1))
@@ -47,6 +50,11 @@ def decode_stored(path: Path, id_: str, data: bytes, image: ImageConfig) -> Pixe
         raise DataError(
             f"image {id_} in {path} cannot be read: {error}; fetch the shard again or rebuild the dataset"
         ) from error
-    picture = stored.convert("L" if image.channels == 1 else "RGB")
-    pixels = np.asarray(fitted(picture, image))
-    return pixels[None] if image.channels == 1 else pixels.transpose(2, 0, 1)
+    if are_masks and stored.mode != "L":
+        raise DataError(
+            f"image {id_} in {path} is in color, and masks have a number in each pixel; say in `dataset.sources` which "
+            "domain holds them, as in `{path: inbox, pairs: {photo: A, mask: B}, masks: mask}`, and build the dataset"
+        )
+    picture = stored if are_masks else stored.convert("L" if image.channels == 1 else "RGB")
+    pixels = np.asarray(fitted(picture, image, nearest=are_masks))
+    return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)

@@ -17,7 +17,8 @@ from gan_models.text import nearest
 
 MAX_LISTED = 12  # metrics that a refusal names
 PAIRED = ("psnr", "psnr_gain_identity", "psnr_gain_mean", "ssim", "ssim_gain_identity", "ssim_gain_mean")
-OVERLAPS = ("iou", "iou_gain_identity", "iou_gain_mean")
+OVERLAPS = ("tone_iou", "tone_iou_gain_identity", "tone_iou_gain_mean")
+SEGMENTED = ("mean_iou", "mean_iou_gain", "pixel_accuracy")
 RESTORED = ("psnr", "psnr_gain", "ssim", "ssim_gain", "ms_ssim", "psnr_gain_classical", "ssim_gain_classical")
 OF_LUMA = ("psnr_y", "ssim_y", "ms_ssim_y")
 OF_HOLES = ("psnr_hole", "psnr_hole_gain_nearest", "psnr_hole_gain_mean_color")
@@ -151,7 +152,12 @@ def _parts(recipe: RecipeConfig, evaluate: EvaluateConfig, channels: int) -> Ite
             names = (*RESTORED, *(OF_LUMA if channels > 1 else ()), *_of_kind(degradation), *distances, "diversity")
             yield Part((*names, *IN_STAGES), Slice(kind="degradation", name=degradation.name))
     elif isinstance(recipe, Pix2PixConfig):
-        yield Part(OVERLAPS if recipe.target == "segmentation" else (*PAIRED, *distances, "diversity", *IN_STAGES))
+        if recipe.mask_classes:
+            yield Part(SEGMENTED)
+            for name in recipe.mask_classes.names:
+                yield Part(("iou",), Slice(kind="class", name=name))
+        else:
+            yield Part(OVERLAPS if recipe.target == "tones" else (*PAIRED, *distances, "diversity", *IN_STAGES))
     elif recipe.task == "translate":
         names = (*distances, "content_ssim", "diversity", *IN_STAGES)
         if recipe.name == "cyclegan":

@@ -1,4 +1,4 @@
-"""What images are turned from and into, made from the images themselves: sketches, gray, and simple segmentations."""
+"""What images are turned from and into, made from the images themselves: sketches, gray, and tones."""
 
 from itertools import pairwise
 
@@ -11,7 +11,7 @@ from gan_models.config.translation import ConditionKind
 LUMINANCE = (0.299, 0.587, 0.114)  # The weights of RGB (ITU-R BT.601).
 INK = 8.0  # A line is black where a pixel is darker than its surroundings by 1 / INK of them.
 FAINT = 0.05  # Differences at this luminance are drawn half as dark, so that noise in shadows makes no lines.
-NUM_SEGMENTS = 3
+NUM_TONES = 3
 NUM_BINS = 64  # Thresholds are found in a histogram of so many bins.
 
 
@@ -20,15 +20,15 @@ def condition(images: Tensor, kind: ConditionKind) -> Tensor:
 
     Args:
         images: Float [N, C, H, W] in [-1, 1].
-        kind: "edges", an ink drawing; "gray", the luminance; "segmentation", three tones; "image", as they are.
+        kind: "edges", an ink drawing; "gray", the luminance; "tones", dark, middle and light; "image", as they are.
 
     Returns:
         Float [N, C, H, W] in [-1, 1]; but for "image", all channels are the same.
     """
     if kind == "image":
         return images
-    if kind == "segmentation":
-        plane = levels_of(segments(images))
+    if kind == "tones":
+        plane = levels_of(tones_in(images))
     else:
         gray = luminance(images)
         plane = _sketch(gray) if kind == "edges" else 2 * gray - 1
@@ -43,7 +43,7 @@ def luminance(images: Tensor) -> Tensor:
     return ((images * weights).sum(dim=1, keepdim=True) + 1) / 2
 
 
-def segments(images: Tensor) -> Tensor:
+def tones_in(images: Tensor) -> Tensor:
     """Return each pixel's tone, dark 0, middle 1 or light 2, int64 [N, H, W], of images Float [N, C, H, W] in [-1, 1].
 
     The luminance, smoothed by two 5x5 boxes, cut at two thresholds that are each image's own: those that make the
@@ -61,7 +61,7 @@ def levels_of(tones: Tensor) -> Tensor:
 
 def tones_of(images: Tensor) -> Tensor:
     """Return the tones, int64 [N, H, W], whose levels are nearest to images Float [N, C, H, W] in [-1, 1]."""
-    return (images.float().mean(dim=1) * 1.5 + 1.5).long().clamp(0, NUM_SEGMENTS - 1)
+    return (images.float().mean(dim=1) * 1.5 + 1.5).long().clamp(0, NUM_TONES - 1)
 
 
 def _smoothed(gray: Tensor) -> Tensor:

@@ -30,12 +30,19 @@ _ROOT = Path(__file__).parents[2]
 
 
 class ReadableFile(Protocol):
-    """A file as a source knows it. `size`: in bytes, 0 where that is not known before it is read."""
+    """A file as a source knows it.
+
+    size: in bytes, 0 where that is not known before it is read
+    is_mask: whether it says in each pixel what is there, so that its values are kept as they are
+    """
 
     @property
     def size(self) -> int:
         """Return its bytes' number, or 0."""
         ...
+
+    @property
+    def is_mask(self) -> bool: ...
 
     @property
     def read(self) -> Callable[[], bytes]:
@@ -106,10 +113,11 @@ class DecodingWorkers:
     def _examine(self, batch: "list[tuple[AnyFile, Examined | None]]") -> list[Examined]:
         with self._bytes.hold(sum(file.size for file, remembered in batch if remembered is None)):
             found = [remembered or _read(file) for file, remembered in batch]
-            decoded = self._decode([one for one in found if isinstance(one, bytes)])
+            masks = [file.is_mask for (file, _), one in zip(batch, found, strict=True) if isinstance(one, bytes)]
+            decoded = self._decode([one for one in found if isinstance(one, bytes)], masks)
             return [next(decoded) if isinstance(one, bytes) else one for one in found]
 
-    def _decode(self, files: list[bytes]) -> Iterator[Examined]:
+    def _decode(self, files: list[bytes], masks: list[bool]) -> Iterator[Examined]:
         """Yield what becomes of each; after one that a worker does not survive, another worker goes on."""
         done = 0
         while done < len(files):
@@ -117,7 +125,7 @@ class DecodingWorkers:
             try:
                 worker = worker or _Worker(self._demands.limits.max_memory)
                 try:
-                    for examined in self._ask(worker, files[done:]):
+                    for examined in self._ask(worker, files[done:], masks[done:]):
                         yield replace(examined, rejected=files[done]) if examined.reason else examined
                         done += 1
                 except (EOFError, OSError, ValueError) as error:
@@ -130,11 +138,12 @@ class DecodingWorkers:
                     worker = None
                 self._idle.put(worker)
 
-    def _ask(self, worker: "_Worker", files: list[bytes]) -> Iterator[Examined]:
+    def _ask(self, worker: "_Worker", files: list[bytes], masks: list[bool]) -> Iterator[Examined]:
         seconds = self._demands.limits.max_seconds
+        head: dict[str, Any] = {"lengths": [len(data) for data in files], "masks": masks}
         try:
             self._deadlines[worker] = time.monotonic() + seconds
-            worker.send(b"".join(files), {**asdict(self._demands), "lengths": [len(data) for data in files]})
+            worker.send(b"".join(files), {**asdict(self._demands), **head})
             for _ in files:
                 self._deadlines[worker] = time.monotonic() + seconds
                 head, body = worker.receive()

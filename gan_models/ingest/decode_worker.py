@@ -80,9 +80,9 @@ def main(max_memory: int) -> None:
             return
         demands = Demands(DecodingLimits(**head["limits"]), head["tile"], head["max_tiles"])
         begin = 0
-        for length in head["lengths"]:
+        for length, is_mask in zip(head["lengths"], head["masks"], strict=True):
             try:
-                answer = as_frame(examine(body[begin : begin + length], demands, ask_for_room))
+                answer = as_frame(examine(body[begin : begin + length], demands, ask_for_room, is_mask=is_mask))
             except UnreadableImageError as error:
                 answer = {"reason": str(error)}, b""
             except MemoryError:

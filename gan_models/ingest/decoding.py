@@ -15,6 +15,16 @@
 | animated, several pages      | refused: which frame was meant cannot be known; of an MPO, the main photograph      |
 | a wrong file extension       | ignored: the content decides                                                        |
 
+Of a mask, which says in each pixel what is there, no value is ever changed:
+
+| the mask                     | becomes                                                                             |
+| ---------------------------- | ----------------------------------------------------------------------------------- |
+| gray                         | mode L, as it is; black and white alone are 0 and 255                               |
+| palette                      | mode L of the indices, whatever their colors                                        |
+| 16-bit, integer modes        | mode L of the same numbers; above 255 they are refused                              |
+| RGB whose channels are equal | mode L of that channel; other colors are refused                                    |
+| alpha                        | dropped where all is opaque, else refused                                           |
+
 Nothing here imports PyTorch.
 """
 
@@ -79,7 +89,24 @@ def decode(
     Raises:
         UnreadableImageError: the file is no image, is damaged, or is one that the limits or the policy refuse.
     """
-    limits = limits or DecodingLimits()
+    image = _loaded(data, limits or DecodingLimits(), before_loading)
+    return _upright(_eight_bits(image, _sample_bits(image, data)), image)
+
+
+def decode_mask(
+    data: bytes, *, limits: DecodingLimits | None = None, before_loading: Callable[[int], None] | None = None
+) -> Image.Image:
+    """Return the classes of a mask's pixels as they stand in the file, of mode L; the arguments are those of `decode`.
+
+    Raises:
+        UnreadableImageError: as for `decode`, or the file does not hold one number from 0 to 255 in each pixel.
+    """
+    image = _loaded(data, limits or DecodingLimits(), before_loading)
+    return _upright(_class_values(image, _sample_bits(image, data)), image)
+
+
+def _loaded(data: bytes, limits: DecodingLimits, before_loading: Callable[[int], None] | None) -> Image.Image:
+    """Return the image in a file as Pillow has it, with its pixels in memory."""
     if not data:
         raise UnreadableImageError("the file is empty")
     if len(data) > limits.max_bytes:
@@ -94,11 +121,13 @@ def decode(
         raise
     except Exception as error:
         raise UnreadableImageError(f"the {image.format} image is damaged or truncated: {one_line(error)}") from error
-    pixels = _eight_bits(image, _sample_bits(image, data))
+    return image
+
+
+def _upright(pixels: Image.Image, image: Image.Image) -> Image.Image:
+    """Return the pixels as the loaded image says that they are to be turned, without metadata."""
     rotation = _UPRIGHT.get(_orientation(image))
-    if rotation is not None:
-        pixels = pixels.transpose(rotation)
-    return _bare(pixels)
+    return _bare(pixels if rotation is None else pixels.transpose(rotation))
 
 
 def image_id(image: Image.Image) -> str:
@@ -203,6 +232,29 @@ def _refuse_nearly_black(highest: int) -> None:
             f"no value of the image is above {highest:,} of 65,535, so that it would be nearly black; scale its values "
             "to 16 bits (those of 12 bits times 16), or save those of 8 bits as 8 bits"
         )
+
+
+def _class_values(image: Image.Image, bits: int) -> Image.Image:
+    """Return a loaded mask as mode L, every value as it is. `bits`: of a sample in its file."""
+    if bits > 8 and not image.mode.startswith("I"):
+        raise UnreadableImageError(f"the mask has colors of {bits} bits; save it as gray or with a palette")
+    if image.mode in ("1", "L"):
+        return image.convert("L")
+    if image.mode == "P":
+        return Image.fromarray(np.asarray(image))
+    if image.mode.startswith("I"):
+        values = np.asarray(image)
+        if values.min() < 0 or values.max() > 255:
+            raise UnreadableImageError(f"the mask's values reach {values.max()}, and classes are numbers from 0 to 255")
+        return Image.fromarray(values.astype(np.uint8))
+    bands = [np.asarray(band) for band in image.split()]
+    if image.mode in ("LA", "PA", "RGBA") and bands.pop().min() < 255:
+        raise UnreadableImageError("the mask is transparent in places; give these pixels the number of a class")
+    if image.mode in ("LA", "PA", "RGB", "RGBA") and all((band == bands[0]).all() for band in bands[1:]):
+        return Image.fromarray(bands[0])
+    raise UnreadableImageError(
+        "the mask is in color; save it with the number of each pixel's class as its gray value or palette index"
+    )
 
 
 def _orientation(image: Image.Image) -> int:

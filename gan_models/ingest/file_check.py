@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from gan_models.ingest.decoding import DecodingLimits, decode, encode_png, image_id
+from gan_models.ingest.decoding import DecodingLimits, decode, decode_mask, encode_png, image_id
 from gan_models.ingest.image_stats import image_stats
 from gan_models.ingest.perceptual_hash import perceptual_hash
 
@@ -31,7 +31,7 @@ class Piece:
     data: a PNG
     id: SHA-256 of the pixels
     width, height: in pixels
-    phash: the perceptual hash, None for an image of one color
+    phash: the perceptual hash, None for an image of one color and for a mask
     stats: brightness, contrast, colors and shapes, as `ImageStats.pack` writes them
     corner: left and top of a tile within its image
     """
@@ -60,26 +60,35 @@ class Examined:
     rejected: bytes = b""
 
 
-def examine(data: bytes, demands: Demands, before_loading: Callable[[int], None] | None = None) -> Examined:
+def examine(
+    data: bytes, demands: Demands, before_loading: Callable[[int], None] | None = None, *, is_mask: bool = False
+) -> Examined:
     """Decode a file, cut it where tiles are wanted, and describe what comes of it.
+
+    Args:
+        data: the file.
+        demands: what is asked of it.
+        before_loading: see `decode`.
+        is_mask: whether it says in each pixel what is there, so that its values are kept as they are. A mask has no
+            perceptual hash: masks that are alike say nothing of the photographs that they belong to.
 
     Raises:
         UnreadableImageError: it is not used.
     """
-    image = decode(data, limits=demands.limits, before_loading=before_loading)
+    image = (decode_mask if is_mask else decode)(data, limits=demands.limits, before_loading=before_loading)
     key = image_id(image)
     if demands.tile is None:
-        return Examined(key, (_piece(image, key, None),))
+        return Examined(key, (_piece(image, key, None, is_mask),))
     tiles = []
     for left, top in _tile_grid(image, demands.tile, demands.max_tiles):
         tile = image.crop((left, top, left + demands.tile, top + demands.tile))
-        tiles.append(_piece(tile, image_id(tile), (left, top)))
+        tiles.append(_piece(tile, image_id(tile), (left, top), is_mask))
     return Examined(key, tuple(tiles))
 
 
-def _piece(image: Image.Image, key: str, corner: tuple[int, int] | None) -> Piece:
-    stats = image_stats(image).pack()
-    return Piece(encode_png(image), key, image.width, image.height, perceptual_hash(image), stats, corner)
+def _piece(image: Image.Image, key: str, corner: tuple[int, int] | None, is_mask: bool) -> Piece:
+    phash = None if is_mask else perceptual_hash(image)
+    return Piece(encode_png(image), key, image.width, image.height, phash, image_stats(image).pack(), corner)
 
 
 def _tile_grid(image: Image.Image, tile: int, most: int) -> list[tuple[int, int]]:

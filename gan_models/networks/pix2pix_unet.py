@@ -22,6 +22,7 @@ class Pix2PixUNet(nn.Module):
         dropout: share of the features set to zero in the three coarsest stages of the decoder, in training.
         upsample: "transposed" convolutions, or the "nearest" pixel and a convolution, which leaves no checkerboards
             (Odena et al. 2016, https://distill.pub/2016/deconv-checkerboard).
+        num_classes: 0 to make images; else, it gives each pixel that many logits.
     """
 
     def __init__(
@@ -31,6 +32,7 @@ class Pix2PixUNet(nn.Module):
         num_stages: int,
         dropout: float = 0.0,
         upsample: Literal["transposed", "nearest"] = "transposed",
+        num_classes: int = 0,
     ) -> None:
         super().__init__()
         self.multiple = 2**num_stages  # Height and width have to be multiples of it.
@@ -44,11 +46,12 @@ class Pix2PixUNet(nn.Module):
             self.encoders.append(nn.Sequential(convolution, norm))
         for stage in reversed(range(num_stages)):
             inputs = widths[stage] * (1 if stage == num_stages - 1 else 2)
-            outputs = widths[stage - 1] if stage else channels
+            outputs = widths[stage - 1] if stage else num_classes or channels
             up: list[nn.Module] = [nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1)]
             if upsample == "nearest":
                 up = [nn.Upsample(scale_factor=2), nn.Conv2d(inputs, outputs, 3, padding=1)]
-            self.decoders.append(nn.Sequential(*up, nn.InstanceNorm2d(outputs, affine=True) if stage else nn.Tanh()))
+            last = nn.Identity() if num_classes else nn.Tanh()
+            self.decoders.append(nn.Sequential(*up, nn.InstanceNorm2d(outputs, affine=True) if stage else last))
         self.apply(initialize)
 
     def forward(self, images: Tensor, random: Random | None = None) -> Tensor:
@@ -59,7 +62,7 @@ class Pix2PixUNet(nn.Module):
             random: for dropout, where wanted: in training. Without, the same images give the same results.
 
         Returns:
-            Float [N, channels, H, W] in [-1, 1].
+            Float [N, channels, H, W] in [-1, 1]; with classes, logits, Float [N, num_classes, H, W].
         """
         hidden, skips = images, []
         for stage, encoder in enumerate(self.encoders):

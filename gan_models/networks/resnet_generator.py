@@ -16,7 +16,7 @@ class ResnetGenerator(nn.Module):
         blocks: residual blocks, 9 at 256 pixels and 6 at 128.
         antialias: resample with the filter [1,2,1] (Zhang 2019, arXiv 1904.11486), as CUT does. Otherwise by strided
             and transposed convolutions, as CycleGAN does.
-        residual: add what is learnt to the image itself, so that an untrained network returns its input.
+        residual: add what is learned to the image itself, so that an untrained network returns its input.
     """
 
     multiple = 4  # Height and width have to be multiples of it.

@@ -7,6 +7,7 @@ import torch
 
 from gan_models.config import EvaluateConfig, SpeedConfig, TrainConfig
 from gan_models.data.image_set import ImageSet, TrainingData, list_training_data, load
+from gan_models.data.masks import count_values, refuse_unknown_values, refuse_unseen_classes
 from gan_models.data.pixel_cache import load_mapped
 from gan_models.data.split_index import Listing, Progress
 from gan_models.training.preflight import check_enough_data
@@ -61,7 +62,8 @@ def load_data(
         evaluate: how the trained model will be measured, where that is known.
 
     Raises:
-        DataError: the dataset is damaged, does not fit the config, or is too small for a model to be measured on.
+        DataError: the dataset is damaged, does not fit the config, such as masks with values that it does not name, or
+            is too small for a model to be measured on.
     """
     listings = list_training_data(directory, "train", config)
     needed = NUM_PREVIEW_IMAGES if evaluate is None else None
@@ -80,6 +82,13 @@ def load_data(
     first = [listing.part(range(min(NUM_PREVIEW_IMAGES, len(listing)))) for listing in evaluation]
     is_paired = config.recipe.paired_domains is not None
     training = TrainingData(*map(loaded, listings), is_paired=is_paired)
+    classes = config.recipe.mask_classes
+    if classes and training.targets:
+        counts = count_values(training.targets.images)
+        refuse_unseen_classes(counts, classes, f"the training masks in {directory}")
+        # Those of evaluation too: to be told after the training would be too late.
+        counts += count_values(loaded(list_training_data(directory, "evaluation", config)[1]).images)
+        refuse_unknown_values(counts, classes, f"the masks in {directory}")
     previews = TrainingData(*map(load, first), is_paired=is_paired)
     notes = tuple(dict.fromkeys(told for listing in listings if (told := listing.fit_in_words)))
     return LoadedData(training, previews, place, notes)

@@ -33,6 +33,7 @@ PIX2PIX: dict[str, Any] = {
     "discriminator_stages": 1,
 }
 PAIRS: dict[str, Any] = {**PIX2PIX, "source_domain": "photo", "target_domain": "map"}
+MASKS: dict[str, Any] = {**PAIRS, "classes": {0: "dark", 200: "light"}, "ignore": 255}
 CYCLEGAN: dict[str, Any] = {
     "name": "cyclegan",
     "width": 4,
@@ -71,6 +72,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "vae": VAE,
     "pix2pix": PIX2PIX,
     "pix2pix with pairs": PAIRS,
+    "pix2pix with masks": MASKS,
     "cyclegan": CYCLEGAN,
     "cut": CUT,
     "fastcut": {**CUT, "fast": True},
@@ -121,10 +123,14 @@ def image_set(recipe: dict[str, Any], num: int = 20) -> ImageSet:
 
 def training_data(recipe: dict[str, Any], num: int = 20) -> TrainingData:
     """`image_set` as what a recipe trains on, and as many targets where it turns images into others: labeled ones, or
-    the partners of the images, which are their negatives, where it learns from pairs."""
+    the partners of the images where it learns from pairs: their negatives, or masks of what is light in them."""
     images = image_set(recipe, num)
     if task_and_target(recipe)[1] is None:
         return TrainingData(images)
+    if recipe_config(recipe).mask_classes:
+        masks = 200 * (images.images.float().mean(dim=1, keepdim=True) > 128).to(torch.uint8)
+        masks[:, :, :, :3] = 255
+        return TrainingData(images, replace(images, images=masks, digest="masks"), is_paired=True)
     if recipe_config(recipe).paired_domains:
         negatives = replace(images, images=255 - images.images, digest="negatives")
         return TrainingData(images, negatives, is_paired=True)

@@ -57,14 +57,24 @@ class FeatureCache:
         return self._images(tuple(list_split(data, split, image, domain) for split in splits), num)
 
     def pairs(
-        self, data: Path, split: str, image: ImageConfig, domains: tuple[str, str], num: int | None = None
+        self,
+        data: Path,
+        split: str,
+        image: ImageConfig,
+        domains: tuple[str, str],
+        num: int | None = None,
+        *,
+        are_masks: bool = False,
     ) -> tuple[RealImages, RealImages]:
         """Return both sides of a split's pairs, or of only `num` of them, as `images`: equal places belong together.
+
+        Args:
+            are_masks: whether the second side says in each pixel what the first one shows.
 
         Raises:
             DataError: see `list_pairs`.
         """
-        first, second = list_pairs(data, split, image, domains)
+        first, second = list_pairs(data, split, image, domains, are_masks=are_masks)
         return self._images((first,), num), self._images((second,), num)
 
     def _images(self, listings: tuple[Listing, ...], num: int | None) -> RealImages:

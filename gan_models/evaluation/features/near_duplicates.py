@@ -38,12 +38,15 @@ def near_duplicates(bundle: Bundle, data: Path, cache: FeatureCache, batch_size:
     """
     whole = bundle.image.model_copy(update={"fit": "cover"})  # photographs, not the windows that are cut of them
     notes = []
-    if domains := bundle.recipe.paired_domains:
+    domains, makes_masks = bundle.recipe.paired_domains, bundle.recipe.mask_classes is not None
+    if domains and not makes_masks:
         evaluation = cache.pairs(data, "evaluation", whole, domains, MAX_EVALUATION)
         training = cache.pairs(data, "train", whole, domains, MAX_TRAINING)
         notes += _note("pairs", "", evaluation, training, cache, batch_size)
     else:
-        named: list[str | None] = [domain for domain in bundle.recipe.domains if domain]
+        # Of photographs with masks the photographs alone: one that was seen in training is known, whatever its mask.
+        both = bundle.recipe.domains[: 1 if makes_masks else 2]
+        named: list[str | None] = [domain for domain in both if domain]
         for domain in named or [None]:
             images = cache.images(data, ("evaluation",), whole, domain, MAX_EVALUATION)
             known = cache.images(data, ("train",), whole, domain, MAX_TRAINING)

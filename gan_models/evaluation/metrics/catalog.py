@@ -144,16 +144,34 @@ def _kinds() -> tuple[MetricKind, ...]:
             True,
             "PSNR of images translated and back again, mean over images.",
         ),
-        MetricKind("iou", "Mean IoU", "", True, "Intersection over union of each image's tones, mean over images."),
         MetricKind(
-            "iou_gain_identity",
+            "mean_iou",
+            "Mean IoU",
+            "",
+            True,
+            "Intersection over union of a class, over the pixels of all images; mean over the classes that there are.",
+        ),
+        MetricKind(
+            "mean_iou_gain",
+            "Mean IoU gain over the most frequent class",
+            "",
+            True,
+            "Mean IoU less that of the most frequent class, of all pixels or of each, whichever is better.",
+        ),
+        MetricKind("iou", "IoU", "", True, "Pixels in both the output and the mask over pixels in either, one class."),
+        MetricKind("pixel_accuracy", "Pixel accuracy", "share", True, "Share of pixels whose class is right."),
+        MetricKind(
+            "tone_iou", "IoU of tones", "", True, "Intersection over union of each image's tones, mean over images."
+        ),
+        MetricKind(
+            "tone_iou_gain_identity",
             "IoU gain over fixed thresholds",
             "",
             True,
             "IoU of the output less that of the input's luminance cut at one third and two thirds.",
         ),
         MetricKind(
-            "iou_gain_mean",
+            "tone_iou_gain_mean",
             "IoU gain over the most frequent tone",
             "",
             True,

@@ -47,6 +47,26 @@ def share_of(hits: Array) -> Estimate:
     return Estimate(*mean_of(hits)[:2], is_share=True)
 
 
+def ratio_of(numerators: Array, denominators: Array) -> Estimate:
+    """The sum of the numerators over that of the denominators, float64 [N] each, the latter with a sum above 0.
+
+    The influences are those of the delta method: of a ratio's first-order expansion about the two means.
+    """
+    ratio = float(numerators.sum() / denominators.sum())
+    return Estimate(ratio, (numerators - ratio * denominators) / denominators.mean())
+
+
+def mean_estimate(estimates: Sequence[Estimate]) -> Estimate:
+    """The mean of several estimates over the same images."""
+    values = [estimate.value for estimate in estimates]
+    return Estimate(float(np.mean(values)), np.mean([estimate.influence for estimate in estimates], axis=0))
+
+
+def difference_of(a: Estimate, b: Estimate) -> Estimate:
+    """a - b; image i of both had the same input."""
+    return Estimate(a.value - b.value, a.influence - b.influence)
+
+
 def without_interval(value: float, num: int) -> Estimate:
     """Return a value over `num` images of which nothing else was kept: without an interval, never compared."""
     return Estimate(value, np.full(num, np.nan))
@@ -78,7 +98,7 @@ def difference_interval(a: Estimate, b: Estimate, seed: int) -> tuple[float, flo
         return math.nan, math.nan
     if a.is_share and b.is_share:
         return _paired_shares(a.value + a.influence - b.value - b.influence)
-    return interval(Estimate(a.value - b.value, a.influence - b.influence), seed)
+    return interval(difference_of(a, b), seed)
 
 
 def halves(estimate: Estimate) -> list[NDArray[np.int64]]:

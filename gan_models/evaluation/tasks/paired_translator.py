@@ -13,13 +13,13 @@ from gan_models.evaluation.features.cache import FeatureCache
 from gan_models.evaluation.features.extractor import Extractor
 from gan_models.evaluation.figures.pictures import NamedPicture, Row
 from gan_models.evaluation.figures.translation_pictures import translation_figures
-from gan_models.evaluation.metrics.iou import mean_iou
+from gan_models.evaluation.metrics.iou import image_iou, overlaps
 from gan_models.evaluation.metrics.psnr import psnr
 from gan_models.evaluation.metrics.ssim import ssim
 from gan_models.evaluation.stats.intervals import Array, mean_of
 from gan_models.evaluation.tasks.distances import Baseline, RealSide, add_distances, add_diversity
 from gan_models.evaluation.tasks.full_reference import BaselineImages, add_feature_distances, load_reference_networks
-from gan_models.images.paired_inputs import NUM_SEGMENTS, condition, luminance, tones_of
+from gan_models.images.paired_inputs import NUM_TONES, condition, luminance, tones_of
 from gan_models.images.pixels import to_float, to_uint8
 from gan_models.inference.translate import translate
 
@@ -96,7 +96,7 @@ def evaluate(
             degradation={"input": source, "target": target},
         ),
     )
-    if recipe.target == "segmentation":
+    if recipe.target == "tones":
         score = _add_overlaps(measured, Case(inputs, targets, outputs, _most_frequent(known).expand_as(targets)))
         unit, below = "", "Below each: its mean intersection over union."
     else:
@@ -147,14 +147,14 @@ def _add_similarities(measured: Measurements, case: Case) -> Array:
 
 
 def _add_overlaps(measured: Measurements, case: Case) -> Array:
-    """Add the mean IoU against fixed thresholds of the input, and against one segmentation for all; return it."""
+    """Add the mean IoU against fixed thresholds of the input, and against the same tones for all; return it."""
     targets = tones_of(to_float(case.targets)).numpy()
-    fixed = (luminance(to_float(case.inputs))[:, 0] * NUM_SEGMENTS).long().clamp(max=NUM_SEGMENTS - 1)
+    fixed = (luminance(to_float(case.inputs))[:, 0] * NUM_TONES).long().clamp(max=NUM_TONES - 1)
     own, identity, mean = (
-        mean_iou(tones.numpy(), targets, NUM_SEGMENTS)
+        image_iou(overlaps(tones.numpy(), targets, NUM_TONES))
         for tones in (tones_of(to_float(case.outputs)), fixed, tones_of(to_float(case.mean)))
     )
-    _add_with_gains(measured, "iou", own, identity, mean, "the most frequent tone of each pixel")
+    _add_with_gains(measured, "tone_iou", own, identity, mean, "the most frequent tone of each pixel")
     return own
 
 
@@ -175,8 +175,8 @@ def _add_distances(measured: Measurements, pairs: Pairs, outputs: Tensor, cache:
 
 
 def _most_frequent(known: Tensor) -> Tensor:
-    """Return the most frequent tone of each pixel of segmentations uint8 [N, C, S, S], as uint8 [1, C, S, S]."""
+    """Return the tone that most of uint8 [N, C, S, S], each in tones, have at a pixel, as uint8 [1, C, S, S]."""
     tones = tones_of(to_float(known))
     counts: dict[str, Any] = {"dim": 0, "keepdim": True}
-    most = torch.stack([(tones == number).sum(**counts) for number in range(NUM_SEGMENTS)]).argmax(dim=0)
+    most = torch.stack([(tones == number).sum(**counts) for number in range(NUM_TONES)]).argmax(dim=0)
     return to_uint8((most.float() - 1).unsqueeze(1)).expand(-1, known.shape[1], -1, -1)

@@ -17,7 +17,7 @@ from gan_models.evaluation.metrics.psnr import psnr
 from gan_models.evaluation.metrics.ssim import ssim
 from gan_models.evaluation.result import Slice
 from gan_models.evaluation.stats.intervals import mean_of
-from gan_models.evaluation.tasks import paired_translator
+from gan_models.evaluation.tasks import paired_translator, segmenter
 from gan_models.evaluation.tasks.distances import Baseline, RealSide, add_distances, add_diversity
 from gan_models.evaluation.tasks.full_reference import ReferenceNetworks, add_feature_distances, load_reference_networks
 from gan_models.images.paired_inputs import luminance
@@ -64,6 +64,8 @@ def evaluate(
         InsufficientDataError, NonFiniteError, DataError: see each.
     """
     if isinstance(bundle.recipe, Pix2PixConfig):
+        if bundle.recipe.classes is not None:
+            return segmenter.evaluate(bundle, data, config, extractor, cache, progress)
         return paired_translator.evaluate(bundle, data, config, extractor, cache, progress)
     recipe = cast(CycleganConfig | CutConfig, bundle.recipe)
     progress("reading the images")

@@ -1,4 +1,4 @@
-"""From two folders of pictures to a model that has learnt to turn the ones into the others."""
+"""From two folders of pictures to a model that has learned to turn the ones into the others."""
 
 from pathlib import Path
 from types import SimpleNamespace

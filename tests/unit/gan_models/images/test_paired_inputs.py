@@ -1,4 +1,4 @@
-"""Sketches, gray pictures and segmentations are made of each image alone."""
+"""Sketches, gray pictures and tones are made of each image alone."""
 
 import numpy as np
 import pytest
@@ -6,13 +6,13 @@ import torch
 from skimage.data import astronaut
 from skimage.filters import threshold_multiotsu
 
-from gan_models.images.paired_inputs import NUM_BINS, condition, levels_of, luminance, segments, tones_of
+from gan_models.images.paired_inputs import NUM_BINS, condition, levels_of, luminance, tones_in, tones_of
 from gan_models.images.pixels import to_float, to_uint8
 
 PHOTO = to_float(torch.from_numpy(astronaut()).permute(2, 0, 1)[None, :, ::4, ::4].contiguous())
 
 
-@pytest.mark.parametrize("kind", ["edges", "gray", "segmentation", "image"])
+@pytest.mark.parametrize("kind", ["edges", "gray", "tones", "image"])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_condition_has_the_images_shape_and_range_and_does_not_depend_on_the_batch(kind, channels) -> None:
     images = torch.cat([PHOTO, PHOTO.flip(3), PHOTO * 0.3])[:, :channels]
@@ -42,7 +42,7 @@ def test_tones_vary_no_less_than_those_of_scikit_image() -> None:
         padded = torch.nn.functional.pad(smooth, (2, 2, 2, 2), mode="reflect")
         smooth = torch.nn.functional.avg_pool2d(padded, 5, stride=1)
     bins = (smooth[0, 0] * NUM_BINS).long().numpy()
-    own = segments(PHOTO)[0].numpy()
+    own = tones_in(PHOTO)[0].numpy()
     theirs = (bins > threshold_multiotsu(bins, classes=3)[:, None, None]).sum(axis=0)
     assert variance_between(bins, own) >= variance_between(bins, theirs)
     assert (own == theirs).mean() > 0.95  # theirs may be a bin away
@@ -54,10 +54,10 @@ def variance_between(values: np.ndarray, tones: np.ndarray) -> float:
 
 
 def test_an_image_of_one_color_has_one_tone() -> None:
-    assert len(segments(torch.zeros(1, 3, 16, 16)).unique()) == 1
+    assert len(tones_in(torch.zeros(1, 3, 16, 16)).unique()) == 1
 
 
 def test_tones_survive_the_way_to_8_bit_images_and_back() -> None:
-    tones = segments(PHOTO)
+    tones = tones_in(PHOTO)
     assert set(tones.unique().tolist()) == {0, 1, 2}
     assert torch.equal(tones_of(to_float(to_uint8(levels_of(tones)))), tones)

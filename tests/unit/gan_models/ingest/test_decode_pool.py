@@ -24,6 +24,7 @@ DEMANDS = Demands(DecodingLimits(min_side=1))
 class File:
     content: bytes | Exception
     size: int = 0
+    is_mask: bool = False
 
     def read(self):
         if isinstance(self.content, Exception):

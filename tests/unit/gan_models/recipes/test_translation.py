@@ -19,7 +19,7 @@ from tests.support.training_runs import CUT, CYCLEGAN, PAIRS, PIX2PIX, train_con
 SECTIONS = {
     "edges to image": PIX2PIX,
     "gray to image": {**PIX2PIX, "input": "gray", "upsample": "nearest", "discriminator_norm": "spectral"},
-    "image to segmentation": {**PIX2PIX, "input": "image", "target": "segmentation", "adversarial_weight": 0},
+    "image to tones": {**PIX2PIX, "input": "image", "target": "tones", "adversarial_weight": 0},
     "pairs": PAIRS,
     "cyclegan": CYCLEGAN,
     "cyclegan, antialiased": {**CYCLEGAN, "antialias": True, "residual": True, "pool_size": 0, "loss": "hinge"},
@@ -167,7 +167,7 @@ def test_a_discriminator_too_deep_for_the_images_is_refused_with_what_to_do() ->
             {**PAIRS, "input": "edges"},
             "taken as they are, and input is edges; leave input out, or leave the domains out",
         ),
-        ({**PAIRS, "target": "segmentation"}, "target is segmentation; leave target out, or leave the domains out"),
+        ({**PAIRS, "target": "tones"}, "target is tones; leave target out, or leave the domains out"),
         ({"name": "cut", "fsat": True}, "did you mean 'fast'"),
     ],
 )
@@ -182,7 +182,7 @@ def test_a_section_is_read_back_from_what_is_written_of_it() -> None:
         assert recipe_config(config.model_dump(mode="json")) == config
 
 
-def test_the_targets_of_pairs_are_learnt_from_and_shown() -> None:
+def test_the_targets_of_pairs_are_learned_from_and_shown() -> None:
     recipe, batch = build_recipe(train_config(PAIRS), 0), batch_of(PAIRS)
     shown = recipe.preview(recipe.generator.eval(), batch, random_for("preview")).picture
     assert torch.equal(shown[:, :16], make_grid(batch.images, 8))

@@ -107,7 +107,7 @@ def collapse(monkeypatch: pytest.MonkeyPatch, step: int, times: int) -> None:
     monkeypatch.setattr(DcganRecipe, "training_step", collapsing)
 
 
-EARLY = {"warm_up": 0.0, "warm_up_steps": 0, "min_diversity": 1e-6}  # after six steps, a generator has learnt little
+EARLY = {"warm_up": 0.0, "warm_up_steps": 0, "min_diversity": 1e-6}  # after six steps, a generator has learned little
 
 
 def test_a_generator_that_collapses_is_rolled_back_and_recovers(tmp_path, monkeypatch) -> None:

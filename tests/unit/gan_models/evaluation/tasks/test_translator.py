@@ -132,13 +132,13 @@ def test_an_evaluation_image_without_a_partner_is_refused(data: Path, tmp_path: 
         evaluated({**PAIRS, "target_domain": "painting"}, data, tmp_path)
 
 
-def test_segmentations_are_judged_by_their_overlap(data: Path, tmp_path: Path) -> None:
-    section = {**PIX2PIX, "input": "image", "target": "segmentation"}
+def test_tones_are_judged_by_their_overlap(data: Path, tmp_path: Path) -> None:
+    section = {**PIX2PIX, "input": "image", "target": "tones"}
     metrics = load_evaluation(evaluated(section, data, tmp_path))[0].by_key()
-    assert list(metrics) == ["iou", "iou_gain_identity", "iou_gain_mean"]
-    assert 0 < metrics["iou"].value < 1
-    assert metrics["iou"].value - metrics["iou"].baseline == pytest.approx(
-        min(metrics["iou_gain_identity"].value, metrics["iou_gain_mean"].value)
+    assert list(metrics) == ["tone_iou", "tone_iou_gain_identity", "tone_iou_gain_mean"]
+    assert 0 < metrics["tone_iou"].value < 1
+    assert metrics["tone_iou"].value - metrics["tone_iou"].baseline == pytest.approx(
+        min(metrics["tone_iou_gain_identity"].value, metrics["tone_iou_gain_mean"].value)
     )
 
 
