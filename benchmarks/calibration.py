@@ -146,7 +146,7 @@ def psnr_questions(sizes: list[int], power_size: int) -> Iterator[Question]:
 
 
 def measures(real: Array) -> dict[str, Callable[[Array], Estimate]]:
-    """The metrics of features, against the same real side every time."""
+    """Return the metrics of features, against the same real side every time."""
     frechet, kernel = RealFeatures(real), RealKernel(real)
     both = (lambda features: frechet_distance(features, frechet), lambda features: kernel_distance(features, kernel))
     return dict(zip(FEATURE_METRICS, both, strict=True))
@@ -164,7 +164,7 @@ def pair_of_pools(measure: Callable[[Array], Estimate], b_pool: Array, a_pool: A
 
 
 def kept(folder: Path, name: str, images: Callable[[], Pixels]) -> Array:
-    """The features of images, from `folder` where they are there."""
+    """Return the features of images, from `folder` where they are there."""
     path = folder / f"{name}.npy"
     if not path.exists():
         np.save(path, features_of(images()).astype(np.float32))
@@ -213,7 +213,7 @@ def main() -> None:
 
 
 def document(rows: list[Row]) -> str:
-    """The two tables: pairs of one distribution, and those of which one is worse."""
+    """Return the two tables: pairs of one distribution, and those of which one is worse."""
     rows = sorted(rows, key=lambda row: (row.metric, row.images, row.num))
     equal = [
         (row.metric, row.images, f"{row.num:,}", f"{row.ties} of {row.pairs}", f"{row.deviation_of_z:.2f}")

@@ -94,7 +94,7 @@ def drop_from_page_cache(path: Path) -> None:
 
 
 def config_for(size: int, steps: int) -> TrainConfig:
-    """A DCGAN small enough that the loading of images would show."""
+    """Return a DCGAN small enough that the loading of images would show."""
     content = {
         "image": {"size": size, "channels": 3},
         "recipe": {"name": "dcgan", "width": 8, "latent_dim": 32, "r1_gamma": 0},
@@ -107,7 +107,7 @@ def config_for(size: int, steps: int) -> TrainConfig:
 
 
 def modes_for(num: int, config: TrainConfig, folder: Path) -> list[Mode]:
-    """The three modes of a set of `num` images of noise."""
+    """Return the three modes of a set of `num` images of noise."""
     size = config.image.size
     images = torch.randint(256, (num, 3, size, size), dtype=torch.uint8, generator=generator_for("noise", num))
     paths = [folder / f"{num}-{name}.pixels" for name in ("warm", "cold")]

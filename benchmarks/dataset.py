@@ -52,7 +52,7 @@ def measure_reading(shards: Path, files: Path, rounds: int) -> list[Reading]:
 
 
 def measure_costs(images: Path, shards: Path, scratch: Path) -> Costs:
-    """What can be spread over machines, and what one process does alone, each by itself."""
+    """Measure what can be spread over machines, and what one process does alone, each by itself."""
     import hashlib
 
     from flows.datasets.builder import build_dataset

@@ -74,7 +74,7 @@ def main() -> None:
 
 
 def compared(cases: list[Case], pairs: int, clock: Clock = time.perf_counter) -> Iterator[tuple[str, ...]]:
-    """The cells of a row each.
+    """Yield the cells of a row each.
 
     Raises:
         ValueError: the numbers do not agree; a speed would then mean nothing.
@@ -97,7 +97,7 @@ def compared(cases: list[Case], pairs: int, clock: Clock = time.perf_counter) ->
 
 
 def cost_of_an_interval(pairs: int, clock: Clock) -> str:
-    """A sentence about the Fréchet distance with its interval, and without."""
+    """Return a sentence about the Fréchet distance with its interval, and without."""
     random = np.random.default_rng(0)
     scales = 10 ** -np.linspace(0, 1.5, INTERVAL_DIMENSION)
     side = RealFeatures(random.normal(size=(5_000, INTERVAL_DIMENSION)) * scales)
@@ -114,7 +114,7 @@ def cost_of_an_interval(pairs: int, clock: Clock) -> str:
 
 
 def memory_row(num: int) -> tuple[str, ...]:
-    """The cells of a row: peak memory of a process that keeps `num` features, and of one that sums them."""
+    """Return the cells of a row: peak memory of a process that keeps `num` features, and of one that sums them."""
     peaks = []
     for how in ("kept", "summed"):
         code = f"from benchmarks.evaluation import stream; stream({how!r}, {num}, {DIMENSION})"
@@ -124,7 +124,7 @@ def memory_row(num: int) -> tuple[str, ...]:
 
 
 def stream(how: str, num: int, dimension: int) -> None:
-    """A process of `memory_row`: measures features that come in batches, and prints its peak memory in bytes."""
+    """Run a process of `memory_row`: measure features that come in batches, and print its peak memory in bytes."""
     random = np.random.default_rng(0)
     batches = (random.normal(size=(BATCH, dimension)) for _ in range(num // BATCH))
     real = RealFeatures.from_parts(10_000, np.zeros(dimension), np.asfortranarray(np.eye(dimension)))
@@ -146,7 +146,7 @@ def seconds(work: Callable[[], object], clock: Clock) -> float:
 
 
 def table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    """A Markdown table."""
+    """Return a Markdown table."""
     lines = [header, ("---",) * len(header), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 

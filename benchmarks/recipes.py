@@ -105,7 +105,7 @@ def write_document(groups: list[dict[str, Any]], rows: Mapping[str, Measured], o
 
 
 def _filled(name: str, shown: Sequence[str], rows: Mapping[str, Measured]) -> dict[str, Any]:
-    """The measured part of a row."""
+    """Return the measured part of a row."""
     if name not in rows:
         missing = f"not measured yet: `python -m benchmarks.recipes --only {name}`"
         return {"summary": missing, "verdict": "Not measured yet.", "metrics": [], "seconds": "", "parameters": ""}

@@ -118,7 +118,7 @@ class Bench:
         self.shards, self.pictures = prepare_images(Path(self.scratch.name), self.config)
 
     def against_reference(self, path: Path, peak: float) -> tuple[str, ...]:
-        """The cells of a row: the reference and we, in turn."""
+        """Return the cells of a row: the reference and we, in turn."""
         theirs, ours = [], []
         for _ in range(self.pairs):
             command = self.case.reference(path, self.pictures, self.steps, self.device)
@@ -130,7 +130,7 @@ class Bench:
         return (self.case.name, *_paired(theirs, ours), f"{share:.0%}", f"{memory[0]:.2f}, ours {memory[1]:.2f}")
 
     def levers(self) -> list[tuple[str, ...]]:
-        """A row for each switch, off and on in turn, the others as they are by default."""
+        """Return a row for each switch, off and on in turn, the others as they are by default."""
         rows: list[tuple[str, ...]] = []
         for name, positions in LEVERS[self.device].items():
             runs: tuple[list[Run], list[Run]] = ([], [])
@@ -146,7 +146,7 @@ class Bench:
 
 
 def _paired(a: list[Run], b: list[Run]) -> tuple[str, str, str, str]:
-    """The medians of images per second, the median of the ratios b to a, and the ratios."""
+    """Return the medians of images per second, the median of the ratios b to a, and the ratios."""
     ratios = [y.images_per_second / x.images_per_second for x, y in zip(a, b, strict=True)]
     speeds = [statistics.median(run.images_per_second for run in runs) for runs in (a, b)]
     listed = ", ".join(f"{ratio:.2f}" for ratio in ratios)
@@ -159,7 +159,7 @@ def _markdown(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 
 
 def prepare_images(scratch: Path, config: TrainConfig) -> tuple[Path, Path]:
-    """The photographs as tiles of the config's size: as shards for us, as PNG files for the reference."""
+    """Make the photographs tiles of the config's size: shards for us, PNG files for the reference."""
     shards, pictures = scratch / "shards", scratch / "pictures"
     size, (source, target) = config.image.size, config.recipe.domains
     specs = [{"path": "builtin:photos", "domain": source}]
@@ -267,7 +267,7 @@ def flops_per_image(config: TrainConfig) -> float:
 
 
 def matmul_peak(device: str, size: int = 2048) -> float:
-    """The most floating-point operations a second that a product of two float32 matrices reached here."""
+    """Return the most floating-point operations a second that a product of two float32 matrices reached here."""
     a, b = (torch.rand(size, size, device=device) for _ in range(2))
     times = []
     for _ in range(12):

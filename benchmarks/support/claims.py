@@ -25,7 +25,7 @@ class Claim(NamedTuple):
 
 
 def claims_of(name: str, rows: Mapping[str, Measured]) -> list[Claim]:
-    """The conditions on one row: what it is there to show, and its config's other absolute promotion rules.
+    """Return the conditions on one row: what it is there to show, and its config's other absolute promotion rules.
 
     Bounds hold where the whole 95% interval is on their right side. A gain is over something plain, such as the input,
     a mean, or a classical method: it has to be above 0. Where a classical method was measured both told and not told
@@ -48,7 +48,7 @@ def claims_of(name: str, rows: Mapping[str, Measured]) -> list[Claim]:
 
 
 def claims_of_generation(rows: Mapping[str, Measured]) -> list[Claim]:
-    """The conditions on the generation recipes as a group: one of them has to fulfill each."""
+    """Return the conditions on the generation recipes as a group: one of them has to fulfill each."""
     claims = []
     autoencoder = rows["vae"].metric(FRECHET) if "vae" in rows else None
     distances = {name: metric for name in ("dcgan", "r3gan") if (metric := _metric(rows, name, FRECHET))}

@@ -10,7 +10,8 @@ MANY = 10_000_000
 @dataclass(frozen=True)
 class Versioning:
     """One version, made and sent. seconds: in all; first, second: decoding to shards and sending, or `add` and `push`;
-    cpu_seconds: of the process and all it started; peak_bytes: of their memory together."""
+    cpu_seconds: of the process and all it started; peak_bytes: of their memory together.
+    """
 
     seconds: float
     cpu_seconds: float
@@ -30,7 +31,8 @@ class Reading:
 @dataclass(frozen=True)
 class Costs:
     """Seconds for `num_images` of `num_bytes` in shards. examining: by all processors of this machine, can be spread;
-    gathering: of what was found, with writing shards, and hashing: of these; one process does both alone."""
+    gathering: of what was found, with writing shards, and hashing: of these; one process does both alone.
+    """
 
     num_images: int
     num_bytes: int

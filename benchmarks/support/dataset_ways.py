@@ -44,7 +44,7 @@ def make_images(folder: Path, first: int, last: int) -> None:
 
 
 def make_project(root: Path, server: S3Server, endpoint: str | None = None) -> str:
-    """A DVC project in git whose remote is a new bucket, and the bucket. `endpoint`: another way to the server."""
+    """Make a DVC project in git whose remote is a new bucket, returned. `endpoint`: another way to the server."""
     bucket = server.new_bucket()
     (root / "configs").mkdir(parents=True)
     (root / ".dvc").mkdir()
@@ -71,7 +71,7 @@ def with_atelier(images: Path, root: Path, environment: dict[str, str]) -> Versi
 
 
 def with_dvc(images: Path, root: Path, environment: dict[str, str]) -> Versioning:
-    """The same files as they are, by DVC alone."""
+    """Version the same files as they are, by DVC alone."""
     shutil.copytree(images, root / "images")
     dvc = [sys.executable, "-m", "dvc"]
     added = run_measured([*dvc, "add", "images"], root, environment)
@@ -86,7 +86,7 @@ def with_dvc(images: Path, root: Path, environment: dict[str, str]) -> Versionin
 
 
 def version_here(images: Path) -> None:
-    """What the dataset stage does, without Prefect and MLflow, in the project of the environment."""
+    """Do what the dataset stage does, without Prefect and MLflow, in the project of the environment."""
     from flows.config.settings import Settings
     from flows.datasets import versions
     from flows.datasets.builder import build_dataset
@@ -119,7 +119,7 @@ def read_shards(folder: Path) -> int:
 
 
 def read_files(folder: Path, workers: int) -> int:
-    """The same, by torchvision's ImageFolder and PyTorch's DataLoader."""
+    """Read the same, by torchvision's ImageFolder and PyTorch's DataLoader."""
     import torch
     from torch.utils.data import DataLoader
     from torchvision.datasets import ImageFolder

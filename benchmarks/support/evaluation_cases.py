@@ -52,6 +52,7 @@ class Passing(nn.Module):
         self.num_features = dimension
 
     def forward(self, features: Tensor) -> Tensor:
+        """Return what was computed before."""
         return features
 
 
@@ -64,12 +65,13 @@ class Features(nn.Module):
 
     @torch.inference_mode()
     def forward(self, images: Tensor) -> Tensor:
+        """Return the features of images."""
         features: Tensor = self.network(images)
         return features
 
 
 def feature_cases(num: int, dimension: int) -> list[Case]:
-    """The Fréchet distance from features to the number, against both libraries; they keep what they can of the real."""
+    """Return the Fréchet distance from features to the number, against both libraries; they keep what they can."""
     random = np.random.default_rng(0)
     scales = 10 ** -np.linspace(0, 1.5, dimension)
     real, drawn = (
@@ -121,7 +123,7 @@ def extraction_cases(num: int) -> list[Case]:
 
 
 def evaluation_cases(num: int, scratch: Path) -> list[Case]:
-    """A generator's images to Fréchet and kernel distance, precision and recall, with the real side cached.
+    """Return a generator's images to Fréchet and kernel distance, precision and recall, with the real side cached.
 
     torchmetrics does not share features between metrics unless it is asked to, and has no precision and recall: those
     are torch-fidelity's, of the features that its kernel distance keeps. Ours come with their intervals.

@@ -55,7 +55,7 @@ class Measured:
     num_parameters: int
 
     def metric(self, key: str) -> Metric | None:
-        """The metric with this key, where it was measured."""
+        """Return the metric with this key, where it was measured."""
         return self.result.by_key().get(key)
 
 
@@ -106,7 +106,7 @@ class Workshop:
         return self._finished(file, config)
 
     def finished(self, file: Path) -> Measured | None:
-        """What was measured of a config last time, whatever has changed since; None where it never was."""
+        """Return what was measured of a config last time, whatever has changed since; None where it never was."""
         home = self.folder / file.stem
         if not (home / "evaluation" / RESULT).exists():
             return None
@@ -169,7 +169,7 @@ class Workshop:
 
 
 def _renewed(folder: Path, fingerprint: str) -> Path:
-    """The folder, emptied where what is in it was made with another fingerprint."""
+    """Return the folder, emptied where what is in it was made with another fingerprint."""
     if not _state_file(folder).exists() or _state(folder).fingerprint != fingerprint:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)

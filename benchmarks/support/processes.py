@@ -14,7 +14,8 @@ SECONDS_BETWEEN_LOOKS = 0.5  # adding up shared pages takes some hundredths
 @dataclass(frozen=True)
 class Measured:
     """seconds: on the wall; cpu_seconds: of the program and all its children that ended; peak_bytes: of memory, the
-    resident memory of all of them together, at the moment it was largest; output: what it printed."""
+    resident memory of all of them together, at the moment it was largest; output: what it printed.
+    """
 
     seconds: float
     cpu_seconds: float

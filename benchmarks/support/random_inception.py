@@ -23,7 +23,7 @@ class Untrained(FeatureExtractorInceptionV3):  # type: ignore[misc]
 
 
 def write_random_inception(folder: Path, seed: int = 0) -> tuple[Path, str]:
-    """A file of weights of a size that keeps activations alive (He et al. 2015), and its SHA-256."""
+    """Write weights of a size that keeps activations alive (He et al. 2015); return the file and its SHA-256."""
     random, state = torch.Generator().manual_seed(seed), {}
     for name, tensor in Untrained().state_dict().items():
         spread = (2 / tensor[0].numel()) ** 0.5 if tensor.ndim > 1 else 0.0

@@ -15,7 +15,7 @@ QUALITIES = (88, 80, 70, 60, 50, 40)
 
 
 def draw_sheet(result: EvaluationResult, folder: Path, max_bytes: int) -> bytes:
-    """The pictures of an evaluation on white, with their titles, as a JPEG of at most `max_bytes`."""
+    """Return the pictures of an evaluation on white, with their titles, as a JPEG of at most `max_bytes`."""
     shown = [picture for picture in result.pictures if not Path(picture.file).stem.endswith(NOT_SHOWN)]
     parts = [(picture.title, _on_white(folder / picture.file)) for picture in shown or result.pictures]
     kept: list[tuple[str, Image.Image]] = []

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 @contextmanager
 def slow_network(target: str, round_trip: float) -> Iterator[str]:
-    """The address of a relay to the server at `target`, such as `http://127.0.0.1:8333`, in a process of its own.
+    """Yield the address of a relay to the server at `target`, such as `http://127.0.0.1:8333`, in a process of its own.
 
     Args:
         target: the server's address.

@@ -6,6 +6,7 @@ BUCKETS = ("mlflow-artifacts", "dvc")
 
 
 def main() -> None:
+    """Create the buckets that are missing."""
     s3 = boto3.client("s3")
     existing = {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}
     for name in BUCKETS:

@@ -20,7 +20,7 @@ def in_one_line(error: Exception) -> str | None:
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """The error and what it was made of; MLflow does not say so, and raises its own in the handling of another."""
+    """Yield the error and what it was made of, which MLflow does not say: it raises its own in handling another."""
     while error is not None:
         yield error
         is_mlflow = type(error).__module__.startswith("mlflow.")

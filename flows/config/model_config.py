@@ -144,6 +144,7 @@ class Rule(Section):
 
     @property
     def against_champion(self) -> bool:
+        """Return whether the rule needs a champion."""
         return bool(self.better_than or self.not_worse_than)
 
     def __str__(self) -> str:

@@ -127,7 +127,7 @@ class Settings(BaseSettings):
         return self.state / "mlartifacts"
 
     def environment(self) -> dict[str, str]:
-        """What this process and those it starts need in their environment, besides what is set already."""
+        """Return what this process and those it starts need in their environment, besides what is set already."""
         defaults = {
             "ATELIER_PROJECT": str(self.root),
             "PREFECT_HOME": str(self.state / "prefect"),

@@ -17,13 +17,24 @@ class Comparison(Protocol):
     """How a challenger's metric compares with the champion's; `value` is challenger minus champion."""
 
     @property
-    def value(self) -> float: ...
+    def value(self) -> float:
+        """Return the estimate of the difference."""
+        ...
+
     @property
-    def low(self) -> float: ...
+    def low(self) -> float:
+        """Return the lower end of its 95% interval."""
+        ...
+
     @property
-    def high(self) -> float: ...
+    def high(self) -> float:
+        """Return the upper end of its 95% interval."""
+        ...
+
     @property
-    def verdict(self) -> Literal["better", "worse", "tie", "changed"]: ...
+    def verdict(self) -> Literal["better", "worse", "tie", "changed"]:
+        """Return what the interval says; "changed" where neither direction is better."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,7 @@ class EvaluateConfig(Section):
 
 
 def read_evaluate_config(path: Path) -> EvaluateConfig:
-    """The `evaluate` section of a model's config file, its paths made absolute.
+    """Return the `evaluate` section of a model's config file, its paths made absolute.
 
     Raises:
         ConfigError: it is not valid, or a file that it names is not there.

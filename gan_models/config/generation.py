@@ -24,7 +24,8 @@ class GenerationSection(RecipeSection):
 
 class DcganConfig(GenerationSection):
     """Radford et al. 2016, class-conditional by projection (Miyato & Koyama 2018) where the data has labels, with the
-    R1 penalty and Adam's betas of Mescheder et al. 2018. Their own: batch norm, r1_gamma 0, 2e-4, betas .5 and .999."""
+    R1 penalty and Adam's betas of Mescheder et al. 2018. Their own: batch norm, r1_gamma 0, 2e-4, betas .5 and .999.
+    """
 
     name: Literal["dcgan"] = "dcgan"
     width: Width = Field(32, description="channels at the finest resolution; doubled at each coarser one")

@@ -63,7 +63,7 @@ def _explain(section: type[BaseModel], problem: dict[str, Any]) -> str:
 
 
 def _valid_key(section: type[BaseModel], loc: tuple[int | str, ...]) -> str:
-    """What to write for an unknown key: one that is near in its section, the place of its name elsewhere, or any."""
+    """Return what to write for an unknown key: a near one of its section, the place of its name elsewhere, or any."""
     unknown, here = str(loc[-1]), sorted({name for one in _sections_at(section, loc[:-1]) for name in one.model_fields})
     elsewhere = {path.rpartition(".")[2]: path for path in _paths(section)}
     if not nearest(unknown, here) and (near := nearest(unknown, elsewhere)):
@@ -72,7 +72,7 @@ def _valid_key(section: type[BaseModel], loc: tuple[int | str, ...]) -> str:
 
 
 def _sections_at(section: type[BaseModel], loc: tuple[int | str, ...]) -> list[type[BaseModel]]:
-    """The sections that may stand at a place of a config; `loc` as in pydantic's errors, with tags of unions."""
+    """Return the sections that may stand at a place of a config; `loc` as in pydantic's errors, with tags of unions."""
     here = [section]
     for part in loc:
         within = [one for name in here if part in (fields := name.model_fields) for one in _sections(fields[part])]
@@ -90,7 +90,7 @@ def _sections(annotation: Any) -> list[type[BaseModel]]:  # noqa: ANN401
 
 
 def _paths(section: type[BaseModel]) -> Iterator[str]:
-    """The dotted names of all fields in a section and the sections within it; of two alike, the outer one last."""
+    """Yield the dotted names of all fields in a section and those within it; of two alike, the outer one last."""
     for name, field in section.model_fields.items():
         for within in _sections(field):
             yield from (f"{name}.{path}" for path in _paths(within))

@@ -86,10 +86,10 @@ class TrainConfig(Section):
 
 
 def read_train_config(path: Path) -> TrainConfig:
-    """The `train` section of a model's config file, which is all that training needs of it."""
+    """Return the `train` section of a model's config file, which is all that training needs of it."""
     return validate(TrainConfig, read_yaml(path).get("train"), f"{path}, section train")
 
 
 def recipe_config(content: dict[str, Any]) -> RecipeConfig:
-    """A recipe section as read back from a bundle."""
+    """Return a recipe section as read back from a bundle."""
     return TypeAdapter[RecipeConfig](RecipeConfig).validate_python(content)

@@ -31,7 +31,8 @@ _Classes = Annotated[
 
 class Pix2PixConfig(RecipeSection):
     """Isola et al. 2017 (arXiv 1611.07004). It learns from the pairs of a dataset where both domains are named; without
-    them both sides of a pair are made from the same photograph."""
+    them both sides of a pair are made from the same photograph.
+    """
 
     task: ClassVar[Task] = "translate"
 

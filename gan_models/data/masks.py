@@ -58,7 +58,7 @@ def refuse_unseen_classes(counts: Tensor, classes: MaskClasses, where: str) -> N
 
 
 def _listed(counts: Tensor) -> str:
-    """The values that have pixels, and how many, the most frequent first."""
+    """Return the values that have pixels, and how many, the most frequent first."""
     order = counts.argsort(descending=True, stable=True).tolist()
     values = [value for value in order if counts[value]]
     more = f" and {len(values) - MOST_NAMED} more" if len(values) > MOST_NAMED else ""

@@ -25,11 +25,19 @@ class RuleVerdict(Protocol):
     """What one promotion rule says."""
 
     @property
-    def rule(self) -> str: ...
+    def rule(self) -> str:
+        """Return the rule in words."""
+        ...
+
     @property
-    def passed(self) -> bool: ...
+    def passed(self) -> bool:
+        """Return whether it holds."""
+        ...
+
     @property
-    def reason(self) -> str: ...
+    def reason(self) -> str:
+        """Return why, with the numbers."""
+        ...
 
 
 @dataclass(frozen=True)

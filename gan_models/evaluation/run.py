@@ -45,6 +45,7 @@ class ProgressLog:
         path.unlink(missing_ok=True)
 
     def __call__(self, what: str) -> None:
+        """Append the line of a step that begins now."""
         line = {"done": self._steps.index(what), "total": len(self._steps), "what": what}
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")

@@ -52,7 +52,7 @@ def legend(classes: MaskClasses) -> str:
 
 
 def _voc_color(number: int) -> Sequence[int]:
-    """The color of a class in Pascal VOC: its bits, from the lowest, are the highest of red, green and blue in turn."""
+    """Return the color of a class in Pascal VOC: its bits, lowest first, become the highest of red, green and blue."""
     color = [0, 0, 0]
     for bit in range(8):
         color[bit % 3] |= (number >> bit & 1) << 7 - bit // 3

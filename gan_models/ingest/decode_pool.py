@@ -42,7 +42,9 @@ class ReadableFile(Protocol):
         ...
 
     @property
-    def is_mask(self) -> bool: ...
+    def is_mask(self) -> bool:
+        """Return whether its values are classes."""
+        ...
 
     @property
     def read(self) -> Callable[[], bytes]:

@@ -17,7 +17,7 @@ from gan_models.recipes.pix2pix_targets import MaskTargets, PictureTargets, Targ
 
 
 def build_generator(config: Pix2PixConfig, image: ImageConfig, num_labels: int) -> Pix2PixUNet:
-    """The U-Net of a `pix2pix` config, untrained. It takes no labels."""
+    """Return the U-Net of a `pix2pix` config, untrained. It takes no labels."""
     num_classes = len(config.classes or ())
     return Pix2PixUNet(image.channels, config.width, config.num_stages, config.dropout, config.upsample, num_classes)
 

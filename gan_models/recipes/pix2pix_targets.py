@@ -51,15 +51,19 @@ class PictureTargets:
         self.weight, self.channels = weight, channels
 
     def of(self, images: Tensor) -> Tensor:
+        """Return pictures as they are."""
         return images
 
     def distance(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the mean absolute difference."""
         return (outputs - targets).abs().mean()
 
     def judged(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Return both as they are."""
         return outputs, targets
 
     def preview(self, inputs: Tensor, outputs: Tensor, targets: Tensor) -> Preview:
+        """Return the three as rows of a picture, with the distance and the variety of the outputs."""
         values = {"health/l1": (outputs - targets).abs().mean().item() / 2, "health/diversity": variety(outputs)}
         return Preview(make_grid(torch.cat([inputs, outputs, targets]), len(inputs)), values)
 
@@ -78,17 +82,21 @@ class MaskTargets:
         self._image_channels = image_channels
 
     def of(self, images: Tensor) -> Tensor:
+        """Return masks as maps, one a class, zero where a pixel is ignored."""
         return maps_of(numbers_of(to_uint8(images), self.classes), self.channels)
 
     def distance(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the cross-entropy of logits, over the pixels that are not ignored."""
         return cross_entropy(outputs, targets, mean_over_processes(targets.sum()))
 
     def judged(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Return probabilities, and the right classes softened."""
         probabilities = outputs.softmax(dim=1)
         known = targets.sum(dim=1, keepdim=True)
         return probabilities * known, softened(targets, probabilities)
 
     def preview(self, inputs: Tensor, outputs: Tensor, targets: Tensor) -> Preview:
+        """Return the photographs, the classes told and the right ones in colors."""
         told, known = outputs.argmax(dim=1), targets.sum(dim=1) > 0
         right = torch.where(known, targets.argmax(dim=1), IGNORED)
         colors = (to_float(colors_of(numbers, self._image_channels)) for numbers in (told, right))

@@ -66,6 +66,7 @@ class RealImages:
 
     @cached_property
     def labels(self) -> NDArray[np.int64] | None:
+        """Return the label of each image, int64 [N], None where the data has none."""
         if not self.label_names:
             return None
         of_images = [(listing.labels, self._windows_of(listing)) for listing in self._listings]

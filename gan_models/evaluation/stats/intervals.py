@@ -48,7 +48,7 @@ def share_of(hits: Array) -> Estimate:
 
 
 def ratio_of(numerators: Array, denominators: Array) -> Estimate:
-    """The sum of the numerators over that of the denominators, float64 [N] each, the latter with a sum above 0.
+    """Return the sum of the numerators over that of the denominators, float64 [N] each, the latter with a sum above 0.
 
     The influences are those of the delta method: of a ratio's first-order expansion about the two means.
     """
@@ -57,13 +57,13 @@ def ratio_of(numerators: Array, denominators: Array) -> Estimate:
 
 
 def mean_estimate(estimates: Sequence[Estimate]) -> Estimate:
-    """The mean of several estimates over the same images."""
+    """Return the mean of several estimates over the same images."""
     values = [estimate.value for estimate in estimates]
     return Estimate(float(np.mean(values)), np.mean([estimate.influence for estimate in estimates], axis=0))
 
 
 def difference_of(a: Estimate, b: Estimate) -> Estimate:
-    """a - b; image i of both had the same input."""
+    """Return a - b; image i of both had the same input."""
     return Estimate(a.value - b.value, a.influence - b.influence)
 
 
