@@ -2,7 +2,8 @@
 # make test     runs the test suite
 # make test-fast      its unit tests alone, in a minute and a half
 # make test-numerics  runs the tests of gan_models with the rounding of other processors, and from other seeds
-# make lint     formatting, lint, types and the arrows between packages
+# make lint     formatting, lint, types, the arrows between rooms, dead code, dependencies, spelling
+# make audit    known weaknesses of the locked packages, where their database can be reached
 # make install  creates .venv from the lock file; the others run it when it is needed
 # make lock     resolves requirements.lock again from pyproject.toml
 
@@ -40,6 +41,16 @@ lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/deptry --no-ansi .
+	$(BIN)/vulture
+	git ls-files -z | xargs -0 $(BIN)/codespell
+
+audit: install
+	@if $(BIN)/python -c 'import socket; socket.create_connection(("api.osv.dev", 443), 10)' 2> /dev/null; then \
+		$(BIN)/pip-audit --vulnerability-service osv --requirement requirements.lock --no-deps --disable-pip; \
+	else \
+		echo "SKIPPED: the database of known weaknesses (api.osv.dev) cannot be reached; nothing was audited"; \
+	fi
 
 lock: install
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --python-version 3.11 \

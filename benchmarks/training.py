@@ -33,7 +33,7 @@ from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.support.references import Case, Command, cases
-from flows.config.model_config import SourceConfig
+from flows.config.dataset_section import SourceConfig
 from flows.datasets.builder import build_dataset
 from flows.sources.open import open_source
 from gan_models.config import TrainConfig

@@ -15,7 +15,8 @@ from typing import Any
 from pydantic import BaseModel
 from safetensors import safe_open
 
-from flows.config.model_config import DatasetConfig, ModelConfig, read_model_config
+from flows.config.dataset_section import DatasetConfig
+from flows.config.model_config import ModelConfig, read_model_config
 from flows.config.run_config import write_run_config
 from flows.datasets.builder import build_dataset
 from flows.lookup import dataset, evaluation, training

@@ -14,7 +14,7 @@ from gan_models.escaping import for_terminal
 from gan_models.text import nearest
 
 if TYPE_CHECKING:
-    from flows.config.model_config import DatasetConfig
+    from flows.config.dataset_section import DatasetConfig
     from flows.datasets.history import Difference, Version
     from flows.tracking.runs import Tracking
 

@@ -8,7 +8,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from flows.config.model_config import DriftLimits, Expectations
+from flows.config.dataset_section import DriftLimits, Expectations
 from flows.datasets.expectations import DatasetRefusedError as DatasetRefusedError
 from flows.datasets.expectations import check_dataset, check_drift, check_shrink
 from flows.datasets.file_cache import FileCache

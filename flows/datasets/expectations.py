@@ -1,6 +1,6 @@
 """What makes a dataset a dataset, and one that the config expects: the rules by which a version is refused."""
 
-from flows.config.model_config import DriftLimits, Expectations
+from flows.config.dataset_section import DriftLimits, Expectations
 from flows.datasets.ingest_session import IngestSession, domains_of
 from gan_models.errors import AtelierError
 from gan_models.ingest.drift import Drift

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from flows.config.model_config import Expectations
+from flows.config.dataset_section import Expectations
 from flows.datasets.file_cache import FileCache
 from flows.datasets.image_index import Facts, ImageIndex
 from flows.datasets.near_duplicates import Candidate, HashedImage
@@ -36,7 +36,7 @@ class IngestSession:
     """One build under way: its settings, and what it has seen so far.
 
     splits: images by domain and split; unlabeled: by domain; both of the dataset as it will be
-    withdrawn: ids of images that people asked to have taken out, with their sources; num_withdrawn: left out for that
+    withdrawn: ids of images that people asked to have taken out, with their sources
     before, added: the profiles of the images that were there and of those that are new
     """
 
@@ -46,7 +46,6 @@ class IngestSession:
     quarantine: Quarantine
     file_cache: FileCache
     withdrawn: Mapping[str, str] = field(default_factory=dict)
-    num_withdrawn: int = 0
     num_new: int = 0
     num_known: int = 0
     num_duplicates: int = 0
@@ -79,8 +78,8 @@ class IngestSession:
         """Yield the rows that one file becomes, or two files of a pair; none where they are known or quarantined."""
         group = _with_masks_by_partner(group)
         if any(self._is_withdrawn(item, examined) for item, examined in group):
-            self.num_withdrawn += len(group)
-        elif group[0][0].pair is not None:
+            return
+        if group[0][0].pair is not None:
             yield from self._pair(group)
         else:
             ((item, examined),) = group

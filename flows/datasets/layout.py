@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from flows.config.model_config import DatasetConfig, SourceConfig
+from flows.config.dataset_section import DatasetConfig, SourceConfig
 
 LAYOUT_FILE = "_layout.json"  # the underscore keeps pandas and pyarrow from reading it as a shard
 _FORMAT = 3  # of the columns that all shards of a dataset have, and of what is in them

@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from flows.config.model_config import DatasetConfig
+from flows.config.dataset_section import DatasetConfig
 from flows.config.settings import Settings
 from flows.datasets import versions
 from flows.datasets.dvc_file import tracked_md5

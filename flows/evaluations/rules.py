@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from flows.config.model_config import Rule
+from flows.config.promote_section import Rule
 from flows.runtime.records import Evaluation, MetricValue, Verdict
 from gan_models.evaluation.result import LeftOut
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from flows.config.model_config import DatasetConfig
+from flows.config.dataset_section import DatasetConfig
 from flows.config.settings import Settings
 from flows.datasets.in_use import find_in_use
 from flows.runtime.code_digest import code_digest

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import PurePosixPath
 
-from flows.config.model_config import SourceConfig
+from flows.config.dataset_section import SourceConfig
 from flows.sources.base import Source, SourceItem
 from flows.sources.files import sha256_of
 from flows.sources.labels import label_text

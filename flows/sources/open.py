@@ -6,7 +6,7 @@ imported, and nothing is downloaded. Only the images of a `torchvision:` source 
 
 from pathlib import Path
 
-from flows.config.model_config import SourceConfig
+from flows.config.dataset_section import SourceConfig
 from flows.sources.archive import SUFFIXES as ARCHIVE_SUFFIXES
 from flows.sources.archive import ArchiveSource
 from flows.sources.base import Source, SourceError

@@ -9,7 +9,7 @@ from itertools import chain, repeat
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from flows.config.model_config import SourceConfig
+from flows.config.dataset_section import SourceConfig
 from flows.sources import s3, web
 from flows.sources.base import SourceError, SourceItem
 from flows.sources.files import file_digest, plain_name, read_file, sha256_of, size_and_version

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from flows.config.model_config import SourceConfig
+from flows.config.dataset_section import SourceConfig
 from flows.datasets.builder import BuildReport, build_dataset
 from flows.sources.open import open_source
 

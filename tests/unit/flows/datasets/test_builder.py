@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from flows.config.model_config import SourceConfig
+from flows.config.dataset_section import SourceConfig
 from flows.datasets.builder import DatasetRefusedError, build_dataset
 from flows.sources.open import open_source
 from gan_models.data.shards import read_rows, split_of

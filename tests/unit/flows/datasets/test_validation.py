@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from flows.config.model_config import SourceConfig
+from flows.config.dataset_section import SourceConfig
 from flows.datasets.builder import DatasetRefusedError, build_dataset
 from flows.datasets.near_duplicates import Candidate, HashedImage, NearDuplicates, confirm, nearest
 from flows.datasets.withdrawals import find_images

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import pytest
 
-from flows.config.model_config import Rule
+from flows.config.promote_section import Rule
 from flows.evaluations.rules import apply_rules
 from flows.runtime.records import MetricValue, Verdict
 from gan_models.config import ConfigError, validate

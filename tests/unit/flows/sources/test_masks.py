@@ -9,7 +9,8 @@ import torch
 from PIL import Image
 from pydantic import ValidationError
 
-from flows.config.model_config import ModelConfig, SourceConfig
+from flows.config.dataset_section import SourceConfig
+from flows.config.model_config import ModelConfig
 from gan_models.config import MaskClasses, TrainConfig
 from gan_models.data.image_set import ImageSet, TrainingData, list_training_data, load
 from gan_models.data.pixel_cache import load_mapped

@@ -3,7 +3,7 @@
 import pytest
 from PIL import Image
 
-from flows.config.model_config import SourceConfig
+from flows.config.dataset_section import SourceConfig
 from flows.sources.base import SourceError
 from flows.sources.open import open_source
 

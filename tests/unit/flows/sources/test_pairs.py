@@ -9,7 +9,7 @@ import yaml
 from PIL import Image
 from skimage.data import astronaut, chelsea, coffee
 
-from flows.config.model_config import SourceConfig
+from flows.config.dataset_section import SourceConfig
 from flows.datasets.builder import build_dataset
 from flows.sources.open import open_source
 from flows.tracking.served_model import Request, ServedModel

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from flows.config.model_config import SourceConfig
+from flows.config.dataset_section import SourceConfig
 from flows.sources.open import SourceError, open_source
 from gan_models.ingest.decoding import UnreadableImageError, decode
 

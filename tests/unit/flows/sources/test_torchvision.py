@@ -18,7 +18,7 @@ from PIL import Image
 from scipy.io import savemat
 from torchvision import datasets
 
-from flows.config.model_config import SourceConfig
+from flows.config.dataset_section import SourceConfig
 from flows.datasets.builder import build_dataset
 from flows.sources.base import SourceError
 from flows.sources.open import open_source

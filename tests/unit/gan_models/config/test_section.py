@@ -7,7 +7,8 @@ import pytest
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from flows.config.model_config import ModelConfig, Rule
+from flows.config.model_config import ModelConfig
+from flows.config.promote_section import Rule
 from gan_models.config import ConfigError, TrainConfig, validate
 from tests.support.project import TINY
 
