@@ -54,7 +54,7 @@ def test_every_degradation_gets_its_share_whatever_the_batch_size() -> None:
 
 
 def test_shares_that_do_not_fit_the_degradations_are_refused() -> None:
-    for shares, message in (([1], "2 degradations"), ([1, 0], "1 or more")):
+    for shares, message in (([1], "2 degradations"), ([1, 0], "greater than or equal to 1")):
         with pytest.raises(ConfigError, match=message):
             validate(RestoreConfig, {**RESTORE, "shares": shares}, "recipe")
 

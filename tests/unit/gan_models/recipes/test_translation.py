@@ -87,13 +87,15 @@ def test_features_met_while_translating_are_those_of_encoding() -> None:
 
 @pytest.mark.parametrize("antialias", [True, False])
 def test_an_image_of_one_color_gives_gradients_that_are_finite(antialias) -> None:
-    there, back = (ResnetGenerator(3, 4, 3, antialias=antialias) for _ in range(2))
-    with torch.no_grad():
-        for parameter in (*there.parameters(), *back.parameters()):
-            parameter.add_(0.05)  # as after some steps: nothing is exactly zero
-    back(there(torch.full((1, 3, 32, 32), -1.0))).abs().mean().backward()
-    norms = [parameter.grad.norm() for parameter in there.parameters()]
-    assert torch.stack(norms).max() < 1e6
+    for weights in range(6):  # how far they grow depends on the weights and on rounding; by reflection most overflow
+        torch.manual_seed(weights)
+        there, back = (ResnetGenerator(3, 4, 3, antialias=antialias) for _ in range(2))
+        with torch.no_grad():
+            for parameter in (*there.parameters(), *back.parameters()):
+                parameter.add_(0.05)  # as after some steps: nothing is exactly zero
+        back(there(torch.full((1, 3, 32, 32), -1.0))).abs().mean().backward()
+        norms = torch.stack([parameter.grad.norm() for parameter in there.parameters()])
+        assert norms.isfinite().all(), weights
 
 
 def test_a_residual_generator_begins_by_returning_what_it_is_given() -> None:
