@@ -10,6 +10,7 @@ import functools
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 PACKAGES = Path(__file__).parents[2]  # the folder that holds `flows` and `gan_models`
 
@@ -42,7 +43,7 @@ def code_digest(*entry_points: str, packages: Path = PACKAGES) -> str:
     """
     digest = hashlib.sha256(f"{FORMAT}\0".encode())
     for module in import_closure(*entry_points, packages=packages):
-        digest.update(f"{module}\0{ast.dump(_tree(module, packages))}\0".encode())
+        digest.update(f"{module}\0{_code_of(module, packages).meaning}\0".encode())
     return digest.hexdigest()
 
 
@@ -68,28 +69,59 @@ def import_closure(*entry_points: str, packages: Path = PACKAGES) -> list[str]:
 
 
 def _imports(module: str, packages: Path) -> Iterator[str]:
-    for node in _running_code(_tree(module, packages)):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names if _file_of(alias.name, packages))
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            for alias in node.names:
-                yield from _defining_module(node.module, alias.name, packages)
+    for name, attribute in _code_of(module, packages).imports:
+        if attribute is not None:
+            yield from _defining_module(name, attribute, packages)
+        elif _file_of(name, packages):
+            yield name
 
 
 def _defining_module(module: str, name: str, packages: Path) -> Iterator[str]:
     """Yield the module of ours that `from module import name` leads to, through packages that pass the name on."""
     if _file_of(f"{module}.{name}", packages):
         yield f"{module}.{name}"
-        return
-    if _file_of(module, packages) is None:
-        return
-    for node in _tree(module, packages).body:
-        if isinstance(node, ast.ImportFrom) and node.module:
-            for alias in node.names:
-                if (alias.asname or alias.name) == name:
-                    yield from _defining_module(node.module, alias.name, packages)
-                    return
-    yield module
+    elif _file_of(module, packages):
+        passed_on = _code_of(module, packages).passed_on.get(name)
+        if passed_on:
+            yield from _defining_module(*passed_on, packages)
+        else:
+            yield module
+
+
+class _Code(NamedTuple):
+    """What a module means; what it imports, as (module, name) or (module, None); what names it passes on."""
+
+    meaning: str
+    imports: tuple[tuple[str, str | None], ...]
+    passed_on: dict[str, tuple[str, str]]
+
+
+def _code_of(module: str, packages: Path) -> _Code:
+    file = _file_of(module, packages)
+    assert file is not None, f"{module} was found before"
+    return _read(file.read_bytes())
+
+
+@functools.cache
+def _read(source: bytes) -> _Code:
+    """Return what a source file means; docstrings are left out, and comments and layout are in no syntax tree."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, _WITH_DOCSTRING) and _has_docstring(node):
+            node.body = node.body[1:] or [ast.Pass()]
+    imports: list[tuple[str, str | None]] = []
+    for node in _running_code(tree):
+        if isinstance(node, ast.Import):
+            imports += [(alias.name, None) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            imports += [(node.module, alias.name) for alias in node.names]
+    passed_on = {
+        alias.asname or alias.name: (node.module, alias.name)
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom) and node.module
+        for alias in node.names
+    }
+    return _Code(ast.dump(tree), tuple(imports), passed_on)
 
 
 def _running_code(tree: ast.AST) -> Iterator[ast.AST]:
@@ -99,20 +131,6 @@ def _running_code(tree: ast.AST) -> Iterator[ast.AST]:
     yield tree
     for child in ast.iter_child_nodes(tree):
         yield from _running_code(child)
-
-
-@functools.cache
-def _tree(module: str, packages: Path) -> ast.Module:
-    """Return the syntax tree of a module of ours without its docstrings; comments and layout are in no tree."""
-    file = _file_of(module, packages)
-    assert file is not None, f"{module} was found before"
-    tree = ast.parse(file.read_bytes())
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and _has_docstring(
-            node
-        ):
-            node.body = node.body[1:] or [ast.Pass()]
-    return tree
 
 
 def _has_docstring(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
