@@ -181,7 +181,7 @@ def test_train_before_dataset_says_which_command_comes_first(atelier: Atelier, p
     assert message == (
         "dataset 'tiny' has no version of what its sources hold now; run `atelier dataset` with this config first"
     )
-    assert not (project.root / "data").exists()
+    assert not (project.root / "data" / "tiny").exists()
     assert not (project.root / ".atelier" / "runs").exists()
 
 

@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,7 +23,7 @@ from flows.tracking.registry import Registry
 from gan_models.bundles.bundle import load_bundle, save_bundle
 from gan_models.config import ConfigError, ImageConfig, RestoreConfig
 from gan_models.recipes import build_generator
-from tests.support.project import Project, make_project, point_environment
+from tests.support.project import Project, Snapshot, make_project, point_environment
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -35,23 +34,32 @@ RULES = [
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory, empty_database: Path, prefect_server: str) -> Iterator[Project]:
-    """A project whose first generator has been made and promoted."""
+def made(
+    tmp_path_factory: pytest.TempPathFactory, empty_database: Path, prefect_server: str
+) -> tuple[Snapshot, Retraining]:
+    """A project whose first generator has been made and promoted, and what was made."""
     project = make_project(tmp_path_factory.mktemp("world") / "project", empty_database)
     project.edit("promote", rules=[{"metric": "diversity", "at_least": 0.0}])
     with pytest.MonkeyPatch.context() as monkeypatch:
         point_environment(monkeypatch, project)
-        yield project
+        retraining = retrain(project.config)
+    project.edit("promote", rules=RULES)
+    return Snapshot(project, tmp_path_factory.mktemp("made")), retraining
 
 
-@pytest.fixture(scope="module")
-def champion(world: Project) -> Retraining:
-    made = retrain(world.config)
-    world.edit("promote", rules=RULES)
-    return made
+@pytest.fixture
+def world(made: tuple[Snapshot, Retraining], monkeypatch: pytest.MonkeyPatch) -> Project:
+    snapshot, _ = made
+    point_environment(monkeypatch, snapshot.project)
+    return snapshot.restore()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
+def champion(made: tuple[Snapshot, Retraining]) -> Retraining:
+    return made[1]
+
+
+@pytest.fixture
 def bundle(champion: Retraining, world: Project) -> Path:
     """The champion's bundle."""
     ctx = StageContext.open(world.config)
@@ -305,10 +313,7 @@ def test_too_few_images_to_draw_are_refused_when_the_config_is_read(world: Proje
 def test_a_champion_measured_under_another_protocol_is_measured_again(world: Project, bundle: Path, tmp_path: Path):
     other = str(spoilt(bundle, tmp_path / "other", 0.25))
     world.edit("evaluate", num_images=30)
-    try:
-        found = ask(world, other)
-    finally:
-        world.edit("evaluate", num_images=24)
+    found = ask(world, other)
     assert found.champion == "1"
     assert "the champion: difference" in found.verdicts[1].reason, "they were compared"
     client = MlflowClient()

@@ -75,4 +75,4 @@ def test_a_stage_without_the_password_says_what_to_set_and_makes_nothing(
     assert refused.returncode == 1
     (line,) = refused.stderr.strip().splitlines()
     assert "set PREFECT_API_AUTH_STRING" in line
-    assert not (project.root / "data").exists()
+    assert not (project.root / "data" / "tiny").exists()
