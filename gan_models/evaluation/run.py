@@ -21,6 +21,7 @@ from gan_models.evaluation.figures.pictures import NamedPicture
 from gan_models.evaluation.result import INFLUENCE, PICTURES, RESULT, EvaluationResult, Metric, protocol_id_of
 from gan_models.evaluation.stats.intervals import Array
 from gan_models.evaluation.tasks import EVALUATORS
+from gan_models.evaluation.tasks.base import Assignment
 from gan_models.files import TEMPORARY_SUFFIX, sync, write_durably
 
 PROGRESS = "progress.jsonl"
@@ -97,7 +98,7 @@ def evaluate(
         extractor = load_extractor(config.extractor, bundle.device)
         features = FeatureCache(cache, extractor)
         evaluator = EVALUATORS[bundle.task]
-        measured, pictures = evaluator.evaluate(bundle, data, config, extractor, features, progress)
+        measured, pictures = evaluator.evaluate(Assignment(bundle, data, config, extractor, features, progress))
         copies = near_duplicates(bundle, data, features, config.batch_size)
     finally:
         watch.remove()

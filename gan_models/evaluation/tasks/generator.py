@@ -1,7 +1,6 @@
 """The evaluation of a model that generates images."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,18 +9,17 @@ from torch import Tensor
 
 from gan_models.bundles.bundle import Bundle
 from gan_models.config import EvaluateConfig
-from gan_models.evaluation.collector import BaselineScore, Facts, Measurements, Progress, require
+from gan_models.evaluation.collector import BaselineScore, Facts, Measurements, require
 from gan_models.evaluation.errors import EvaluationError
-from gan_models.evaluation.features.cache import FeatureCache
-from gan_models.evaluation.features.extractor import Extractor
 from gan_models.evaluation.features.real_images import RealImages
-from gan_models.evaluation.figures.pictures import NamedPicture, nearest_training_figure, samples_figure
+from gan_models.evaluation.figures.pictures import nearest_training_figure, samples_figure
 from gan_models.evaluation.metrics.inception_score import inception_score
 from gan_models.evaluation.metrics.label_accuracy import classes_present, label_accuracy, train_judge
 from gan_models.evaluation.metrics.nearest_training import nearest_training
 from gan_models.evaluation.metrics.psnr import psnr
 from gan_models.evaluation.result import Slice
 from gan_models.evaluation.stats.intervals import Array, mean_of, share_of
+from gan_models.evaluation.tasks.base import Assignment, Evaluated
 from gan_models.evaluation.tasks.distances import (
     NO_INCEPTION,
     Baseline,
@@ -54,20 +52,14 @@ def steps(bundle: Bundle, config: EvaluateConfig) -> tuple[str, ...]:
     return STEPS
 
 
-def evaluate(
-    bundle: Bundle,
-    data: Path,
-    config: EvaluateConfig,
-    extractor: Extractor,
-    cache: FeatureCache,
-    progress: Progress,
-) -> tuple[Measurements, list[NamedPicture]]:
+def evaluate(given: Assignment) -> Evaluated:
     """Sample images, labels as frequent as in the evaluation split, and compare them with real ones.
 
     Raises:
         InsufficientDataError, NonFiniteError, DataError: see each.
         EvaluationError: the labels of the bundle are not those of the data.
     """
+    bundle, data, config, extractor, cache, progress = given
     progress("reading the images")
     evaluation = cache.images(data, ("evaluation",), bundle.image)
     training = cache.images(data, ("train",), bundle.image, num=MAX_TRAINING_IMAGES)

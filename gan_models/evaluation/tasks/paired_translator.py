@@ -8,15 +8,15 @@ from torch import Tensor
 
 from gan_models.bundles.bundle import Bundle
 from gan_models.config import EvaluateConfig, Pix2PixConfig
-from gan_models.evaluation.collector import BaselineScore, Facts, Measurements, Progress, require
+from gan_models.evaluation.collector import BaselineScore, Facts, Measurements, require
 from gan_models.evaluation.features.cache import FeatureCache
-from gan_models.evaluation.features.extractor import Extractor
-from gan_models.evaluation.figures.pictures import NamedPicture, Row
+from gan_models.evaluation.figures.pictures import Row
 from gan_models.evaluation.figures.translation_pictures import translation_figures
 from gan_models.evaluation.metrics.iou import image_iou, overlaps
 from gan_models.evaluation.metrics.psnr import psnr
 from gan_models.evaluation.metrics.ssim import ssim
 from gan_models.evaluation.stats.intervals import Array, mean_of
+from gan_models.evaluation.tasks.base import Assignment, Evaluated
 from gan_models.evaluation.tasks.distances import Baseline, RealSide, add_distances, add_diversity
 from gan_models.evaluation.tasks.full_reference import BaselineImages, add_feature_distances, load_reference_networks
 from gan_models.images.paired_inputs import NUM_TONES, condition, luminance, tones_of
@@ -60,19 +60,13 @@ def steps(bundle: Bundle, config: EvaluateConfig) -> tuple[str, ...]:
     return STEPS
 
 
-def evaluate(
-    bundle: Bundle,
-    data: Path,
-    config: EvaluateConfig,
-    extractor: Extractor,
-    cache: FeatureCache,
-    progress: Progress,
-) -> tuple[Measurements, list[NamedPicture]]:
+def evaluate(given: Assignment) -> Evaluated:
     """Translate one side of pairs of windows, at most `config.num_images`, of the evaluation split's pairs or images.
 
     Raises:
         InsufficientDataError, NonFiniteError, DataError: see each.
     """
+    bundle, data, config, extractor, cache, progress = given
     recipe = cast(Pix2PixConfig, bundle.recipe)
     progress("reading the images")
     domains = recipe.paired_domains

@@ -1,6 +1,5 @@
 """The evaluation of a model that restores images: one slice per degradation."""
 
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -10,16 +9,15 @@ from torch import Tensor
 
 from gan_models.bundles.bundle import Bundle
 from gan_models.config import Degradation, EvaluateConfig
-from gan_models.evaluation.collector import BaselineScore, Facts, Measurements, Progress, require
+from gan_models.evaluation.collector import BaselineScore, Facts, Measurements, require
 from gan_models.evaluation.errors import EvaluationError
-from gan_models.evaluation.features.cache import FeatureCache
-from gan_models.evaluation.features.extractor import Extractor
 from gan_models.evaluation.figures.pictures import NamedPicture, restoration_figures
 from gan_models.evaluation.measurable import degradations_of
 from gan_models.evaluation.metrics.psnr import psnr
 from gan_models.evaluation.metrics.ssim import ssim
 from gan_models.evaluation.result import Slice
 from gan_models.evaluation.stats.intervals import Array, mean_of
+from gan_models.evaluation.tasks.base import Assignment, Evaluated
 from gan_models.evaluation.tasks.classical_baselines import (
     Candidates,
     best_by,
@@ -69,20 +67,14 @@ def steps(bundle: Bundle, config: EvaluateConfig) -> tuple[str, ...]:
     return ("reading the images", "features of the originals", *each)
 
 
-def evaluate(
-    bundle: Bundle,
-    data: Path,
-    config: EvaluateConfig,
-    extractor: Extractor,
-    cache: FeatureCache,
-    progress: Progress,
-) -> tuple[Measurements, list[NamedPicture]]:
+def evaluate(given: Assignment) -> Evaluated:
     """Degrade windows of the evaluation images, at most `config.num_images`, have them restored, and compare.
 
     Raises:
         InsufficientDataError, NonFiniteError, DataError: see each.
         EvaluationError: a degradation leaves images as they are.
     """
+    bundle, data, config, extractor, cache, progress = given
     progress("reading the images")
     split = cache.images(data, ("evaluation",), bundle.image, num=config.num_images)
     require("windows of evaluation images", len(split))

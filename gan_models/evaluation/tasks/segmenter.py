@@ -1,6 +1,5 @@
 """The evaluation of a model that tells the class of each pixel: overlap with real masks, beside answering blindly."""
 
-from pathlib import Path
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -12,14 +11,13 @@ from gan_models.bundles.bundle import Bundle
 from gan_models.config import EvaluateConfig, MaskClasses, Pix2PixConfig
 from gan_models.config.evaluate import MIN_IMAGES
 from gan_models.data.masks import count_values, refuse_unknown_values
-from gan_models.evaluation.collector import BaselineScore, Facts, Measurements, Progress, require
-from gan_models.evaluation.features.cache import FeatureCache
-from gan_models.evaluation.features.extractor import Extractor
-from gan_models.evaluation.figures.pictures import NamedPicture, Row
+from gan_models.evaluation.collector import BaselineScore, Facts, Measurements, require
+from gan_models.evaluation.figures.pictures import Row
 from gan_models.evaluation.figures.translation_pictures import translation_figures
 from gan_models.evaluation.metrics.iou import Overlaps, class_iou, image_iou, mean_iou, overlaps
 from gan_models.evaluation.result import Slice
 from gan_models.evaluation.stats.intervals import Estimate, difference_of, ratio_of
+from gan_models.evaluation.tasks.base import Assignment, Evaluated
 from gan_models.evaluation.tasks.paired_translator import STEPS
 from gan_models.images.class_masks import IGNORED, colors_of, legend, numbers_of
 from gan_models.inference.translate import translate
@@ -39,19 +37,13 @@ def steps(bundle: Bundle, config: EvaluateConfig) -> tuple[str, ...]:
     return STEPS
 
 
-def evaluate(
-    bundle: Bundle,
-    data: Path,
-    config: EvaluateConfig,
-    extractor: Extractor,
-    cache: FeatureCache,
-    progress: Progress,
-) -> tuple[Measurements, list[NamedPicture]]:
+def evaluate(given: Assignment) -> Evaluated:
     """Tell the classes in windows of photographs, at most `config.num_images`, of the evaluation split's pairs.
 
     Raises:
         InsufficientDataError, NonFiniteError, DataError: see each; or masks have values that the config does not name.
     """
+    bundle, data, config, extractor, cache, progress = given
     recipe = cast(Pix2PixConfig, bundle.recipe)
     classes = cast(MaskClasses, recipe.mask_classes)
     domains = cast(tuple[str, str], (recipe.source_domain, recipe.target_domain))

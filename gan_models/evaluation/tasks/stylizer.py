@@ -14,10 +14,9 @@ from torch import Tensor
 from gan_models.bundles.bundle import Bundle
 from gan_models.config import EvaluateConfig, ImageConfig, StyleBankConfig
 from gan_models.data.image_set import windows
-from gan_models.evaluation.collector import BaselineScore, Facts, Measurements, Progress, require
+from gan_models.evaluation.collector import BaselineScore, Facts, Measurements, require
 from gan_models.evaluation.errors import EvaluationError
 from gan_models.evaluation.features.cache import FeatureCache
-from gan_models.evaluation.features.extractor import Extractor
 from gan_models.evaluation.figures.pictures import NamedPicture
 from gan_models.evaluation.figures.style_pictures import (
     alphas_figure,
@@ -33,6 +32,7 @@ from gan_models.evaluation.metrics.ssim import ssim
 from gan_models.evaluation.metrics.style_distance import Styles, style_statistics
 from gan_models.evaluation.result import Slice
 from gan_models.evaluation.stats.intervals import Array, Estimate, mean_of
+from gan_models.evaluation.tasks.base import Assignment, Evaluated
 from gan_models.evaluation.tasks.distances import Baseline, RealSide, add_distances
 from gan_models.evaluation.tasks.full_reference import in_stages
 from gan_models.images.paired_inputs import luminance
@@ -70,20 +70,14 @@ def steps(bundle: Bundle, config: EvaluateConfig) -> tuple[str, ...]:
     return ("reading the images", *each, "measuring", *(("the unseen style",) if config.unseen_style else ()))
 
 
-def evaluate(
-    bundle: Bundle,
-    data: Path,
-    config: EvaluateConfig,
-    extractor: Extractor,
-    cache: FeatureCache,
-    progress: Progress,
-) -> tuple[Measurements, list[NamedPicture]]:
+def evaluate(given: Assignment) -> Evaluated:
     """Repaint windows of the source domain's evaluation images in every style, and compare them with the paintings.
 
     Raises:
         InsufficientDataError, NonFiniteError, DataError: see each.
         EvaluationError: the styles are not those of the data, or the unseen style cannot be read.
     """
+    bundle, data, config, extractor, cache, progress = given
     progress("reading the images")
     recipe = cast(StyleBankConfig, bundle.recipe)
     source = cache.images(data, ("evaluation",), bundle.image, recipe.source_domain, config.num_images)

@@ -7,9 +7,8 @@ from torch import Tensor
 
 from gan_models.bundles.bundle import Bundle
 from gan_models.config import CutConfig, CycleganConfig, EvaluateConfig, Pix2PixConfig
-from gan_models.evaluation.collector import Facts, Measurements, Progress, require
+from gan_models.evaluation.collector import Facts, Measurements, require
 from gan_models.evaluation.features.cache import FeatureCache
-from gan_models.evaluation.features.extractor import Extractor
 from gan_models.evaluation.features.real_images import RealImages
 from gan_models.evaluation.figures.pictures import NamedPicture, Row
 from gan_models.evaluation.figures.translation_pictures import translation_figures
@@ -18,6 +17,7 @@ from gan_models.evaluation.metrics.ssim import ssim
 from gan_models.evaluation.result import Slice
 from gan_models.evaluation.stats.intervals import mean_of
 from gan_models.evaluation.tasks import paired_translator, segmenter
+from gan_models.evaluation.tasks.base import Assignment, Evaluated
 from gan_models.evaluation.tasks.distances import Baseline, RealSide, add_distances, add_diversity
 from gan_models.evaluation.tasks.full_reference import ReferenceNetworks, add_feature_distances, load_reference_networks
 from gan_models.images.paired_inputs import luminance
@@ -50,23 +50,17 @@ def steps(bundle: Bundle, config: EvaluateConfig) -> tuple[str, ...]:
     return ("reading the images", *(f"{what} {way}" for way in directions for what in ("translating", "measuring")))
 
 
-def evaluate(
-    bundle: Bundle,
-    data: Path,
-    config: EvaluateConfig,
-    extractor: Extractor,
-    cache: FeatureCache,
-    progress: Progress,
-) -> tuple[Measurements, list[NamedPicture]]:
+def evaluate(given: Assignment) -> Evaluated:
     """Translate windows of the source domain's evaluation images and compare them with the target domain, and back.
 
     Raises:
         InsufficientDataError, NonFiniteError, DataError: see each.
     """
+    bundle, data, config, extractor, cache, progress = given
     if isinstance(bundle.recipe, Pix2PixConfig):
         if bundle.recipe.classes is not None:
-            return segmenter.evaluate(bundle, data, config, extractor, cache, progress)
-        return paired_translator.evaluate(bundle, data, config, extractor, cache, progress)
+            return segmenter.evaluate(given)
+        return paired_translator.evaluate(given)
     recipe = cast(CycleganConfig | CutConfig, bundle.recipe)
     progress("reading the images")
     source = _domain(bundle, data, recipe.source_domain, config.num_images, cache)
