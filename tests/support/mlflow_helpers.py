@@ -4,7 +4,7 @@ from pathlib import Path
 
 from flows.runtime.records import DatasetVersion
 from flows.tracking.registry import Registry
-from flows.tracking.runs import Tracking
+from flows.tracking.runs import FEW, Tracking
 
 EXPERIMENT = "digits"
 PATIENCE_SECONDS = 120
@@ -59,3 +59,11 @@ def register(registry: Registry, model_id: str, run_id: str) -> str:
     return registry.register(
         "digits", model_id, run_id=run_id, description="Draws digits.", tags={"training_run": run_id}
     )
+
+
+def leave_runs_of_an_older_release(tracking: Tracking, fingerprint: str = "f1") -> None:
+    """Leave newer runs of the same work, with records that cannot be read, more than are asked for at once."""
+    for _ in range(2 * FEW):
+        run_id = open_run(tracking, fingerprint)
+        tracking.client.set_tag(run_id, "record", '{"of": "an older release"}')
+        tracking.client.set_terminated(run_id, "FINISHED")

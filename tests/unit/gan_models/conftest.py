@@ -1,9 +1,3 @@
-"""What tests draw from PyTorch's global generator does not depend on the tests before them."""
+"""Fixtures of the models."""
 
-import pytest
-import torch
-
-
-@pytest.fixture(autouse=True)
-def _seeded(seed: int) -> None:
-    torch.manual_seed(seed)
+from tests.support.seeded import seeded as seeded

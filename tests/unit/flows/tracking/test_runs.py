@@ -1,46 +1,24 @@
 """MLflow's tracking side: work is found when it is done, taken up when it is not, and written once."""
 
-import contextlib
 import json
-import os
 import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
-import mlflow
 import pytest
 
-from flows.config.settings import Settings
 from flows.runtime.records import DatasetVersion
 from flows.tracking.client import TrackingError
 from flows.tracking.registry import Registry
-from flows.tracking.runs import FEW, MAX_TAG, Tracking
+from flows.tracking.runs import MAX_TAG, Tracking
 from tests.support.mlflow_helpers import (
     EXPERIMENT,
-    PATIENCE_SECONDS,
-    empty_project,
     find,
     finished_run,
-    logged_model,
+    leave_runs_of_an_older_release,
     num_runs,
     open_run,
-    register,
     version,
 )
-
-
-def leave_runs_of_an_older_release(tracking: Tracking, fingerprint: str = "f1") -> None:
-    """Leave newer runs of the same work, with records that cannot be read, more than are asked for at once."""
-    for _ in range(2 * FEW):
-        run_id = open_run(tracking, fingerprint)
-        tracking.client.set_tag(run_id, "record", '{"of": "an older release"}')
-        tracking.client.set_terminated(run_id, "FINISHED")
-
 
 # Finding what is done
 
@@ -190,97 +168,6 @@ def test_a_deleted_experiment_gives_one_clear_error(tracking: Tracking):
 
 
 # A server
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Iterator[tuple[Tracking, Tracking]]:
-    """One MLflow with a finished and a failed run and a champion: as SQLite, and as a real server on the same file."""
-    folder = empty_project(tmp_path_factory.mktemp("served"))
-    database = f"sqlite:///{folder / 'mlflow.db'}"
-    shutil.copy(empty_database, folder / "mlflow.db")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    before = mlflow.get_tracking_uri()
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setenv("MLFLOW_TRACKING_URI", database)
-        direct = Tracking(Settings(project=folder))
-        record = finished_run(direct)
-        direct.fail(open_run(direct, "failed"), "the disk is full")
-        registry = Registry(direct)
-        register(registry, logged_model(direct, record.run_id), record.run_id)
-        registry.point("digits", "champion", "1")
-        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
-        over_http = Tracking(Settings(project=folder))
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    with (folder / "server.log").open("wb") as log:
-        server = subprocess.Popen(
-            [*command, "--backend-store-uri", database, "--no-serve-artifacts"],
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-            env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
-        )
-    try:
-        wait_until_it_answers(over_http, server)
-        yield direct, over_http
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(server.pid, signal.SIGTERM)
-        server.wait(PATIENCE_SECONDS)
-        mlflow.set_tracking_uri(before)
-
-
-def wait_until_it_answers(tracking: Tracking, server: subprocess.Popen[bytes]) -> None:
-    for _ in range(PATIENCE_SECONDS * 5):
-        assert server.poll() is None, "the server ended"
-        try:
-            return tracking.check()
-        except TrackingError:
-            time.sleep(0.2)
-    raise AssertionError("the server did not start")
-
-
-def test_a_server_gives_the_same_records_as_its_database(served: tuple[Tracking, Tracking]):
-    direct, over_http = served
-    assert over_http.is_server
-    assert not direct.is_server
-    assert find(over_http) == find(direct) is not None
-    assert find(over_http, dataset="digits") == find(direct)
-
-
-def test_a_server_finds_nothing_where_there_is_nothing(served: tuple[Tracking, Tracking]):
-    _, over_http = served
-    assert find(over_http, "failed") is None
-    assert find(over_http, "never made") is None
-    assert find(over_http, experiment="never-made") is None
-    assert find(over_http, dataset="photos") is None
-
-
-def test_a_server_gives_the_same_alias_as_its_database(served: tuple[Tracking, Tracking]):
-    direct, over_http = (Registry(tracking) for tracking in served)
-    assert over_http.at("digits", "champion") == direct.at("digits", "champion") is not None
-    assert over_http.at("digits", "previous") is direct.at("digits", "previous") is None
-    assert over_http.at("photos", "champion") is direct.at("photos", "champion") is None
-
-
-def test_a_server_gives_what_is_behind_its_first_page(served: tuple[Tracking, Tracking]):
-    direct, over_http = served
-    record = finished_run(direct, "hidden")
-    leave_runs_of_an_older_release(direct, "hidden")
-    assert find(over_http, "hidden") == record
-
-
-def test_what_is_written_through_the_server_is_found_without_it(served: tuple[Tracking, Tracking]):
-    direct, over_http = served
-    record = finished_run(over_http, "through the server")
-    assert find(direct, "through the server") == record
-
-
-def test_what_a_server_refuses_is_an_error_and_not_an_absence(served: tuple[Tracking, Tracking]):
-    _, over_http = served
-    with pytest.raises(TrackingError, match=rf"{over_http.uri} refused runs/search: 400"):
-        over_http.ask("POST", "runs/search", {"experiment_ids": ["1"], "filter": "nonsense"})
 
 
 def test_a_server_that_does_not_answer_is_named_with_what_to_do(

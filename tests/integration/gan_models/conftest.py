@@ -1,0 +1,3 @@
+"""Fixtures of the models."""
+
+from tests.support.seeded import seeded as seeded
