@@ -44,7 +44,7 @@ class Mode:
         images: in memory, uint8 [N, C, H, W]; or else
         file: of the same pixels, to be mapped.
         config: of the training run.
-        is_cold: whether the file is read from the disk anew in each turn.
+        is_cold: whether the file is read from the disk again in each turn.
     """
 
     def __init__(self, name: str, images: Tensor, config: TrainConfig, file: Path | None, *, is_cold: bool) -> None:

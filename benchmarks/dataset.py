@@ -1,8 +1,8 @@
-"""What versions of a dataset cost, beside the plain tools: `python -m benchmarks.dataset`.
+"""What versions of a dataset cost, next to the plain tools: `python -m benchmarks.dataset`.
 
 Small PNGs, crops of the built-in photographs, are versioned into S3 (a real server on this machine) in two ways, which
 take turns: decoded, validated, put into shards and sent, as the dataset stage does; and as loose files, by `dvc add`
-and `dvc push`. Then 1% of images are added, one is removed, and a version is read into training memory, beside
+and `dvc push`. Then 1% of images are added, one is removed, and a version is read into training memory, next to
 torchvision's ImageFolder with as many workers. From the rates it computes what 10 million images would cost.
 """
 

@@ -1,4 +1,4 @@
-"""What an evaluation costs: `python -m benchmarks.evaluation`, beside torchmetrics and torch-fidelity.
+"""What an evaluation costs: `python -m benchmarks.evaluation`, next to torchmetrics and torch-fidelity.
 
 The reference and we do the same work in turn, in one process, on as many threads as OMP_NUM_THREADS says; first both
 numbers are compared. Printed are medians of seconds (those of the processor with --clock cpu, for one thread on a

@@ -1,4 +1,4 @@
-"""Stage three: one trained model in, numbers with intervals out, beside the champion's under the same protocol."""
+"""Stage three: one trained model in, numbers with intervals out, next to the champion's under the same protocol."""
 
 import json
 from collections.abc import Callable
@@ -180,7 +180,7 @@ def _measure(ctx: StageContext, target: EvaluationTarget, bundle: Path, fingerpr
     except ChildFailedError as error:
         raise StageError(f"the evaluation of '{ctx.model.name}' {error}") from None
     if code:
-        cause = cause_of(code, log, again="run it again to measure anew")
+        cause = cause_of(code, log, again="run it again to measure it")
         raise StageError(f"the evaluation of '{ctx.model.name}' {cause}")
     return out
 

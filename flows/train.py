@@ -85,8 +85,8 @@ def _train(ctx: StageContext, version: DatasetVersion, fingerprint: str, lock: i
         "dataset_version": version.dvc_md5,
     }
     sizes = ((row["width"], row["height"]) for row in iterate_rows(data, ["width", "height"]))
-    if told := fit_in_words(model.train.image, sizes):
-        echo(f"train     {model.name}: {told}")
+    if loss := fit_in_words(model.train.image, sizes):
+        echo(f"train     {model.name}: {loss}")
     with stage_run(ctx, model.name, "train", fingerprint, name=model.name, tags=tags) as run_id:
         keep_lineage(tracking, run_id, "train")
         tracking.log_params(run_id, model.train.model_dump(mode="json"))

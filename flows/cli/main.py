@@ -165,7 +165,7 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit("stopped; run the same command again to go on where it was")
     except Exception as error:
-        told = in_one_line(error)
-        if os.environ.get("ATELIER_DEBUG") or told is None:
+        line = in_one_line(error)
+        if os.environ.get("ATELIER_DEBUG") or line is None:
             raise
-        sys.exit(f"error: {for_terminal(told)}")
+        sys.exit(f"error: {for_terminal(line)}")

@@ -63,11 +63,11 @@ class Settings(BaseSettings):
         try:
             super().__init__(**values)
         except ValidationError as error:
-            told = "; ".join(
+            problems = "; ".join(
                 f"ATELIER_{problem['loc'][0]}".upper() + f" is {problem['input']!r}: {problem['msg']}"
                 for problem in error.errors()
             )
-            raise EnvironmentVariableError(f"{told}; set it right, or unset it") from None
+            raise EnvironmentVariableError(f"{problems}; set it right, or unset it") from None
 
     @cached_property
     def root(self) -> Path:

@@ -114,7 +114,7 @@ def log_comparison(ctx: StageContext, record: Evaluation, differences: Any, name
 
 
 def report(ctx: StageContext, record: Evaluation, judgment: Judgment, folder: Path) -> None:
-    """Log the HTML report: numbers, pictures, the rules' verdicts, curves and lineage, beside the champion's."""
+    """Log the HTML report: numbers, pictures, the rules' verdicts, curves and lineage, next to the champion's."""
     from gan_models.evaluation.comparison import Difference, load_evaluation
     from gan_models.evaluation.report import ReportContext, render_report
 

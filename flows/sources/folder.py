@@ -110,16 +110,16 @@ class _Walk:
 
     def notes(self) -> tuple[str, ...]:
         """Return which links to folders were followed, and which were not."""
-        told = []
+        notes = []
         if self._followed:
             total = sum(self._followed.values())
-            told.append(f"{total:,} files of {self._spec!r} are behind links to folders: {_listed(self._followed)}")
+            notes.append(f"{total:,} files of {self._spec!r} are behind links to folders: {_listed(self._followed)}")
         if self._left:
-            told.append(
+            notes.append(
                 f"links of {self._spec!r} to folders that hold it or were read already are not followed: "
                 f"{_listed(self._left)}"
             )
-        return tuple(told)
+        return tuple(notes)
 
     def _below(self, top: str) -> Iterator[str]:
         for parent, folders, files in os.walk(self._folder / top, onerror=self._refuse):

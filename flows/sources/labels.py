@@ -53,8 +53,8 @@ def labels_by_folder(folders: Collection[str], spec: str) -> FolderLabels:
     notes = []
     if len(parts) > 1:
         notes.append(
-            f"the folders {', '.join(parts)} of {spec!r} are labels, as are those beside them; where they are meant as "
-            "a division, name each of them as a source of its own"
+            f"the folders {', '.join(parts)} of {spec!r} are labels, as are those next to them; where they are meant "
+            "as a division, name each of them as a source of its own"
         )
     changed = [name for name in names if label_text(name) != name]
     if changed:

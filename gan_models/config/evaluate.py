@@ -109,7 +109,7 @@ def read_evaluate_config(path: Path) -> EvaluateConfig:
 
 
 def _found(file: Path, key: str, config: Path) -> Path:
-    """`file` beside the config file, or in a folder above it."""
+    """`file` next to the config file, or in a folder above it."""
     places = [folder / file for folder in config.resolve().parents]
     found = next((place for place in places if place.is_file()), None)
     if found is None:

@@ -28,7 +28,7 @@ class RestoreConfig(RecipeSection):
     schedule: Literal["constant", "linear", "cosine"] = "cosine"
     decay: float = Field(0.95, ge=0, le=1)
     warm_up: float = Field(0.05, ge=0, le=1)
-    ssim_weight: float = Field(0.0, ge=0, description="of 1 - SSIM, beside PSNR")
+    ssim_weight: float = Field(0.0, ge=0, description="of 1 - SSIM, next to PSNR")
     adversarial_from: float = Field(0.7, ge=0, le=1, description="share of the steps after which the GAN terms begin")
     adversarial_weight: float = Field(0.005, ge=0)
     feature_matching_weight: float = Field(0.1, ge=0)

@@ -58,8 +58,8 @@ def _explain(section: type[BaseModel], problem: dict[str, Any]) -> str:
         near = nearest(tag, expected)
         hint = f"; did you mean '{near}'?" if near else ""
         return f"'{key}' is '{tag}', which is none of {', '.join(expected)}{hint}"
-    told = one_line(problem["msg"].removeprefix("Value error, "))
-    return f"'{key}': {told}" if key else told
+    line = one_line(problem["msg"].removeprefix("Value error, "))
+    return f"'{key}': {line}" if key else line
 
 
 def _valid_key(section: type[BaseModel], loc: tuple[int | str, ...]) -> str:

@@ -58,8 +58,8 @@ def _load(path: Path, text: str) -> Any:  # noqa: ANN401
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f", line {mark.line + 1}" if mark else ""
-        told = error.problem or error.context
-        raise ConfigError(f"{path}{where} cannot be read as YAML: {one_line(told or 'it is damaged')}") from None
+        reason = error.problem or error.context
+        raise ConfigError(f"{path}{where} cannot be read as YAML: {one_line(reason or 'it is damaged')}") from None
     except (yaml.YAMLError, ValueError) as error:  # numbers and dates that are none are plain ValueErrors
         raise ConfigError(f"{path} cannot be read as YAML: {one_line(error)}") from None
 

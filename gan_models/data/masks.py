@@ -29,11 +29,11 @@ def refuse_unknown_values(counts: Tensor, classes: MaskClasses, where: str) -> N
     Raises:
         DataError: some pixels have another value; the message names these values and counts their pixels.
     """
-    told = [*classes.values, *([] if classes.ignore is None else [classes.ignore])]
+    values = [*classes.values, *([] if classes.ignore is None else [classes.ignore])]
     unknown = counts.clone()
-    unknown[told] = 0
+    unknown[values] = 0
     if unknown.any():
-        found = ", ".join(f"{value} ({int(counts[value]):,})" for value in told if counts[value]) or "none of these"
+        found = ", ".join(f"{value} ({int(counts[value]):,})" for value in values if counts[value]) or "none of these"
         raise DataError(
             f"{where} have pixels of values that are no class: {_listed(unknown)}; named by the config and found: "
             f"{found}. Name the others in `train.recipe.classes`, or one of them as `train.recipe.ignore`. Values that "

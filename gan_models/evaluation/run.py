@@ -25,7 +25,7 @@ from gan_models.evaluation.tasks.base import Assignment
 from gan_models.files import TEMPORARY_SUFFIX, sync, write_durably
 
 PROGRESS = "progress.jsonl"
-THROUGHPUT = "throughput.json"  # beside the result, which is the same for the same inputs: a speed never is
+THROUGHPUT = "throughput.json"  # next to the result, which is the same for the same inputs: a speed never is
 
 
 class Evaluated(NamedTuple):

@@ -23,7 +23,7 @@ def build_generator(config: Pix2PixConfig, image: ImageConfig, num_labels: int) 
 
 
 class Pix2PixRecipe(Recipe):
-    """A U-Net led by the distance to its target and by a PatchGAN that sees the input beside the output.
+    """A U-Net led by the distance to its target and by a PatchGAN that sees the input next to the output.
 
     The distance to a picture is L1. To a mask it is the cross-entropy of its classes, of which the U-Net gives logits.
     """

@@ -24,7 +24,7 @@ from gan_models.evaluation.stats.intervals import Array
 
 CHUNK = 500
 MAX_EVALUATION, MAX_TRAINING = 2_000, 10_000  # evenly spaced ones beyond
-NEIGHBORS = 5  # training images that an evaluation image is looked at beside
+NEIGHBORS = 5  # training images that an evaluation image is looked at next to
 THUMBNAIL = 16  # pixels a side
 SAME = 0.998  # correlation of thumbnails from which on two images are one
 
@@ -68,11 +68,11 @@ def _note(
     def compute() -> dict[str, Array]:
         sides = list(zip(evaluation, training, strict=True))
         nearest = [_nearest(cache.features(own, batch_size), cache.features(known, batch_size)) for own, known in sides]
-        beside = [
+        neighbors = [
             np.min([correlation(own.images, known.images[which]) for own, known in sides], axis=0)
             for which in np.concatenate(nearest, axis=1).T
         ]
-        return {"correlation": np.max(beside, axis=0)}
+        return {"correlation": np.max(neighbors, axis=0)}
 
     digests = "-".join(side.digest[:16] for side in (*training, *evaluation[1:]))
     kept = cache.keep(evaluation[0])(f"near-duplicates-{digests}", compute)

@@ -117,7 +117,7 @@ def without_double_counting(estimate: Estimate, of_halves: Sequence[Array]) -> E
     A distance is curved: at a model that equals the real images its slope is nothing but chance, of the size 1 / √N.
     The variance of influences then is A + K / N, where the estimate's own is A + K / 2N: the jackknife counts the
     second-order term of the Hoeffding decomposition twice (Efron & Stein 1981, Annals of Statistics 9:586). At N / 2
-    images it is A + 2 K / N, which gives K. For a model that is far from the real images K / N vanishes beside A.
+    images it is A + 2 K / N, which gives K. For a model that is far from the real images K / N vanishes against A.
 
     Args:
         estimate: over all N images.

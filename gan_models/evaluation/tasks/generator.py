@@ -188,7 +188,7 @@ def _add_reconstruction(
     known: Tensor,
     batch_size: int,
 ) -> None:
-    """Add the PSNR of evaluation images encoded and decoded, beside that of the mean training image."""
+    """Add the PSNR of evaluation images encoded and decoded, next to that of the mean training image."""
     labels = None if real_labels is None else torch.from_numpy(real_labels)
     copies = reconstruct(bundle, real, labels, batch_size).numpy()
     mean = known.double().mean(dim=0, keepdim=True).round().to(torch.uint8).expand_as(real).numpy()

@@ -1,4 +1,4 @@
-"""The evaluation of a pix2pix model: what it makes of one side of each pair, beside two ways of doing nothing."""
+"""The evaluation of a pix2pix model: what it makes of one side of each pair, next to two ways of doing nothing."""
 
 from pathlib import Path
 from typing import Any, NamedTuple, cast

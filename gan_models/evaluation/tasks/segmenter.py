@@ -1,4 +1,4 @@
-"""The evaluation of a model that tells the class of each pixel: overlap with real masks, beside answering blindly."""
+"""The evaluation of a model that tells the class of each pixel: overlap with real masks, next to answering blindly."""
 
 from typing import NamedTuple, cast
 
@@ -76,7 +76,7 @@ def evaluate(given: Assignment) -> Evaluated:
 
 
 def _measure(measured: Measurements, counts: Overlaps, blind: Blind, classes: MaskClasses) -> None:
-    """Add the IoU, mean and of each class, and the share of right pixels, beside those of the better blind answer."""
+    """Add the IoU, mean and of each class, and the share of right pixels, next to those of the better blind answer."""
     mean, baseline = mean_iou(counts), mean_iou(blind.counts)
     measured.add("mean_iou", mean, baseline=BaselineScore(baseline.value, blind.name))
     measured.add("mean_iou_gain", difference_of(mean, baseline))
