@@ -174,7 +174,7 @@ def frechet_distance(features: Array, real: RealFeatures) -> Estimate:
 
 
 def _halves_are_alike(num: int, rank: int) -> bool:
-    """Return whether halves are as large relative to the dimensions as the whole, so that `without_double_counting` holds.
+    """Return whether halves are as large, for the dimensions, as the whole: `without_double_counting` holds then.
 
     Where the whole has full rank and the halves have not, it was measured to make intervals too narrow.
     """
