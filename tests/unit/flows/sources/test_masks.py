@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -181,7 +182,7 @@ def test_masks_that_were_taken_for_pictures_are_refused_with_what_to_write(tmp_p
         loaded(tmp_path, config())
 
 
-MODEL = {
+MODEL: dict[str, Any] = {
     "name": "segmenter",
     "dataset": {"name": "scenes", "sources": [SOURCE]},
     "train": config().model_dump(),
