@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3  # type: ignore[import-untyped]
+from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
 
-class Untrained(FeatureExtractorInceptionV3):  # type: ignore[misc]
+class Untrained(FeatureExtractorInceptionV3):  # type: ignore[misc]  # it has no types
     """The network, which cannot be made without a file of weights, made without one."""
 
     def __init__(self) -> None:

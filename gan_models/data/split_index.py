@@ -21,7 +21,7 @@ from gan_models.data.shards import DataError, existing_shards, natural_order, re
 from gan_models.data.stored_images import Pixels, decode_stored, png_decoder
 
 _COLUMNS = ["id", "split", "label", "domain", "width", "height", "pair"]
-_ROWS_AT_ONCE = 10_000
+ROWS_AT_ONCE = 10_000
 IMAGES_PER_TASK = 64  # Handing over one at a time costs as much as decoding it.
 
 Progress = Callable[[int, int], None]  # It is called with the number done and the number of all.
@@ -218,7 +218,7 @@ def _digest(image: ImageConfig, label_names: tuple[str, ...], rows: Any, are_mas
     head = json.dumps([image.model_dump(), label_names, []], sort_keys=True)
     digest = hashlib.sha256(head.removesuffix("]]").encode())
     names = (*label_names, None)  # An image without a label has -1, the last.
-    for number, batch in enumerate(rows.select(["id", "label"]).to_batches(max_chunksize=_ROWS_AT_ONCE)):
+    for number, batch in enumerate(rows.select(["id", "label"]).to_batches(max_chunksize=ROWS_AT_ONCE)):
         ids, labels = batch.column("id").to_pylist(), batch.column("label").fill_null(-1).to_pylist()
         pairs = [[key, names[label]] for key, label in zip(ids, labels, strict=True)]
         digest.update(((", " if number else "") + json.dumps(pairs)[1:-1]).encode())

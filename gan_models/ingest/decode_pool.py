@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from queue import LifoQueue
@@ -21,6 +21,7 @@ from gan_models.errors import AtelierError
 from gan_models.ingest.decode_worker import from_frame, read_frame, write_frame
 from gan_models.ingest.decoding import UnreadableImageError
 from gan_models.ingest.file_check import Demands, Examined
+from gan_models.ingest.room import Room
 
 MAX_PIXELS_AT_ONCE = 100_000_000  # decoded by all workers together, at about 8 bytes each
 MAX_BYTES_AT_ONCE = 256 << 20  # of files that were read and wait to be decoded
@@ -68,7 +69,7 @@ class DecodingWorkers:
         self._idle: LifoQueue[_Worker | None] = LifoQueue()  # One that is running is taken before one that is not.
         for _ in range(self._num_workers):
             self._idle.put(_take_spare(demands.limits.max_memory))
-        self._pixels, self._bytes = _Room(MAX_PIXELS_AT_ONCE), _Room(MAX_BYTES_AT_ONCE)
+        self._pixels, self._bytes = Room(MAX_PIXELS_AT_ONCE), Room(MAX_BYTES_AT_ONCE)
         self._deadlines: dict[_Worker, float] = {}
         self._ending = threading.Lock()  # Held to end a worker, or to say that it is done: none is ended afterwards.
         self._closed = threading.Event()
@@ -152,7 +153,7 @@ class DecodingWorkers:
                 if "pixels" in head:
                     with self._ending:
                         del self._deadlines[worker]  # Waiting for others is not its fault.
-                    with self._pixels.hold(head["pixels"]):
+                    with self._pixels.hold(int(str(head["pixels"]))):
                         self._deadlines[worker] = time.monotonic() + seconds
                         worker.send()
                         head, body = worker.receive()
@@ -271,24 +272,3 @@ class _Worker:
             code = self._process.wait()
         self._out.close()
         return code
-
-
-class _Room:
-    """So much of something at once; who wants more than there is waits, and who wants more than all gets all."""
-
-    def __init__(self, amount: int) -> None:
-        self._amount = self._free = amount
-        self._changed = threading.Condition()
-
-    @contextmanager
-    def hold(self, amount: object) -> Iterator[None]:
-        wanted = min(int(str(amount)), self._amount)
-        with self._changed:
-            self._changed.wait_for(lambda: self._free >= wanted)
-            self._free -= wanted
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._free += wanted
-                self._changed.notify_all()

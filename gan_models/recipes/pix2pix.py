@@ -52,7 +52,7 @@ class Pix2PixRecipe(Recipe):
         """Update the discriminator, where there is one, then the generator."""
         generator = self.networks["generator"].train()
         self.set_learning_rates(step)
-        inputs, targets = self._pair(batch)
+        inputs, targets = self.pair(batch)
         with self.autocast():
             outputs = generator(inputs, random).float()
         distance = self.targets.distance(outputs, targets)
@@ -73,12 +73,12 @@ class Pix2PixRecipe(Recipe):
 
     def preview(self, network: nn.Module, batch: Batch, random: Random) -> Preview:
         """Show columns of images, rows input, output and target, and how far outputs are from targets."""
-        inputs, targets = self._pair(batch)
+        inputs, targets = self.pair(batch)
         with torch.no_grad():
             outputs = network(inputs).float()
         return self.targets.preview(inputs, outputs, targets)
 
-    def _pair(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def pair(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return images and their partners; where these are not in the data, both sides are made from the images."""
         if batch.targets is not None:
             return batch.images, self.targets.of(batch.targets)

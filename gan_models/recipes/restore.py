@@ -57,7 +57,7 @@ class RestoreRecipe(Recipe):
         """Update the generator and, from `adversarial_from` on, the discriminator before it."""
         generator = self.networks["generator"].train()
         self.set_learning_rates(step)
-        degraded = self._degrade(batch.images, step, random)
+        degraded = self.degrade(batch.images, step, random)
         with self.autocast():
             restored = generator(*degraded).float()
         # Over what there was to restore: otherwise holes, a small share of all pixels, would hardly count.
@@ -89,7 +89,7 @@ class RestoreRecipe(Recipe):
         """
         columns = min(PREVIEW_COLUMNS, len(batch.images))
         images = batch.images[:columns]
-        degraded = self._degrade(images, 1, random)
+        degraded = self.degrade(images, 1, random)
         with torch.no_grad():
             restored = network(*degraded).float().clamp(-1, 1)
         left = (restored - images).square().mean() / (degraded.images - images).square().mean()
@@ -97,7 +97,7 @@ class RestoreRecipe(Recipe):
             make_grid(torch.cat([degraded.images, restored, images]), columns), {"health/error_left": left.item()}
         )
 
-    def _degrade(self, images: Tensor, step: int, random: Random) -> Degraded:
+    def degrade(self, images: Tensor, step: int, random: Random) -> Degraded:
         """Degrade every image by the degradation whose turn it is.
 
         Turns go round, as many for each degradation as its share, over all images of a run: what an image gets

@@ -18,7 +18,7 @@ SECRET_WORDS = re.compile(r"password|secret|key|token|auth_string", re.IGNORECAS
 
 @pytest.fixture(scope="module")
 def compose():
-    command = [COMPOSE, "--file", DEPLOY / "compose.yaml", "--profile", "*", "config", "--format", "json"]
+    command = [str(COMPOSE), "--file", str(DEPLOY / "compose.yaml"), "--profile", "*", "config", "--format", "json"]
     environment = {"PATH": os.environ["PATH"], "HOME": str(DEPLOY)}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=30)
     assert done.returncode == 0, done.stderr

@@ -13,7 +13,7 @@ import pytest
 from flows.config.settings import Settings
 from flows.datasets import versions
 from flows.datasets.errors import VersioningError
-from tests.support.faulty_proxy import FaultyProxy, faulty_proxy
+from tests.support.faulty_proxy import Fault, FaultyProxy, faulty_proxy
 from tests.support.s3_server import SECRETS, S3Server, no_credentials
 
 SHARDS = {f"shard-{number:05d}.parquet": random.Random(number).randbytes(200_000) for number in range(8)}
@@ -87,7 +87,7 @@ def test_a_server_that_is_killed_while_a_version_is_sent_gets_only_what_it_lacks
         place = make_place(server, proxy.endpoint)
         place.write(SHARDS)
 
-        def die_at_the_fourth(method: str, path: str) -> str | None:
+        def die_at_the_fourth(method: str, path: str) -> Fault | None:
             if method == "PUT" and puts(proxy) > 3:
                 server.kill()
                 return "reset"
@@ -145,7 +145,7 @@ def test_a_remote_that_throttles_for_a_while_gets_everything(proxied: tuple[Plac
 
 @pytest.mark.parametrize(("fault", "said"), [("throttle", "SlowDown"), ("hang", "[Tt]ime"), ("reset", "[Cc]onnection")])
 def test_a_remote_that_goes_on_failing_ends_in_the_cause_after_a_bounded_number_of_requests(
-    proxied: tuple[Place, FaultyProxy], fault: str, said: str
+    proxied: tuple[Place, FaultyProxy], fault: Fault, said: str
 ):
     place, proxy = proxied
     place.write({"shard-00000.parquet": b"one" * 1000})

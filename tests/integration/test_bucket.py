@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from flows.datasets.builder import build_dataset
-from flows.sources.open import SourceError, open_source
+from flows.sources.base import SourceError
+from flows.sources.open import open_source
 from flows.sources.s3 import StorageError
 from gan_models.data.shards import read_rows
 from gan_models.ingest.decoding import UnreadableImageError, decode
@@ -26,15 +27,15 @@ class Inbox:
 
     def __init__(self, server, proxy, root):
         self.bucket, self.proxy, self.root = server.new_bucket(), proxy, root
-        self._client = server.client()
+        self.client = server.client()
         for seed in range(12):
             self.put(f"{'ab'[seed % 2]}/{seed}.png", png(seed))
 
     def put(self, name, data):
-        self._client.put_object(Bucket=self.bucket, Key=f"in/{name}", Body=data)
+        self.client.put_object(Bucket=self.bucket, Key=f"in/{name}", Body=data)
 
     def delete(self, name):
-        self._client.delete_object(Bucket=self.bucket, Key=f"in/{name}")
+        self.client.delete_object(Bucket=self.bucket, Key=f"in/{name}")
 
     def open(self):
         return open_source(f"s3://{self.bucket}/in", self.root)
@@ -87,7 +88,7 @@ def test_prefixes_that_divide_a_dataset_are_no_labels_and_that_is_told(inbox):
 
 
 def test_a_prefix_is_a_folder(inbox):
-    inbox._client.put_object(Bucket=inbox.bucket, Key="in-other/1.png", Body=png(1))
+    inbox.client.put_object(Bucket=inbox.bucket, Key="in-other/1.png", Body=png(1))
     assert inbox.open().num_items == 12
 
 

@@ -8,7 +8,7 @@ from distributed import Client, LocalCluster
 from mlflow import MlflowClient
 
 from flows.dataset import dataset
-from flows.sources.open import SourceError
+from flows.sources.base import SourceError
 from gan_models.data.shards import shard_paths
 from tests.support.project import make_project, point_environment
 

@@ -14,9 +14,10 @@ from flows.dataset import dataset
 from flows.datasets.builder import DatasetRefusedError
 from flows.datasets.dvc_file import tracked_md5
 from flows.datasets.errors import VersioningError
-from flows.sources.open import SourceError
+from flows.sources.base import SourceError
 from flows.tracking.runs import DATASETS_EXPERIMENT
 from gan_models.data.shards import read_rows
+from tests.support.checked import present
 from tests.support.project import Project, make_project, point_environment
 from tests.support.s3_server import S3Server
 
@@ -58,7 +59,7 @@ def test_too_many_bad_files_refuse_the_version_and_leave_nothing(project: Projec
     assert tracked_md5_of(project) is None
     assert not (project.root / "data" / "tiny").exists()
     client = MlflowClient()
-    (run,) = client.search_runs([client.get_experiment_by_name(DATASETS_EXPERIMENT).experiment_id])
+    (run,) = client.search_runs([present(client.get_experiment_by_name(DATASETS_EXPERIMENT)).experiment_id])
     assert run.info.status == "FAILED"
 
 

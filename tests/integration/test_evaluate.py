@@ -23,6 +23,7 @@ from flows.tracking.registry import Registry
 from gan_models.bundles.bundle import load_bundle, save_bundle
 from gan_models.config import ConfigError, ImageConfig, RestoreConfig
 from gan_models.recipes import build_generator
+from tests.support.checked import present
 from tests.support.project import Project, Snapshot, make_project, point_environment
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -82,7 +83,7 @@ def spoilt(bundle: Path, folder: Path, value: float, *, everywhere: bool = False
 def last_run(world: Project) -> tuple[str, str]:
     """Status and reason of the evaluation that began last."""
     client = MlflowClient()
-    experiment = client.get_experiment_by_name("tiny-digits").experiment_id
+    experiment = present(client.get_experiment_by_name("tiny-digits")).experiment_id
     (run,) = client.search_runs(
         [experiment], "tags.stage = 'evaluate'", order_by=["attributes.start_time DESC"], max_results=1
     )
@@ -188,15 +189,17 @@ def test_the_run_has_numbers_tables_pictures_protocol_and_tags(world: Project, c
     assert {"metrics.json", "slices.json", "rules.json", "protocol.json", "report.html", "images"} <= artifacts
     assert {"protocol_id", "extractor", "num_images", "split_digest"} <= set(run.data.tags)
     assert run.data.params["recipe.name"] == "dcgan"
-    assert [model.model_id for model in run.inputs.model_inputs] == [training.logged_model_id]
-    (measured,) = [m for m in client.get_logged_model(training.logged_model_id).metrics if m.key == "diversity"]
+    assert [model.model_id for model in present(run.inputs).model_inputs] == [training.logged_model_id]
+    (measured,) = [
+        m for m in present(client.get_logged_model(training.logged_model_id).metrics) if m.key == "diversity"
+    ]
     assert (measured.dataset_name, measured.dataset_digest) == ("tiny", evaluation.dataset.dvc_md5)
 
 
 def test_the_version_has_a_model_card(world: Project, champion: Retraining):
     _, training, _, promotion = champion
     client = MlflowClient()
-    text = client.get_model_version("tiny-digits", promotion.version).description
+    text = present(client.get_model_version("tiny-digits", promotion.version).description)
     assert text.startswith("# tiny-digits, version 1")
     assert "diversity at least 0" in text
     assert "model_card.md" in {file.path for file in client.list_logged_model_artifacts(training.logged_model_id)}
@@ -281,8 +284,8 @@ def test_a_collapsed_generator_is_never_promoted(world: Project, champion: Retra
     collapsed = TrainingRun.model_validate({**training.model_dump(), "logged_model_id": logged, "bundle_digest": "c0"})
     promotion = promote(world.config, evaluate(world.config, collapsed))
     assert promotion.decision == "kept champion"
-    assert Registry(ctx.tracking).at("tiny-digits", "champion").version == "1"
-    card = MlflowClient().get_model_version("tiny-digits", promotion.version).description
+    assert present(Registry(ctx.tracking).at("tiny-digits", "champion")).version == "1"
+    card = present(MlflowClient().get_model_version("tiny-digits", promotion.version).description)
     assert "Fails the rule diversity at least 0.5 x baseline" in card
 
 
@@ -318,7 +321,7 @@ def test_a_champion_measured_under_another_protocol_is_measured_again(world: Pro
     assert "the champion: difference" in found.verdicts[1].reason, "they were compared"
     client = MlflowClient()
     champions = client.search_runs(
-        [client.get_experiment_by_name("tiny-digits").experiment_id],
+        [present(client.get_experiment_by_name("tiny-digits")).experiment_id],
         f"tags.bundle_digest = '{load_bundle(bundle).digest}' and attributes.status = 'FINISHED'",
     )
     assert {run.data.params["num_images"] for run in champions} == {"24", "30"}

@@ -17,6 +17,7 @@ from flows.retrain import Retraining, retrain
 from flows.runtime.records import DatasetVersion, Evaluation
 from flows.tracking.registry import Registry
 from flows.tracking.runs import DATASETS_EXPERIMENT, Tracking
+from tests.support.checked import present
 from tests.support.project import Project, Snapshot, make_project, point_environment
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -82,7 +83,7 @@ def test_the_first_model_needs_only_the_absolute_rules(world: Project, registry:
 
 
 def test_from_a_version_a_person_reaches_everything_it_was_made_of(world: Project, registry: Registry):
-    tags = registry.at("tiny-digits", "champion").tags
+    tags = present(registry.at("tiny-digits", "champion")).tags
     tracking = registry.tracking
     assert tracking.tags(tags["training_run"])["dataset_version"] == tags["dataset_version"]
     assert tags["dataset_version"] == tracked_md5(Settings(), "tiny")
@@ -93,18 +94,18 @@ def test_from_a_version_a_person_reaches_everything_it_was_made_of(world: Projec
 
 
 def test_a_reviewer_finds_the_dataset_curves_pictures_and_the_report_in_mlflow(world: Project, registry: Registry):
-    tags = registry.at("tiny-digits", "champion").tags
+    tags = present(registry.at("tiny-digits", "champion")).tags
     client = MlflowClient()
     training = client.get_run(tags["training_run"])
     assert training.info.run_name.startswith("train tiny-digits ")
-    assert [entry.dataset.digest for entry in training.inputs.dataset_inputs] == [tags["dataset_version"]]
+    assert [entry.dataset.digest for entry in present(training.inputs).dataset_inputs] == [tags["dataset_version"]]
     curve = client.get_metric_history(tags["training_run"], "loss/reconstruction")
     assert [point.step for point in curve] == list(range(2, 41, 2))
     assert any("samples" in file.path for file in client.list_artifacts(tags["training_run"], "images"))
     evaluation = {file.path for file in client.list_artifacts(tags["evaluation_run"])}
     assert {"report.html", "slices.json", "rules.json", "protocol.json", "evaluation"} <= evaluation
     logged = client.get_logged_model(tags["logged_model"])
-    assert "noise/psnr" in {metric.key for metric in logged.metrics}
+    assert "noise/psnr" in {metric.key for metric in present(logged.metrics)}
 
 
 def test_a_retrain_with_nothing_new_skips_every_stage_and_makes_no_version(world: Project, registry: Registry):
@@ -139,8 +140,8 @@ def test_a_worse_challenger_is_registered_and_not_promoted(world: Project, regis
     assert evaluation.champion_version == "1"
     assert promotion.decision == "kept champion"
     assert "worse than the champion" in promotion.reason
-    assert registry.at("tiny-digits", "champion").version == "1"
-    assert registry.at("tiny-digits", "challenger").version == promotion.version
+    assert present(registry.at("tiny-digits", "champion")).version == "1"
+    assert present(registry.at("tiny-digits", "challenger")).version == promotion.version
 
 
 def test_new_images_lead_to_a_new_version_and_to_the_champion_measured_again(world: Project, registry: Registry):
@@ -152,8 +153,8 @@ def test_new_images_lead_to_a_new_version_and_to_the_champion_measured_again(wor
     assert version.num_train + version.num_evaluation == 180
     shards = sorted((world.root / "data" / "tiny").glob("*.parquet"))
     assert len(shards) == 4, "the shards of the first version are still there, the new images are in some of their own"
-    champion = registry.tracking.tags(evaluation.champion_run_id)
-    assert champion["training_run"] == registry.at("tiny-digits", "champion").tags["training_run"]
+    champion = registry.tracking.tags(present(evaluation.champion_run_id))
+    assert champion["training_run"] == present(registry.at("tiny-digits", "champion")).tags["training_run"]
     assert champion["dataset_version"] == version.dvc_md5
 
 
@@ -163,7 +164,9 @@ def test_a_better_challenger_becomes_champion_and_the_old_one_previous(later: Pr
         "kept champion",
         "promoted",
     ]
-    aliases = {alias: registry.at("tiny-digits", alias).version for alias in ("champion", "previous", "challenger")}
+    aliases = {
+        alias: present(registry.at("tiny-digits", alias)).version for alias in ("champion", "previous", "challenger")
+    }
     assert aliases == {"champion": "3", "previous": "1", "challenger": "2"}
     *_, promotion = again(later)
     assert promotion.replaced_version == "1"
@@ -173,24 +176,24 @@ def test_a_better_challenger_becomes_champion_and_the_old_one_previous(later: Pr
 def test_a_champion_that_fails_new_rules_keeps_serving_and_does_not_become_a_challenger(
     later: Project, registry: Registry
 ):
-    champion, challenger = (registry.at("tiny-digits", alias) for alias in ("champion", "challenger"))
+    champion, challenger = (present(registry.at("tiny-digits", alias)) for alias in ("champion", "challenger"))
     later.edit("promote", rules=[{"metric": "noise/psnr_gain", "at_least": 100.0}])
     *_, promotion = again(later)
     later.edit("promote", rules=RULES)
     assert promotion.decision == "kept champion"
     assert promotion.version == champion.version
-    assert registry.at("tiny-digits", "champion").version == champion.version
-    assert registry.at("tiny-digits", "challenger").version == challenger.version
+    assert present(registry.at("tiny-digits", "champion")).version == champion.version
+    assert present(registry.at("tiny-digits", "challenger")).version == challenger.version
 
 
 def test_every_run_says_what_it_is_and_every_finished_one_carries_its_record(later: Project, registry: Registry):
     client = MlflowClient()
-    experiment = client.get_experiment_by_name("tiny-digits")
+    experiment = present(client.get_experiment_by_name("tiny-digits"))
     runs = client.search_runs([experiment.experiment_id])
     assert {run.data.tags["stage"] for run in runs} == {"train", "evaluate", "promote"}
     assert all(run.info.status == "FINISHED" for run in runs)
     assert all("fingerprint" in json.loads(run.data.tags["record"]) for run in runs)
-    versions = client.get_experiment_by_name(DATASETS_EXPERIMENT)
+    versions = present(client.get_experiment_by_name(DATASETS_EXPERIMENT))
     newest = client.search_runs([versions.experiment_id])[0]
     assert DatasetVersion.model_validate_json(newest.data.tags["record"]).name == "tiny"
 
@@ -199,7 +202,7 @@ def test_a_death_before_the_alias_moves_leaves_the_champion_and_is_made_good_by_
     later: Project, registry: Registry
 ):
     first, second = registry.versions("tiny-digits")[-1], registry.versions("tiny-digits")[-2]
-    evaluation = registry.tracking.record(Evaluation, first.tags["evaluation_run"])
+    evaluation = present(registry.tracking.record(Evaluation, first.tags["evaluation_run"]))
     registry.point("tiny-digits", "champion", second.version)  # the champion changes after the evaluation was made
     versions = len(registry.versions("tiny-digits"))
     program = (
@@ -216,11 +219,11 @@ def test_a_death_before_the_alias_moves_leaves_the_champion_and_is_made_good_by_
     environment = {**os.environ, "PREFECT_API_URL": PREFECT_API_URL.value()}
     command = [sys.executable, "-c", program, later.config, evaluation.model_dump_json()]
     assert subprocess.run(command, env=environment, timeout=120).returncode == 9
-    assert registry.at("tiny-digits", "champion").version == second.version
+    assert present(registry.at("tiny-digits", "champion")).version == second.version
 
     promotion = promote(later.config, evaluation)
 
     assert promotion.decision == "promoted"
     assert promotion.replaced_version == second.version, "it was compared with the champion of now"
-    assert registry.at("tiny-digits", "champion").version == first.version
+    assert present(registry.at("tiny-digits", "champion")).version == first.version
     assert len(registry.versions("tiny-digits")) == versions

@@ -2,6 +2,7 @@
 
 import os
 
+import boto3
 import pytest
 
 from flows.sources.s3 import ObjectGoneError, S3Object, StorageError, fetch, list_objects, probe, read, split_url
@@ -40,22 +41,22 @@ def test_a_listing_follows_every_page(s3_server, bucket, monkeypatch):
     keys = [f"in/{number:02d}.png" for number in range(12)]
     for key in [*keys, "elsewhere.png"]:
         s3_server.client().put_object(Bucket=bucket, Key=key, Body=key.encode())
-    from botocore.client import BaseClient
 
-    asked = []
-    original = BaseClient._make_api_call
+    class SmallPages(boto3.session.Session):
+        def client(self, *arguments, **options):
+            client = super().client(*arguments, **options)
+            client.meta.events.register("provide-client-params.s3.ListObjectsV2", of_five)
+            return client
 
-    def few(self, operation, parameters):
-        if operation == "ListObjectsV2":
-            asked.append(parameters)
-            parameters["MaxKeys"] = 5  # as a service answers when there are more than a thousand
-        return original(self, operation, parameters)
+    def of_five(params, **_):
+        return {**params, "MaxKeys": 5}  # as a service answers when there are more than a thousand
 
-    monkeypatch.setattr(BaseClient, "_make_api_call", few)
-    found = list(list_objects(f"s3://{bucket}/in/"))
+    monkeypatch.setattr(boto3.session, "Session", SmallPages)
+    with faulty_proxy(s3_server.endpoint) as proxy:
+        found = list(list_objects(f"s3://{bucket}/in/", endpoint=proxy.endpoint))
     assert [one.key for one in found] == keys
     assert {one.size for one in found} == {len(keys[0])}
-    assert len(asked) == 3
+    assert len(proxy.requests) == 3
 
 
 def test_an_object_is_fetched_once_and_whole(s3_server, bucket, tmp_path):
@@ -73,19 +74,10 @@ def test_a_download_goes_on_where_it_was_cut_off(s3_server, bucket, tmp_path):
     put(s3_server, bucket, one=content)
     (found,) = list_objects(f"s3://{bucket}")
     (tmp_path / "one.partial").write_bytes(content[:1_500_000])
-    from botocore.client import BaseClient
-
-    with pytest.MonkeyPatch.context() as patch:
-        ranges = []
-        original = BaseClient._make_api_call
-        patch.setattr(
-            BaseClient,
-            "_make_api_call",
-            lambda self, operation, said: (ranges.append(said.get("Range")), original(self, operation, said))[1],
-        )
-        fetch(f"s3://{bucket}", found, tmp_path / "one")
+    with faulty_proxy(s3_server.endpoint) as proxy:
+        fetch(f"s3://{bucket}", found, tmp_path / "one", endpoint=proxy.endpoint)
     assert (tmp_path / "one").read_bytes() == content
-    assert ranges == ["bytes=1500000-"]
+    assert proxy.ranges == ["bytes=1500000-"]
 
 
 def test_an_object_that_was_replaced_after_it_was_listed_is_not_taken(s3_server, bucket, tmp_path):

@@ -20,6 +20,7 @@ from flows.sources.open import open_source
 from flows.tracking.registry import Registry
 from flows.tracking.runs import Tracking
 from gan_models.data.shards import read_rows
+from tests.support.checked import present
 from tests.support.project import Project, make_project, point_environment
 from tests.support.s3_server import S3Server
 
@@ -84,7 +85,7 @@ def world(
 
 
 def test_photographs_of_all_three_are_in_the_model_that_was_promoted(world: World):
-    champion = Registry(Tracking(Settings())).at("tiny-digits", "champion")
+    champion = present(Registry(Tracking(Settings())).at("tiny-digits", "champion"))
     assert world.decision.decision == "promoted"
     assert champion.tags["dataset_version"] == tracked_md5(Settings(), "tiny") == world.version.dvc_md5
     rows = read_rows(materialize(Settings(), "tiny", champion.tags["dataset_version"]), ["source", "split"])

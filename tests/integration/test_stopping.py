@@ -1,11 +1,8 @@
 """Whoever ends a command ends the process that works for it: training with a checkpoint, evaluation without a trace."""
 
-import os
 import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import psutil
 import pytest
@@ -13,22 +10,11 @@ from mlflow import MlflowClient
 
 from flows.dataset import dataset
 from flows.train import train
-from tests.support.project import Project, hear_ctrl_c
+from tests.support.checked import present
+from tests.support.project import Project, start_stage
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 PATIENCE_SECONDS = 180
-
-
-def start(project: Project, server: str, stage: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [str(Path(sys.executable).with_name("atelier")), stage, project.config],
-        cwd=project.root,
-        env={**os.environ, "PREFECT_API_URL": server},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=hear_ctrl_c,
-    )
 
 
 def worker_of(command: subprocess.Popen[str], project: Project, begun: str) -> psutil.Process:
@@ -44,7 +30,9 @@ def worker_of(command: subprocess.Popen[str], project: Project, begun: str) -> p
 
 def statuses(stage: str) -> list[str]:
     client = MlflowClient()
-    runs = client.search_runs([client.get_experiment_by_name("tiny-digits").experiment_id], f"tags.stage = '{stage}'")
+    runs = client.search_runs(
+        [present(client.get_experiment_by_name("tiny-digits")).experiment_id], f"tags.stage = '{stage}'"
+    )
     return [run.info.status for run in runs]
 
 
@@ -54,7 +42,7 @@ def test_stopping_the_command_stops_the_trainer_with_a_checkpoint(
 ):
     project.edit("train", steps=100_000, checkpoint_every=10)
     dataset(project.config)
-    command = start(project, prefect_server, "train")
+    command = start_stage(project, prefect_server, "train")
     trainer = worker_of(command, project, ".atelier/runs/*/checkpoints/*.json")
     before = {path.name for path in project.root.glob(".atelier/runs/*/checkpoints/*.json")}
     command.send_signal(how)
@@ -70,7 +58,7 @@ def test_stopping_the_command_stops_the_trainer_with_a_checkpoint(
 def test_stopping_the_command_stops_the_evaluation(project: Project, prefect_server: str, how: signal.Signals):
     train(project.config, dataset(project.config))
     project.edit("evaluate", num_images=2_000)
-    command = start(project, prefect_server, "evaluate")
+    command = start_stage(project, prefect_server, "evaluate")
     evaluator = worker_of(command, project, ".atelier/runs/*/evaluation.log")
     command.send_signal(how)
     _, errors = command.communicate(timeout=PATIENCE_SECONDS)

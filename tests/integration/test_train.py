@@ -13,22 +13,11 @@ from mlflow import MlflowClient
 from flows.dataset import dataset
 from flows.runtime.errors import StageError
 from flows.train import dry_run, train
-from tests.support.project import Project, hear_ctrl_c
+from tests.support.checked import present
+from tests.support.project import Project, start_stage
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 PATIENCE_SECONDS = 120
-
-
-def start_training(project: Project, server: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [str(Path(sys.executable).with_name("atelier")), "train", project.config],
-        cwd=project.root,
-        env={**os.environ, "PREFECT_API_URL": server},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=hear_ctrl_c,
-    )
 
 
 def trainer_of(project: Project) -> int:
@@ -49,7 +38,7 @@ def trainer_of(project: Project) -> int:
 def test_a_killed_training_is_resumed_and_ends_as_if_it_had_never_been_killed(project: Project, prefect_server: str):
     project.edit("train", steps=150, checkpoint_every=10)
     version = dataset(project.config)
-    command = start_training(project, prefect_server)
+    command = start_stage(project, prefect_server, "train")
     os.kill(trainer_of(project), signal.SIGKILL)
     _, errors = command.communicate(timeout=PATIENCE_SECONDS)
     assert command.returncode == 1
@@ -58,7 +47,7 @@ def test_a_killed_training_is_resumed_and_ends_as_if_it_had_never_been_killed(pr
 
     resumed = train(project.config, version)
 
-    runs = MlflowClient().search_runs([MlflowClient().get_experiment_by_name("tiny-digits").experiment_id])
+    runs = MlflowClient().search_runs([present(MlflowClient().get_experiment_by_name("tiny-digits")).experiment_id])
     assert [run.info.run_id for run in runs] == [resumed.run_id], "the resumed training went on in the same run"
     history = MlflowClient().get_metric_history(resumed.run_id, "loss/generator")
     assert [point.step for point in history] == list(range(2, 151, 2)), "every step was sent once"
@@ -78,7 +67,7 @@ def test_a_training_that_fails_says_why_in_one_sentence_and_logs_no_model(projec
     with pytest.raises(StageError, match="unhealthy"):
         train(project.config, version)
     client = MlflowClient()
-    experiment = client.get_experiment_by_name("tiny-digits").experiment_id
+    experiment = present(client.get_experiment_by_name("tiny-digits")).experiment_id
     (run,) = client.search_runs([experiment])
     assert run.info.status == "FAILED"
     assert "unhealthy" in run.data.tags["reason"]

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from flows.config.settings import Settings
 from flows.datasets import dvc_remote, git, versions
 from flows.datasets.dvc_file import tracked_md5
 from flows.datasets.errors import VersioningError
+from tests.support.checked import present
 from tests.support.project import Project, make_project, point_environment
 
 FIRST = {"shard-1.parquet": b"one" * 1000, "labels/names.json": b"[]"}
@@ -205,7 +207,7 @@ def test_a_push_that_a_person_stopped_leaves_the_old_version_in_use(
     before = history.dvc_file.read_bytes()
     run = subprocess.run
 
-    def stop_at_push(command: list[str], **options: object) -> subprocess.CompletedProcess[str]:
+    def stop_at_push(command: list[str], **options: Any) -> object:
         if "push" in command:
             raise KeyboardInterrupt  # Ctrl-C cannot be timed to fall into a real push
         return run(command, **options)
@@ -314,8 +316,7 @@ def test_two_datasets_versioned_at_once_both_land(history: History, settings: Se
         assert tracked_md5(settings, name) == md5.strip()
     history.forget_cache()
     for name in files:
-        md5 = tracked_md5(settings, name)
-        assert contents(versions.materialize(settings, name, md5)) == files[name]
+        assert contents(versions.materialize(settings, name, present(tracked_md5(settings, name)))) == files[name]
     assert history.project.git("status", "--porcelain") == "?? data.dvc\n", "DVC wrote nothing that git keeps"
 
 

@@ -22,12 +22,14 @@ class FaultyProxy:
 
     fault: of a request (method, path), what to do instead of passing it on; None passes it
     requests: method and path of each request, in the order they came
+    ranges: the `Range` header of each, or None
     uploaded: bytes of all request bodies that were passed on
     """
 
     endpoint: str
     fault: Callable[[str, str], Fault | None] = lambda method, path: None
     requests: list[tuple[str, str]] = field(default_factory=list)
+    ranges: list[str | None] = field(default_factory=list)
     uploaded: int = 0
     released: threading.Event = field(default_factory=threading.Event)
 
@@ -58,6 +60,7 @@ def faulty_proxy(target: str) -> Iterator[FaultyProxy]:
         def handle_one(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             proxy.requests.append((self.command, self.path))
+            proxy.ranges.append(self.headers.get("Range"))
             fault = proxy.fault(self.command, self.path)
             if fault == "hang":
                 proxy.released.wait()

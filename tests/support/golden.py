@@ -20,6 +20,27 @@ def absolute(ours, theirs):
     return float(np.abs(np.asarray(ours, np.float64) - np.asarray(theirs, np.float64)).max())
 
 
+def frechet_by_torchmetrics(own, real):
+    """torchmetrics' Fréchet distance of two sides of features, float64 [N, D]."""
+    from torchmetrics.image.fid import FrechetInceptionDistance
+
+    metric = FrechetInceptionDistance(feature=_Features(own.shape[1]))
+    metric.update(torch.from_numpy(own), real=False)
+    metric.update(torch.from_numpy(real), real=True)
+    return metric.compute().item()
+
+
+class _Features(torch.nn.Module):
+    """In the place of a network: its inputs are features already."""
+
+    def __init__(self, num_features):
+        super().__init__()
+        self.num_features = num_features
+
+    def forward(self, features):
+        return features
+
+
 def random_features(num=300, num_real=300, dimension=24, shift=0.3):
     """Two sides of correlated normal features, float64."""
     random = np.random.default_rng(7)
@@ -51,6 +72,14 @@ def noise_images(size, num=4):
     shape = (num, 3, size, size)
     images = torch.randint(0, 256, shape, dtype=torch.uint8, generator=random)
     return (images + 20 * torch.randn(shape, generator=random)).clamp(0, 255).to(torch.uint8), images
+
+
+def noisy_pair(seed=0, num=4, channels=3):
+    """Independent random pixels and the same with noise, uint8 [N, C, 16, 16] twice, the noisy ones first."""
+    random = np.random.default_rng(seed)
+    originals = random.integers(0, 256, (num, channels, 16, 16), dtype=np.uint8)
+    noisy = np.clip(originals + random.normal(0, 20, originals.shape), 0, 255).astype(np.uint8)
+    return noisy, originals
 
 
 IMAGES = {"random": noise_images, "real": photographs}

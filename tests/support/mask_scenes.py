@@ -14,7 +14,7 @@ from flows.sources.open import open_source
 
 CLASSES = {0: "background", 7: "disc", 130: "square"}
 IGNORE = 255
-SOURCE = {"path": "inbox", "pairs": {"photo": "A", "mask": "B"}, "masks": "mask"}
+SOURCE: dict[str, Any] = {"path": "inbox", "pairs": {"photo": "A", "mask": "B"}, "masks": "mask"}
 RECIPE: dict[str, Any] = {
     "name": "pix2pix",
     "source_domain": "photo",
@@ -84,5 +84,5 @@ def write_scenes(root: Path, seeds: range, side: int = 32) -> Iterator[tuple[str
 def build(root: Path, source: dict[str, Any] = SOURCE, **settings: Any) -> BuildReport:
     """Make the dataset `root / "data"` of what lies in `root / "inbox"`, remembering what was taken."""
     opened = open_source(SourceConfig.model_validate(source), root)
-    folders = {"quarantine": root / "quarantine", "ledger": root / "ledger.db"}
+    folders = {"quarantine": root / "quarantine", "file_cache": root / "file-cache.sqlite"}
     return build_dataset([opened], root / "data", **{"evaluation_share": 0.25, **folders, **settings})

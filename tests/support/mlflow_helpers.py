@@ -5,6 +5,7 @@ from pathlib import Path
 from flows.runtime.records import DatasetVersion
 from flows.tracking.registry import Registry
 from flows.tracking.runs import FEW, Tracking
+from tests.support.checked import present
 
 EXPERIMENT = "digits"
 PATIENCE_SECONDS = 120
@@ -40,12 +41,13 @@ def find(
 
 
 def num_runs(tracking: Tracking) -> int:
-    return len(tracking.client.search_runs([tracking.client.get_experiment_by_name(EXPERIMENT).experiment_id]))
+    experiment = present(tracking.client.get_experiment_by_name(EXPERIMENT))
+    return len(tracking.client.search_runs([experiment.experiment_id]))
 
 
 def logged_model(tracking: Tracking, run_id: str) -> str:
     """The id of a logged model without files: registering one reads none."""
-    experiment = tracking.client.get_experiment_by_name(EXPERIMENT)
+    experiment = present(tracking.client.get_experiment_by_name(EXPERIMENT))
     return str(tracking.client.create_logged_model(experiment.experiment_id, "digits", source_run_id=run_id).model_id)
 
 

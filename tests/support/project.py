@@ -64,7 +64,7 @@ class Project:
         return subprocess.run(["git", *arguments], cwd=self.root, check=True, capture_output=True, text=True).stdout
 
 
-TINY = {
+TINY: dict[str, Any] = {
     "name": "tiny-digits",
     "description": "Three digits, for tests.",
     "dataset": {"name": "tiny", "sources": ["inbox"]},
@@ -179,6 +179,19 @@ def _remove(path: Path) -> None:
 def hear_ctrl_c() -> None:
     """For `preexec_fn`: a child of a process in the background, as in CI, would ignore SIGINT."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def start_stage(project: Project, server: str, stage: str) -> subprocess.Popen[str]:
+    """Start a stage of the project as a person does, in a process that hears Ctrl-C."""
+    return subprocess.Popen(
+        [str(Path(sys.executable).with_name("atelier")), stage, project.config],
+        cwd=project.root,
+        env={**os.environ, "PREFECT_API_URL": server},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=hear_ctrl_c,
+    )
 
 
 def point_environment(monkeypatch: pytest.MonkeyPatch, project: Project) -> None:

@@ -3,12 +3,15 @@
 import json
 from pathlib import Path
 
+import pytest
 import torch
 
+from gan_models.recipes import build_recipe
 from gan_models.recipes.base import Recipe
 from gan_models.recipes.dcgan import DcganRecipe
 from gan_models.training.distributed import Processes, join
 from gan_models.training.loop import Trainer
+from tests.support.checked import of_type
 from tests.support.training_runs import DCGAN, RECIPES, train_config, training_data
 
 CPU = torch.device("cpu")
@@ -38,13 +41,13 @@ class WithOwnState(DcganRecipe):
         self.own = state["own"]
 
 
-def descend_gradients() -> None:
+def descend_gradients(patch: pytest.MonkeyPatch) -> None:
     """Give recipes plain gradient descent.
 
     Adam makes steps of full length out of gradients that are zero but for rounding, such as those of a bias before an
     instance norm: weights would then differ by more than rounding, whoever summed the gradients.
     """
-    Recipe.adam = lambda self, network, betas: torch.optim.SGD(network.parameters(), lr=LEARNING_RATE)
+    patch.setattr(Recipe, "adam", lambda self, network, betas: torch.optim.SGD(network.parameters(), lr=LEARNING_RATE))
 
 
 def as_tried(section: dict[str, object]) -> dict[str, object]:
@@ -57,7 +60,18 @@ def trainer(section: dict[str, object], out: Path, processes: Processes, steps: 
     return Trainer(train_config(section, steps=steps), data, data, out, CPU, processes)
 
 
-def poison_one_step(processes: Processes) -> None:
+def keep_own_state(patch: pytest.MonkeyPatch) -> None:
+    """Let DCGANs be trained that have a state of their own."""
+
+    def build(*arguments):
+        recipe = build_recipe(*arguments)
+        recipe.__class__ = WithOwnState
+        return recipe
+
+    patch.setattr("gan_models.training.loop.build_recipe", build)
+
+
+def poison_one_step(patch: pytest.MonkeyPatch, processes: Processes) -> None:
     original, left = DcganRecipe.training_step, [processes.rank]
 
     def poisoned(self, batch, step, random):
@@ -67,7 +81,7 @@ def poison_one_step(processes: Processes) -> None:
             values["loss/generator"] = torch.tensor(float("nan"))
         return values
 
-    DcganRecipe.training_step = poisoned
+    patch.setattr(DcganRecipe, "training_step", poisoned)
 
 
 def fail() -> None:
@@ -77,31 +91,31 @@ def fail() -> None:
 def train_every_recipe(arguments: list[str]) -> int:
     """Train for so many steps and write to a folder what came of it; the arguments are the folder and the steps."""
     out, steps = Path(arguments[0]), int(arguments[1])
-    adam = Recipe.adam
     with join(CPU) as processes:
-        descend_gradients()
         rank = processes.rank
-        for name, section in RECIPES.items():
-            run = trainer(as_tried(section), out / name, processes, steps)
-            run.run()
-            torch.save(weights(run), out / f"{name} {rank}.pt")
+        with pytest.MonkeyPatch.context() as patch:
+            descend_gradients(patch)
+            for name, section in RECIPES.items():
+                run = trainer(as_tried(section), out / name, processes, steps)
+                run.run()
+                torch.save(weights(run), out / f"{name} {rank}.pt")
 
-        Recipe.adam = adam
         try:
             processes.on_first(fail)
         except OSError as error:
             (out / f"error {rank}").write_text(str(error))
 
-        first = trainer(DCGAN, out / "own", processes, steps)
-        first.recipe.__class__, first.recipe.own = WithOwnState, rank
-        first.run()
-        again = trainer(DCGAN, out / "own", processes, steps)
-        again.recipe.__class__ = WithOwnState
-        again._load()
-        (out / f"own {rank}").write_text(str(again.recipe.own))
+        with pytest.MonkeyPatch.context() as patch:
+            keep_own_state(patch)
+            first = trainer(DCGAN, out / "own", processes, steps)
+            of_type(WithOwnState, first.recipe).own = rank
+            first.run()
+            again = trainer(DCGAN, out / "own", processes, steps)
+            (out / f"own {rank}").write_text(str(of_type(WithOwnState, again.recipe).own))
 
-        poison_one_step(processes)
-        poisoned = trainer(DCGAN, out / "poisoned", processes, steps)
-        poisoned.run()
+        with pytest.MonkeyPatch.context() as patch:
+            poison_one_step(patch, processes)
+            poisoned = trainer(DCGAN, out / "poisoned", processes, steps)
+            poisoned.run()
         (out / f"rollbacks {rank}.json").write_text(json.dumps(poisoned.rollbacks.entries))
     return 0

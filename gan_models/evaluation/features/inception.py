@@ -8,10 +8,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch_fidelity.feature_extractor_inceptionv3 import (  # type: ignore[import-untyped]
-    URL_INCEPTION_V3,
-    FeatureExtractorInceptionV3,
-)
+from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3, FeatureExtractorInceptionV3
 
 from gan_models.config import ExtractorConfig
 from gan_models.config.evaluate import INCEPTION_SHA256

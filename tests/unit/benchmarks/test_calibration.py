@@ -8,6 +8,7 @@ import pytest
 from benchmarks import calibration
 from benchmarks.calibration import Question, Row, document, gaussian_questions, main, pair_of_pools, psnr_questions
 from benchmarks.support.crops import blurred, crops, noisy
+from gan_models.evaluation.stats.intervals import Estimate
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +39,14 @@ def test_more_noise_has_a_worse_psnr(monkeypatch):
 
 
 def test_pairs_of_one_pool_share_no_image():
-    pool = np.arange(10)[:, None]
+    pool = np.arange(10.0)[:, None]
     drawn = []
-    draw = pair_of_pools(lambda features: drawn.append(features.ravel()), pool, pool)
+
+    def judge(features):
+        drawn.append(features.ravel())
+        return Estimate(0.0, np.zeros(len(features)))
+
+    draw = pair_of_pools(judge, pool, pool)
     draw(np.random.default_rng(0), 5)
     assert set(drawn[0]) | set(drawn[1]) == set(range(10))
 

@@ -42,7 +42,7 @@ def full_database() -> sqlite3.OperationalError:
     ],
     ids=str,
 )
-def test_a_full_disk_is_told_from_other_errors_whoever_says_it(error: Exception, full: bool):
+def test_a_full_disk_is_told_from_other_errors_whoever_says_it(error: OSError | sqlite3.OperationalError, full: bool):
     assert is_disk_full(error) is full
 
 

@@ -24,7 +24,9 @@ IMAGE = ImageConfig(size=32, channels=1)
 
 
 def large(index: int) -> Image.Image:
-    return Image.fromarray((load_digits().images[index] * 15.9).astype(np.uint8)).resize((64, 64), Image.BICUBIC)
+    return Image.fromarray((load_digits().images[index] * 15.9).astype(np.uint8)).resize(
+        (64, 64), Image.Resampling.BICUBIC
+    )
 
 
 def as_jpeg(image: Image.Image) -> Image.Image:

@@ -1,7 +1,7 @@
 """Evaluations in other features than the default ones, and of images large enough for every metric."""
 
-import hashlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,16 +11,22 @@ from skimage.data import astronaut
 from sklearn.datasets import load_digits
 from torchvision.models import alexnet
 
+from benchmarks.support.random_inception import write_random_inception
 from gan_models.config import DcganConfig, EvaluateConfig, ExtractorConfig, ImageConfig, RestoreConfig, SuperResolution
 from gan_models.data.shard_writer import write_shards
 from gan_models.evaluation.comparison import load_evaluation
 from gan_models.evaluation.features import inception
 from gan_models.evaluation.metrics import lpips
+from gan_models.evaluation.result import EvaluationResult
 from gan_models.evaluation.run import evaluate_to
-from tests.unit.gan_models.evaluation.features.test_networks import digest_of, weights
-from tests.unit.gan_models.evaluation.test_evaluation import make_bundle, record
+from tests.support.bundles import make_bundle
+from tests.support.digests import digest_of
+from tests.support.image_rows import row_of
 
-__all__ = ["weights"]  # a fixture
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_random_inception(tmp_path_factory.mktemp("weights"))[0]
 
 
 @pytest.fixture(scope="module")
@@ -28,11 +34,11 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Ten images of either split, without labels."""
     data = tmp_path_factory.mktemp("digits") / "data"
     images = [Image.fromarray((pixels * 15.9).astype(np.uint8)) for pixels in load_digits().images[:20]]
-    write_shards((record(image, "train" if n % 2 else "evaluation") for n, image in enumerate(images)), data)
+    write_shards((row_of(image, "train" if n % 2 else "evaluation") for n, image in enumerate(images)), data)
     return data
 
 
-def evaluated(bundle: Path, data: Path, out: Path, **config: object) -> dict[str, object]:
+def evaluated(bundle: Path, data: Path, out: Path, **config: Any) -> EvaluationResult:
     evaluate_to(out, bundle, data, EvaluateConfig(num_images=10, **config), cache=None, device="cpu")
     return load_evaluation(out)[0]
 
@@ -61,12 +67,12 @@ def test_large_images_are_compared_at_five_scales_and_by_lpips_where_its_weights
 ) -> None:
     photo = astronaut()
     tiles = [Image.fromarray(photo[y : y + 176, x : x + 176]) for y in (0, 80, 160, 240) for x in (0, 150, 300)]
-    write_shards((record(tile, "train" if n < 2 else "evaluation") for n, tile in enumerate(tiles)), tmp_path / "data")
+    write_shards((row_of(tile, "train" if n < 2 else "evaluation") for n, tile in enumerate(tiles)), tmp_path / "data")
     torch.manual_seed(0)
     (tmp_path / "checkpoints").mkdir()
     convolutions = alexnet(weights=None).features.state_dict()
     torch.save({f"features.{name}": value for name, value in convolutions.items()}, tmp_path / "file")
-    name = f"alexnet-{hashlib.sha256((tmp_path / 'file').read_bytes()).hexdigest()[:8]}.pth"
+    name = f"alexnet-{digest_of(tmp_path / 'file')[:8]}.pth"
     (tmp_path / "file").rename(tmp_path / "checkpoints" / name)
     monkeypatch.setattr(lpips, "BACKBONE", name)
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))

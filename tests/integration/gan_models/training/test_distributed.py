@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from gan_models.config import ConfigError
-from gan_models.recipes.base import Recipe
 from gan_models.training.__main__ import main
 from gan_models.training.distributed import Processes
 from gan_models.training.loop import Trainer
@@ -67,8 +66,7 @@ def test_two_processes_train_every_recipe_to_the_same_weights_in_both(by_two: Pa
 def test_two_processes_make_the_weights_of_one_with_the_same_whole_batch(
     tmp_path: Path, by_two: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Recipe, "adam", Recipe.adam)  # to be put back after
-    descend_gradients()
+    descend_gradients(monkeypatch)
     section = as_tried(RECIPES[name])
     data = training_data(section)
     alone = Trainer(train_config(section, steps=STEPS), data, data, tmp_path, torch.device("cpu"))

@@ -15,7 +15,7 @@ SHIPPED = sorted((ROOT / "configs").rglob("*.yaml"))
 
 def changed(path: str, value: Any) -> dict[str, Any]:
     """The tiny config with one key set, given as `section.key`."""
-    content = yaml.safe_load(yaml.safe_dump(TINY))
+    content: dict[str, Any] = yaml.safe_load(yaml.safe_dump(TINY))
     *sections, key = path.split(".")
     section = content
     for name in sections:

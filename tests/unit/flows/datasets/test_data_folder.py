@@ -1,5 +1,7 @@
 """A `data` folder that cannot be versioned is told of before anything is read."""
 
+import shutil
+
 import pytest
 
 from flows.dataset import dataset
@@ -30,6 +32,7 @@ def test_a_file_in_its_place_is_refused(tmp_path):
 
 def test_the_stage_says_so_before_it_opens_a_source(project: Project, tmp_path, monkeypatch):
     (tmp_path / "disk").mkdir()
+    shutil.rmtree(project.root / "data")
     (project.root / "data").symlink_to(tmp_path / "disk")
     monkeypatch.setattr("flows.lookup.dataset.open_sources", lambda *_: pytest.fail("a source was opened"))
     with pytest.raises(DataFolderError):

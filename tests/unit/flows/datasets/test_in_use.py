@@ -1,16 +1,14 @@
 """A project folder that was made again, as a new container's is, goes on from the last version; it loses none."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PIL import Image
-from prefect.settings import PREFECT_SERVER_ALLOW_EPHEMERAL_MODE, temporary_settings
 
 from flows.config.model_config import read_model_config
 from flows.config.settings import Settings
-from flows.dataset import dataset
 from flows.datasets.dvc_file import tracked_md5
 from flows.datasets.expectations import DatasetRefusedError
 from flows.datasets.history import versions
@@ -22,17 +20,7 @@ from flows.tracking.runs import Tracking
 from gan_models.data.shards import read_rows
 from tests.support.project import Project
 
-
-@pytest.fixture(autouse=True)
-def _without_prefect() -> Iterator[None]:
-    """The stage is called as a plain function here: that it runs as a flow is for its own tests."""
-    with temporary_settings({PREFECT_SERVER_ALLOW_EPHEMERAL_MODE: False}):
-        yield
-
-
-@pytest.fixture
-def build(project: Project) -> Callable[[], DatasetVersion]:
-    return lambda: dataset.fn(project.config)
+pytestmark = pytest.mark.usefixtures("without_prefect")
 
 
 @pytest.fixture

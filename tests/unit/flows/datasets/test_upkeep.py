@@ -1,14 +1,12 @@
 """What DVC's cache and the remote have lost is sent again from what is here; a cache may be anywhere."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from prefect.settings import PREFECT_SERVER_ALLOW_EPHEMERAL_MODE, temporary_settings
 
 from flows.config.settings import Settings
-from flows.dataset import dataset
 from flows.datasets.dvc_cache import cache_folder, not_in_cache
 from flows.datasets.errors import LostVersionError, VersioningError
 from flows.datasets.upkeep import check_kept, is_in_remote
@@ -17,17 +15,7 @@ from flows.runtime.records import DatasetVersion
 from gan_models.data.shards import read_rows
 from tests.support.project import Project
 
-
-@pytest.fixture(autouse=True)
-def _without_prefect() -> Iterator[None]:
-    """The stage is called as a plain function here: that it runs as a flow is for its own tests."""
-    with temporary_settings({PREFECT_SERVER_ALLOW_EPHEMERAL_MODE: False}):
-        yield
-
-
-@pytest.fixture
-def build(project: Project) -> Callable[[], DatasetVersion]:
-    return lambda: dataset.fn(project.config)
+pytestmark = pytest.mark.usefixtures("without_prefect")
 
 
 @pytest.fixture

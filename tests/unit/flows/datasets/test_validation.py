@@ -5,6 +5,7 @@ import sqlite3
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 from sklearn.datasets import load_sample_images
@@ -14,7 +15,6 @@ from flows.datasets.builder import DatasetRefusedError, build_dataset
 from flows.datasets.near_duplicates import Candidate, HashedImage, NearDuplicates, confirm, nearest
 from flows.datasets.withdrawals import find_images
 from flows.sources.open import open_source
-from gan_models.data import shard_writer
 from gan_models.data.shards import read_rows
 from gan_models.escaping import from_csv
 from gan_models.ingest.decoding import decode
@@ -62,7 +62,7 @@ def rows_of(root):
 def test_both_sides_of_a_pair_have_one_key_and_one_split(facades):
     report = build(facades, FACADES)
     assert (report.num_new, report.quarantined) == (20, ())
-    by_pair = {}
+    by_pair: dict[str, list] = {}
     for row in rows_of(facades):
         by_pair.setdefault(row["pair"], []).append(row)
     assert len(by_pair) == 10
@@ -206,13 +206,13 @@ def test_a_disk_that_fills_up_leaves_the_dataset_as_it_was(folder, monkeypatch):
     build(folder)
     before = {path.name: path.read_bytes() for path in (folder / "data").iterdir()}
     put(folder / "images/a/new.png", 99)
-    write = shard_writer.pq.ParquetWriter
+    write = pq.ParquetWriter
 
     def onto_a_full_disk(where, schema, **options):  # /dev/full is a real device that has no space
         where.symlink_to("/dev/full")
         return write(where, schema, **options)
 
-    monkeypatch.setattr(shard_writer.pq, "ParquetWriter", onto_a_full_disk)
+    monkeypatch.setattr(pq, "ParquetWriter", onto_a_full_disk)
     with pytest.raises(DatasetRefusedError, match="is full; the dataset is as it was: free some space and run again"):
         build(folder)
     assert {path.name: path.read_bytes() for path in (folder / "data").iterdir()} == before
@@ -242,7 +242,12 @@ def test_a_file_that_was_taken_is_read_again_only_when_it_changed(folder, monkey
 
     build(folder, file_cache=folder / "file-cache.sqlite")
     read = []
-    monkeypatch.setattr(opening, "read_file", lambda path: read.append(path.name) or path.read_bytes())
+
+    def noted(path):
+        read.append(path.name)
+        return path.read_bytes()
+
+    monkeypatch.setattr(opening, "read_file", noted)
     again = build(folder, file_cache=folder / "file-cache.sqlite")
     assert (again.num_remembered, again.num_known, read) == (40, 40, [])
     put(folder / "images/a/0.png", 77)

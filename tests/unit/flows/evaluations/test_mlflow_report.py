@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -16,6 +17,7 @@ from flows.tracking.registry import Registry
 from flows.tracking.runs import Tracking
 from gan_models.evaluation.comparison import Difference
 from gan_models.evaluation.result import EvaluationResult, LeftOut, Metric, Protocol, Slice
+from tests.support.checked import present
 from tests.support.mlflow_helpers import logged_model, open_run, version
 from tests.support.project import ROOT
 
@@ -78,9 +80,10 @@ def record(ctx: StageContext) -> Evaluation:
     )
 
 
-def table(ctx: StageContext, record: Evaluation, name: str) -> dict:
+def table(ctx: StageContext, record: Evaluation, name: str) -> dict[str, Any]:
     shutil.rmtree(ctx.settings.state / "cache", ignore_errors=True)
-    return json.loads(ctx.tracking.fetch(record.run_id, name).read_text())
+    content: dict[str, Any] = json.loads(ctx.tracking.fetch(record.run_id, name).read_text())
+    return content
 
 
 def test_numbers_are_on_the_run_and_the_model_with_step_and_dataset(
@@ -98,7 +101,11 @@ def test_numbers_are_on_the_run_and_the_model_with_step_and_dataset(
     assert "label_7/label_accuracy_low" not in metrics, "intervals of labels are in the table"
     (point,) = client.get_metric_history(record.run_id, "diversity")
     assert point.step == 1200
-    (own,) = [m for m in client.get_logged_model(record.training.logged_model_id).metrics if m.key == "diversity"]
+    (own,) = [
+        m
+        for m in present(client.get_logged_model(present(record.training).logged_model_id).metrics)
+        if m.key == "diversity"
+    ]
     assert (own.value, own.dataset_name, own.dataset_digest) == (17.0, "digits", "d1.dir")
     assert any(file.path.startswith("images/samples") for file in client.list_artifacts(record.run_id, "images"))
 

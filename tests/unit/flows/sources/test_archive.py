@@ -11,7 +11,9 @@ from contextlib import nullcontext
 import pytest
 from PIL import Image
 
-from flows.sources.open import SourceError, open_source
+from flows.sources.base import SourceError
+from flows.sources.files import file_digest
+from flows.sources.open import open_source
 from gan_models.ingest.decoding import UnreadableImageError, decode
 
 
@@ -276,6 +278,7 @@ def test_a_disk_that_is_too_full_to_unpack_on_is_said(tmp_path, monkeypatch):
     source = open_source("in.tar.gz", tmp_path)
     arriving = tmp_path / ".atelier" / "arriving"
     arriving.mkdir(parents=True)
-    (arriving / f"{source._digest}.partial").symlink_to("/dev/full")  # a real device that has no space
+    digest = file_digest(tmp_path / "in.tar.gz")
+    (arriving / f"{digest}.partial").symlink_to("/dev/full")  # a real device that has no space
     with pytest.raises(SourceError, match=r"disk is too full to unpack 'in.tar.gz'; free some space"):
         next(source.items())

@@ -8,6 +8,7 @@ import numpy as np
 
 from flows.sources.open import open_source
 from gan_models.ingest.decoding import decode
+from tests.support.checked import present
 
 
 def test_the_digits_are_those_of_scikit_learn():
@@ -17,7 +18,7 @@ def test_the_digits_are_those_of_scikit_learn():
     items = list(source.items())
     expected = load_digits()
     assert len(items) == source.num_items == 1797
-    assert [int(item.label) for item in items] == expected.target.tolist()
+    assert [int(present(item.label)) for item in items] == expected.target.tolist()
     for item, levels in list(zip(items, expected.images, strict=True))[::100]:
         assert np.asarray(decode(item.read())).tolist() == np.rint(levels * 255 / 16).tolist()
 

@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -181,7 +182,7 @@ def test_masks_that_were_taken_for_pictures_are_refused_with_what_to_write(tmp_p
         loaded(tmp_path, config())
 
 
-MODEL = {
+MODEL: dict[str, Any] = {
     "name": "segmenter",
     "dataset": {"name": "scenes", "sources": [SOURCE]},
     "train": config().model_dump(),
@@ -189,11 +190,12 @@ MODEL = {
 }
 
 
-def model_of(source: dict[str, object], recipe: dict[str, object] = RECIPE) -> ModelConfig:
+def model_of(source: dict[str, object], recipe: dict[str, object] = RECIPE, metric: str = "mean_iou") -> ModelConfig:
     content = {
         **MODEL,
         "dataset": {"name": "scenes", "sources": [source]},
         "train": {**MODEL["train"], "recipe": recipe},
+        "promote": {"rules": [{"metric": metric, "at_least": 0.0}]},
     }
     return ModelConfig.model_validate(content)
 
@@ -210,7 +212,9 @@ def test_source_and_recipe_have_to_agree_on_what_masks_are() -> None:
     with pytest.raises(ValidationError, match="takes them for pictures; give it 'masks: mask'"):
         model_of(pictures)
     with pytest.raises(ValidationError, match="give it the 'classes' of their values"):
-        model_of(SOURCE, {"name": "pix2pix", "source_domain": "photo", "target_domain": "mask", "num_stages": 3})
+        model_of(
+            SOURCE, {"name": "pix2pix", "source_domain": "photo", "target_domain": "mask", "num_stages": 3}, "psnr"
+        )
     with pytest.raises(ValidationError, match="has 'masks: msk', and its domains are: photo and mask"):
         SourceConfig.model_validate({**SOURCE, "masks": "msk"})
     with pytest.raises(ValidationError, match="its domains are: none, because it has no 'pairs'"):

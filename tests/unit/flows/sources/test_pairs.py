@@ -1,7 +1,6 @@
 """From two folders of pictures to a model that has learned to turn the ones into the others."""
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,14 +11,14 @@ from skimage.data import astronaut, chelsea, coffee
 from flows.config.dataset_section import SourceConfig
 from flows.datasets.builder import build_dataset
 from flows.sources.open import open_source
-from flows.tracking.served_model import Request, ServedModel
+from flows.tracking.served_model import Request
 from gan_models.config import EvaluateConfig, ExtractorConfig, TrainConfig
 from gan_models.data.image_set import list_training_data
 from gan_models.data.shard_writer import remove_images
 from gan_models.data.shards import DataError, read_rows
 from gan_models.evaluation.run import evaluate_to
 from gan_models.training.__main__ import main
-from tests.unit.flows.tracking.test_served_model import ask, picture
+from tests.support.served_models import NO_CONTEXT, ask, picture, served_model
 
 SIDE = 48
 SOURCE = {"path": "inbox", "pairs": {"negative": "A", "print": "B"}}
@@ -87,12 +86,11 @@ def test_a_model_learns_from_pairs_what_neither_the_input_nor_the_mean_tells(
 
 
 def test_the_model_is_served_and_takes_a_picture_as_it_is(trained: Path):
-    model = ServedModel()
-    model.load_context(SimpleNamespace(artifacts={"bundle": str(trained / "bundle")}))
+    model = served_model(trained / "bundle")
     answer = ask(model, image=picture(0, 40, 24))
     assert answer.size == (40, 24)
     with pytest.raises(ValueError, match="translates in one direction"):
-        model.predict(SimpleNamespace(), [Request(image=picture(), reverse=True)])
+        model.predict(NO_CONTEXT, [Request(image=picture(), reverse=True)])
 
 
 def test_a_pair_that_has_lost_a_side_stops_the_training_with_what_to_do(pairs: Path, tmp_path: Path):

@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from flows.config.dataset_section import SourceConfig
-from flows.sources.open import SourceError, open_source
+from flows.sources.base import SourceError
+from flows.sources.open import open_source
 from gan_models.ingest.decoding import UnreadableImageError, decode
 
 
@@ -152,7 +153,7 @@ def test_the_time_for_all_addresses_of_a_table_ends(tmp_path, web):
 
 
 def test_what_addresses_may_do_is_written_only_where_it_is_said(tmp_path):
-    assert SourceConfig(path="list.csv").model_dump(mode="json") == "list.csv"
+    assert SourceConfig(path="list.csv").model_dump_json() == '"list.csv"'
     said = SourceConfig(path="list.csv", hosts=["images.internal"])
     assert said.model_dump(mode="json")["hosts"] == ["images.internal"]
     assert "max_hours" not in said.model_dump(mode="json")

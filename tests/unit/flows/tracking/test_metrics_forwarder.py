@@ -9,10 +9,12 @@ import pytest
 from mlflow.exceptions import MlflowException
 from PIL import Image
 
+from flows.runtime.records import DatasetVersion
 from flows.tracking import metrics_forwarder
 from flows.tracking.client import TrackingError
 from flows.tracking.metrics_forwarder import MetricsForwarder
 from flows.tracking.runs import MAX_BATCH, Tracking
+from tests.support.checked import present
 from tests.support.mlflow_helpers import open_run
 
 
@@ -23,12 +25,16 @@ class MoodyTracking(Tracking):
     num_requests = 0
 
     def log_metrics(
-        self, run_id: str, rows: Sequence[tuple[str, float, int, float]], model_id: str | None = None
+        self,
+        run_id: str,
+        rows: Sequence[tuple[str, float, int, float]],
+        model_id: str | None = None,
+        dataset: DatasetVersion | None = None,
     ) -> None:
         self.num_requests += 1
         if self.mood == "refuses":
             raise MlflowException("500 Internal Server Error")
-        super().log_metrics(run_id, rows, model_id)
+        super().log_metrics(run_id, rows, model_id, dataset)
         if self.mood == "loses its reply":
             raise MlflowException("connection reset by peer")
 
@@ -86,10 +92,10 @@ def test_rows_are_kept_while_mlflow_refuses_and_sent_once_later(moody: MoodyTrac
     run_id = open_run(moody)
     forwarder = MetricsForwarder(moody, run_id, training.folder)
     training.write(1, 2)
-    assert forwarder.send_new()["step"] == 2
+    assert present(forwarder.send_new())["step"] == 2
     moody.mood = "refuses"
     training.write(3, 4)
-    assert forwarder.send_new()["step"] == 4, "training is watched as before"
+    assert present(forwarder.send_new())["step"] == 4, "training is watched as before"
     assert curve(moody, run_id) == [1, 2]
     moody.mood = "well"
     training.write(5)
@@ -179,11 +185,11 @@ def test_a_line_that_is_still_being_written_waits(moody: MoodyTracking, training
     file = training.folder / "metrics.jsonl"
     with file.open("a") as stream:
         stream.write(line[:20])
-    assert forwarder.send_new()["step"] == 1
+    assert present(forwarder.send_new())["step"] == 1
     assert curve(moody, run_id) == [1]
     with file.open("a") as stream:
         stream.write(line[20:])
-    assert forwarder.send_new()["step"] == 2
+    assert present(forwarder.send_new())["step"] == 2
     assert curve(moody, run_id) == [1, 2]
 
 
@@ -196,7 +202,7 @@ def test_rows_that_were_sent_are_not_read_again_even_after_a_restart(moody: Mood
     file = training.folder / "metrics.jsonl"
     file.write_text("#" * 20 + file.read_text()[20:])  # of the same length: whoever reads row 1 again fails
     training.write(4)
-    assert forwarder.send_new()["step"] == 4
+    assert present(forwarder.send_new())["step"] == 4
     training.write(5)
     MetricsForwarder(moody, run_id, training.folder).flush()
     assert curve(moody, run_id) == [1, 2, 3, 4, 5]
@@ -212,9 +218,9 @@ def test_a_training_that_was_rolled_back_sends_no_step_twice(moody: MoodyTrackin
     (training.folder / "metrics.jsonl").write_text(training.line(1) + training.line(2).replace("1002", "1009"))
     if restart:
         forwarder = MetricsForwarder(moody, run_id, training.folder)
-    assert forwarder.send_new()["step"] == 2
+    assert present(forwarder.send_new())["step"] == 2
     training.write(3, 4, 5)
-    assert forwarder.send_new()["step"] == 5
+    assert present(forwarder.send_new())["step"] == 5
     assert curve(moody, run_id) == [1, 2, 3, 4, 5]
 
 

@@ -7,6 +7,7 @@ from mlflow.exceptions import MlflowException
 
 from flows.tracking.registry import Registry, UnknownModelError
 from flows.tracking.runs import Tracking
+from tests.support.checked import present
 from tests.support.mlflow_helpers import logged_model, open_run, register
 
 
@@ -44,8 +45,8 @@ def test_an_alias_moves_and_is_taken_away(tracking: Tracking):
         register(registry, logged_model(tracking, run_id), run_id)
     for aliased in ("1", "2"):
         registry.point("digits", "champion", aliased)
-        assert registry.at("digits", "champion").version == aliased
-    assert registry.at("digits", "champion").tags["training_run"] == run_id
+        assert present(registry.at("digits", "champion")).version == aliased
+    assert present(registry.at("digits", "champion")).tags["training_run"] == run_id
     for _ in range(2):  # taking away what is not there changes nothing
         registry.point("digits", "champion", None)
         assert registry.at("digits", "champion") is None

@@ -10,6 +10,7 @@ from flows.runtime.records import DatasetVersion
 from flows.tracking.client import TrackingError
 from flows.tracking.registry import Registry
 from flows.tracking.runs import MAX_TAG, Tracking
+from tests.support.checked import present
 from tests.support.mlflow_helpers import (
     EXPERIMENT,
     find,
@@ -161,7 +162,7 @@ def test_artifacts_are_kept_with_the_project_wherever_the_command_was_started(
 
 def test_a_deleted_experiment_gives_one_clear_error(tracking: Tracking):
     open_run(tracking)
-    tracking.client.delete_experiment(tracking.client.get_experiment_by_name(EXPERIMENT).experiment_id)
+    tracking.client.delete_experiment(present(tracking.client.get_experiment_by_name(EXPERIMENT)).experiment_id)
     assert find(tracking) is None
     with pytest.raises(TrackingError, match="experiment 'digits' was deleted; restore it or delete it for good"):
         open_run(tracking)

@@ -1,18 +1,12 @@
 """What a served model answers, for each task, and how it refuses what it cannot answer."""
 
-import base64
-import io
-from types import SimpleNamespace
-
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
-from flows.tracking.served_model import Request, ServedModel
 from gan_models.bundles.bundle import save_bundle
 from gan_models.config import TrainConfig
 from gan_models.recipes import build_recipe
+from tests.support.served_models import ask, picture, served_model
 
 RECIPES = {
     "generate": {"name": "r3gan", "width": 8, "latent_dim": 8},
@@ -44,8 +38,7 @@ def served(tmp_path_factory):
                 config_digest="c",
                 data_digest="d",
             )
-            loaded[task] = ServedModel()
-            loaded[task].load_context(SimpleNamespace(artifacts={"bundle": str(folder)}))
+            loaded[task] = served_model(folder)
         return loaded[task]
 
     return load
@@ -58,18 +51,6 @@ def shaken(network):
         for weights in network.parameters():
             weights.add_(0.05 * torch.randn(weights.shape, generator=generator))
     return network
-
-
-def picture(seed=0, width=24, height=16):
-    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
-    stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, "PNG")
-    return base64.b64encode(stream.getvalue()).decode()
-
-
-def ask(model, **request):
-    (answer,) = model.predict(SimpleNamespace(), [Request(**request)])
-    return Image.open(io.BytesIO(base64.b64decode(answer)))
 
 
 def refusal(model, **request):

@@ -7,7 +7,7 @@ import pyarrow as pa
 from gan_models.data.image_row import COLUMNS, CONTENT_COLUMNS, ImageRow
 from gan_models.data.shard_writer import write_shards
 from gan_models.data.shards import SCHEMA, content_digest, read_rows
-from tests.unit.gan_models.data.test_shards import record
+from tests.support.image_rows import record
 
 
 def test_the_columns_of_a_shard_are_the_fields_of_a_row() -> None:

@@ -13,8 +13,9 @@ from gan_models.data.image_row import ImageRow
 from gan_models.data.image_set import list_training_data, load, load_split
 from gan_models.data.pixel_cache import load_mapped
 from gan_models.data.shard_writer import write_shards
-from gan_models.data.shards import DataError
+from gan_models.data.shards import DataError, read_shard
 from gan_models.data.split_index import Listing, list_split
+from tests.support.checked import present
 
 IMAGE = ImageConfig(size=16)
 
@@ -58,7 +59,7 @@ def test_a_mapped_set_equals_the_one_in_memory(listing: Listing, tmp_path: Path)
     mapped = load_mapped(listing, tmp_path / "cache", lambda done, total: told.append((done, total)))
     in_memory = load(listing)
     assert torch.equal(mapped.images, in_memory.images)
-    assert torch.equal(mapped.labels, in_memory.labels)
+    assert torch.equal(present(mapped.labels), present(in_memory.labels))
     assert (mapped.label_names, mapped.digest) == (in_memory.label_names, in_memory.digest)
     assert told == [(done, 12) for done in (3, 6, 9, 12)]
 
@@ -66,10 +67,10 @@ def test_a_mapped_set_equals_the_one_in_memory(listing: Listing, tmp_path: Path)
 def test_one_shard_at_a_time_is_in_memory(listing: Listing, tmp_path: Path, monkeypatch) -> None:
     from gan_models.data import split_index as module
 
-    original, held = module.read_shard, []
+    held: list[int] = []
 
     def counted(path, columns):
-        table = original(path, columns)
+        table = read_shard(path, columns)
         held.append(table.num_rows)
         return table
 

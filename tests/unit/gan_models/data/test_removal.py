@@ -6,7 +6,7 @@ import pytest
 
 from gan_models.data.shard_writer import remove_images, write_shards
 from gan_models.data.shards import DataError, read_rows, shard_paths
-from tests.unit.gan_models.data.test_shards import files, record, records
+from tests.support.image_rows import files, record, records
 
 
 @pytest.fixture
@@ -78,4 +78,5 @@ def test_a_removal_that_died_between_two_steps_is_made_good_by_another(dataset: 
 def ids_of(shard: Path) -> list[str]:
     import pyarrow.parquet as pq
 
-    return pq.read_table(shard, columns=["id"])["id"].to_pylist()
+    ids: list[str] = pq.read_table(shard, columns=["id"])["id"].to_pylist()
+    return ids

@@ -14,7 +14,7 @@ from gan_models.data.shard_writer import write_shards
 from gan_models.data.shards import DataError
 from gan_models.data.split_index import list_split
 from gan_models.data.stored_images import png_decoder
-from tests.unit.gan_models.data.test_shards import record
+from tests.support.image_rows import record
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB"])
@@ -42,7 +42,7 @@ def test_a_picture_of_another_shape_is_left_to_the_other_way():
 
 
 def test_the_digest_of_a_listing_is_that_of_the_json_of_its_config_labels_and_rows(tmp_path, monkeypatch):
-    monkeypatch.setattr(split_index, "_ROWS_AT_ONCE", 4)  # so that it is computed in several parts
+    monkeypatch.setattr(split_index, "ROWS_AT_ONCE", 4)  # so that it is computed in several parts
     rows = [record(seed, label=str(seed % 3), split="train") for seed in range(10)]
     for name, written in (("labeled", rows), ("unlabeled", [replace(row, label=None) for row in rows])):
         write_shards(written, tmp_path / name, shard_bytes=400)

@@ -5,41 +5,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 from skimage.data import astronaut, coffee
 from sklearn.datasets import load_digits
 
-from gan_models.bundles.bundle import save_bundle
 from gan_models.config import DcganConfig, ImageConfig, RestoreConfig
-from gan_models.data.image_row import ImageRow
 from gan_models.data.shard_writer import write_shards
 from gan_models.evaluation.__main__ import main
 from gan_models.evaluation.comparison import compare, load_evaluation
 from gan_models.evaluation.figures.pictures import MAX_BYTES
 from gan_models.evaluation.report import ReportContext, render_report
-from gan_models.ingest.decoding import encode_png, image_id
-from gan_models.recipes import build_generator
+from tests.support.bundles import make_bundle
+from tests.support.checked import present
+from tests.support.image_rows import row_of
 
 DENOISE = "{kind: denoise, name: denoise_25, sigma_min: 25, sigma_max: 25}"
 GENERATE = "evaluate:\n  num_images: 40\n  extractor: {size: 32}\n"
 RESTORE = f"evaluate:\n  num_images: 24\n  extractor: {{size: 32}}\n  degradations: [{DENOISE}, {{kind: inpaint}}]\n"
-
-
-def record(image, split, label=None):
-    content = encode_png(image)
-    return ImageRow(content, "x.png", image_id(image), split, label, None, *image.size, source="test")
-
-
-def make_bundle(directory, recipe, image, label_names, seed, spoil=None):
-    torch.manual_seed(seed)
-    network = build_generator(recipe, image, len(label_names))
-    if spoil is not None:
-        with torch.no_grad():
-            next(network.parameters()).view(-1)[0] = spoil
-    description = {"num_steps": 1, "config_digest": str(seed), "data_digest": "0"}
-    save_bundle(directory, network, recipe=recipe, image=image, label_names=label_names, **description)
-    return directory
 
 
 @pytest.fixture(scope="module")
@@ -50,17 +32,17 @@ def home(tmp_path_factory):
     images = [Image.fromarray((pixels * 15.9).astype(np.uint8)) for pixels in digits.images[:260]]
     splits = ["evaluation"] * 60 + ["train"] * 200
     write_shards(
-        (record(i, s, str(t)) for i, s, t in zip(images, splits, digits.target, strict=False)), home / "digits"
+        (row_of(i, s, str(t)) for i, s, t in zip(images, splits, digits.target, strict=False)), home / "digits"
     )
-    write_shards((record(i, "evaluation", "0") for i in images[:4]), home / "few")
-    write_shards((record(i, "train", "0") for i in images[4:30]), home / "few")
+    write_shards((row_of(i, "evaluation", "0") for i in images[:4]), home / "few")
+    write_shards((row_of(i, "train", "0") for i in images[4:30]), home / "few")
     tiles = [
         Image.fromarray(photo[y : y + 64, x : x + 64])
         for photo in (astronaut(), coffee())
         for y in range(0, 256, 64)
         for x in range(0, 256, 64)
     ]
-    write_shards((record(t, "train" if n < 16 else "evaluation") for n, t in enumerate(tiles)), home / "photos")
+    write_shards((row_of(t, "train" if n < 16 else "evaluation") for n, t in enumerate(tiles)), home / "photos")
     (home / "generate.yaml").write_text(GENERATE)
     (home / "restore.yaml").write_text(RESTORE)
     gray, names = ImageConfig(size=32, channels=1), tuple("0123456789")
@@ -104,7 +86,7 @@ def test_a_generator_gets_its_metrics_and_pictures(drawn):
     assert all(metric.low <= metric.value <= metric.high for metric in result.metrics)
     assert all(len(influence[key]) == metric.num_images for key, metric in metrics.items())
     assert "biased" in metrics["fd_efficientnet_lite0"].note
-    assert metrics["fd_efficientnet_lite0"].baseline < metrics["fd_efficientnet_lite0"].value
+    assert present(metrics["fd_efficientnet_lite0"].baseline) < metrics["fd_efficientnet_lite0"].value
     assert {picture.file for picture in result.pictures} == {"pictures/samples.png", "pictures/nearest_training.png"}
 
 
@@ -116,9 +98,9 @@ def test_a_restorer_gets_a_slice_per_degradation(restored):
     holes = ["psnr_hole", "psnr_hole_gain_nearest", "psnr_hole_gain_mean_color"]
     expected = [f"{name}/{metric}" for name in ("denoise_25", "inpaint") for metric in everywhere]
     assert set(keys) == {*expected, *(f"inpaint/{metric}" for metric in holes)}
-    gain = keys["denoise_25/psnr"].value - keys["denoise_25/psnr"].baseline
+    gain = keys["denoise_25/psnr"].value - present(keys["denoise_25/psnr"].baseline)
     assert keys["denoise_25/psnr_gain"].value == pytest.approx(gain)
-    assert keys["inpaint/psnr"].protocol.degradation["kind"] == "inpaint"
+    assert present(keys["inpaint/psnr"].protocol.degradation)["kind"] == "inpaint"
     assert keys["inpaint/feature_distance_efficientnet_lite0"].baseline_name == "degraded input"
     left_out = {m.key: m for m in load_evaluation(restored)[0].left_out}
     assert left_out["inpaint/ms_ssim"].reason == "takes images of 176 pixels a side or more, and these have 32"

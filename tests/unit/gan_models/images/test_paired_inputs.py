@@ -50,7 +50,7 @@ def test_tones_vary_no_less_than_those_of_scikit_image() -> None:
 
 def variance_between(values: np.ndarray, tones: np.ndarray) -> float:
     parts = [values[tones == tone] for tone in range(3)]
-    return sum(part.size * (part.mean() - values.mean()) ** 2 for part in parts) / values.size
+    return float(sum(part.size * (part.mean() - values.mean()) ** 2 for part in parts) / values.size)
 
 
 def test_an_image_of_one_color_has_one_tone() -> None:

@@ -1,5 +1,7 @@
 """Images that are no 8-bit pixels are refused wherever 8-bit pixels are taken: their numbers would be wrong."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -31,18 +33,19 @@ OTHERS = {
     "float64 of [-1, 1]": 2 * torch.rand(3, 3, 16, 16, dtype=torch.float64) - 1,
     "int64": torch.zeros(3, 3, 16, 16, dtype=torch.int64),
 }
+NO_NETWORK: Any = None  # images are refused before it is asked
 METRICS = {
     "psnr": lambda images, other: psnr(images.numpy(), other.numpy()),
     "ssim": ssim,
     "ms_ssim": ms_ssim,
-    "lpips": lambda images, other: lpips(images, other, None),
-    "feature_distances": lambda images, other: feature_distances([images], other, None),
-    "content_distance": lambda images, other: content_distance(images, other, None),
+    "lpips": lambda images, other: lpips(images, other, NO_NETWORK),
+    "feature_distances": lambda images, other: feature_distances([images], other, NO_NETWORK),
+    "content_distance": lambda images, other: content_distance(images, other, NO_NETWORK),
     "warping_error": lambda images, other: warping_error(images.numpy(), other.numpy()),
 }
 OF_ONE = {
     "luma": luma,
-    "style_statistics": lambda images: style_statistics(images, None),
+    "style_statistics": lambda images: style_statistics(images, NO_NETWORK),
     "label_accuracy": lambda images: train_judge(images.numpy(), np.zeros((3, 2)), np.array([0, 1, 1])),
     "features": lambda images: load_extractor(ExtractorConfig(size=32)).features(images),
 }

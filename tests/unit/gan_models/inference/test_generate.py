@@ -80,10 +80,11 @@ def test_a_model_without_labels_walks_too(tmp_path: Path) -> None:
 
 def test_interpolated_vectors_keep_their_length_and_begin_and_end_where_they_should() -> None:
     ends = torch.nn.functional.normalize(torch.randn(2, 5, 50, generator=torch.Generator().manual_seed(0)), dim=2)
-    for share, expected in ((0.0, ends[0]), (1.0, ends[1])):
-        torch.testing.assert_close(slerp(*ends, torch.full((5,), share)), expected)
-    torch.testing.assert_close(slerp(*ends, torch.full((5,), 0.4)).norm(dim=1), torch.ones(5))
-    torch.testing.assert_close(slerp(ends[0], ends[0], torch.full((5,), 0.3)), ends[0])
+    first, second = ends
+    for share, expected in ((0.0, first), (1.0, second)):
+        torch.testing.assert_close(slerp(first, second, torch.full((5,), share)), expected)
+    torch.testing.assert_close(slerp(first, second, torch.full((5,), 0.4)).norm(dim=1), torch.ones(5))
+    torch.testing.assert_close(slerp(first, first, torch.full((5,), 0.3)), first)
 
 
 def test_only_a_model_that_encodes_copies_images(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Repainting keeps sizes, takes learned styles and examples, and says what it cannot do."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -19,8 +20,8 @@ def bundle_of(section: dict[str, object], directory: Path, names: tuple[str, ...
     about = {"label_names": names, "num_steps": 1, "config_digest": "", "data_digest": ""}
     network = build_generator(recipe, image, len(names))
     if section is STYLE_BANK:
-        nn.init.normal_(network.last.weight, std=0.1)  # an untrained one adds nothing
-        nn.init.normal_(network.styles, std=0.1)
+        nn.init.normal_(network.get_parameter("last.weight"), std=0.1)  # an untrained one adds nothing
+        nn.init.normal_(network.get_parameter("styles"), std=0.1)
     save_bundle(directory, network, recipe=recipe, image=image, **about)
     return load_bundle(directory)
 
@@ -75,7 +76,7 @@ def test_a_model_with_one_style_needs_no_name(tmp_path: Path) -> None:
         ({"style": 0, "alpha": 1.5}, "alpha should be from 0 to 1"),
     ],
 )
-def test_what_cannot_be_asked_for_is_said(bundle: Bundle, request_: dict[str, object], message: str) -> None:
+def test_what_cannot_be_asked_for_is_said(bundle: Bundle, request_: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         stylize(bundle, some(1, 3, 16, 16), **request_)
 

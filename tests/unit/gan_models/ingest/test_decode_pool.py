@@ -1,14 +1,16 @@
 """Decoding in processes of their own: what is stated of a file, and what files that crash, hang or swell cost."""
 
 import io
-import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
+import psutil
 import pytest
 from PIL import Image
 
@@ -16,6 +18,7 @@ from gan_models.ingest import decode_pool
 from gan_models.ingest.decode_pool import DecodingWorkers
 from gan_models.ingest.decoding import DecodingLimits, UnreadableImageError, decode, image_id
 from gan_models.ingest.file_check import Demands, examine
+from gan_models.ingest.room import Room
 
 DEMANDS = Demands(DecodingLimits(min_side=1))
 
@@ -70,41 +73,58 @@ def test_a_file_that_takes_too_much_memory_costs_that_file_alone():
     assert not after.reason
 
 
-def test_a_file_that_takes_too_long_costs_that_file_alone():
-    stopped = threading.Event()
+def workers_running():
+    """The processes that decode for this one, at work or not."""
+    mine = psutil.Process().children()
+    return {child for child in mine if "gan_models.ingest.decode_worker" in child.cmdline()}
 
-    def stop_the_worker():  # as a decoder that never ends: it is alive and says nothing
-        while not stopped.is_set():
-            for worker in list(workers._deadlines):
-                os.kill(worker._process.pid, signal.SIGSTOP)
-                stopped.set()
 
-    demands = Demands(DecodingLimits(max_seconds=0.5))
-    with DecodingWorkers(demands, num_workers=1) as workers:
+@contextmanager
+def one_worker(max_memory, **limits):
+    """Yield workers of which there is one, and its process; no other test has this limit of memory, nor its worker."""
+    before = workers_running()
+    with DecodingWorkers(
+        Demands(DecodingLimits(min_side=1, max_memory=max_memory, **limits)), num_workers=1
+    ) as workers:
         list(workers.examine([File(png())]))  # it is running now
-        watcher = threading.Thread(target=stop_the_worker)
-        watcher.start()
+        (process,) = workers_running() - before
+        yield workers, process
+
+
+@contextmanager
+def signaled_within_a_large_image(process, number):
+    """Send a signal to a worker when it has taken the memory of a large image, and so is decoding it."""
+    before, is_over = process.memory_info().rss, threading.Event()
+
+    def watch():
+        while not is_over.is_set():
+            if process.memory_info().rss > before + (30 << 20):
+                process.send_signal(number)
+                return
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    yield
+    is_over.set()
+    watcher.join()
+
+
+def test_a_file_that_takes_too_long_costs_that_file_alone():
+    with (
+        one_worker(1001 << 20, max_seconds=0.5) as (workers, process),
+        signaled_within_a_large_image(process, signal.SIGSTOP),  # as a decoder that never ends: it says nothing
+    ):
         late, after = list(workers.examine([File(huge("RGB")), File(png())]))
-        watcher.join()
     assert late.reason == "decoding it takes more than 0.5 seconds"
     assert after.id == image_id(decode(png()))
 
 
 def test_a_worker_that_dies_costs_the_file_it_died_of_alone():
-    done = threading.Event()
-
-    def kill_the_worker():
-        while not done.is_set():
-            for worker in list(workers._deadlines):
-                worker._process.send_signal(signal.SIGSEGV)
-                done.set()
-
-    with DecodingWorkers(DEMANDS, num_workers=1) as workers:
-        list(workers.examine([File(png())]))
-        watcher = threading.Thread(target=kill_the_worker)
-        watcher.start()
+    with (
+        one_worker(1002 << 20) as (workers, process),
+        signaled_within_a_large_image(process, signal.SIGSEGV),
+    ):
         dead, after = list(workers.examine([File(huge("RGB")), File(png())]))
-        watcher.join()
     assert dead.reason == "the decoder died of it (signal 11)"
     assert not after.reason
 
@@ -117,17 +137,17 @@ def test_what_reading_raises_ends_the_whole(monkeypatch):
 def test_large_images_wait_for_one_another(monkeypatch):
     monkeypatch.setattr(decode_pool, "MAX_PIXELS_AT_ONCE", 40_000_000)
     held, at_once = [0], [0]
-    hold = decode_pool._Room.hold
+    hold = Room.hold
 
     @contextmanager
     def counted(self, amount):
         with hold(self, amount):
-            held[0] += self is workers._pixels
+            held[0] += amount > 0  # pixels: the size of these files is not known before
             at_once[0] = max(at_once[0], held[0])
             yield
-            held[0] -= self is workers._pixels
+            held[0] -= amount > 0
 
-    monkeypatch.setattr(decode_pool._Room, "hold", counted)
+    monkeypatch.setattr(Room, "hold", counted)
     with DecodingWorkers(DEMANDS, num_workers=2) as workers:
         found = list(workers.examine([File(huge("L")) for _ in range(4)]))  # of 30 million pixels each
     assert [one.reason for one in found] == [""] * 4
@@ -143,22 +163,12 @@ def test_small_files_are_handed_over_together_and_each_gets_its_own_answer():
 
 
 def test_of_files_handed_over_together_one_that_kills_the_worker_costs_itself_alone():
-    done = threading.Event()
-
-    def kill_the_worker():
-        while not done.is_set():
-            for worker in list(workers._deadlines):
-                if workers._pixels._free < decode_pool.MAX_PIXELS_AT_ONCE:  # the large one is being decoded
-                    worker._process.send_signal(signal.SIGSEGV)
-                    done.set()
-
     files = [png(0), png(1), huge("RGB"), png(2), png(3)]
-    with DecodingWorkers(DEMANDS, num_workers=1) as workers:
-        list(workers.examine([File(png())]))
-        watcher = threading.Thread(target=kill_the_worker)
-        watcher.start()
+    with (
+        one_worker(1003 << 20) as (workers, process),
+        signaled_within_a_large_image(process, signal.SIGSEGV),
+    ):
         found = list(workers.examine([File(one, size=1) for one in files]))
-        watcher.join()
     assert [one.reason for one in found] == ["", "", "the decoder died of it (signal 11)", "", ""]
     assert [one.id for one in found[3:]] == [image_id(decode(png(seed))) for seed in (2, 3)]
 
@@ -173,19 +183,20 @@ def test_files_that_are_remembered_are_not_read():
 
 def test_workers_are_used_again():
     run([File(png())], num_workers=1)
-    first = {worker._process.pid for worker in decode_pool._spare}
+    first = workers_running()
     run([File(png())], num_workers=1)
-    assert first == {worker._process.pid for worker in decode_pool._spare}
+    assert first == workers_running()
 
 
-def test_no_worker_outlives_the_process_that_started_it(tmp_path):
-    import subprocess
-    import sys
-
+def test_no_worker_outlives_the_process_that_started_it():
     code = (
-        "import os, io\nfrom PIL import Image\nfrom gan_models.ingest import decode_pool as d\n"
-        "from gan_models.ingest.file_check import Demands\nfrom gan_models.ingest.decoding import DecodingLimits\n"
-        "w = d._Worker(1 << 28)\nprint(w._process.pid, flush=True)\nos.kill(os.getpid(), 9)\n"
+        "import os, signal\n"
+        "from tests.unit.gan_models.ingest import test_decode_pool as t\n"
+        "with t.DecodingWorkers(t.DEMANDS, num_workers=1) as workers:\n"
+        "    list(workers.examine([t.File(t.png())]))\n"
+        "    (worker,) = t.workers_running()\n"
+        "    print(worker.pid, flush=True)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     pid = int(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False).stdout)
     for _ in range(100):

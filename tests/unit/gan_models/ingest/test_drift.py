@@ -4,6 +4,7 @@ from PIL import Image
 
 from gan_models.ingest.drift import MIN_IMAGES, Profile, drift
 from gan_models.ingest.image_stats import image_stats
+from tests.support.checked import present
 
 
 def profile(number, change=lambda pixels: pixels, label="a", seed=0):
@@ -28,7 +29,7 @@ def test_the_look_of_known_pictures():
 
 
 def test_images_of_the_same_kind_have_not_drifted():
-    found = drift(profile(200), profile(100, seed=1))
+    found = present(drift(profile(200), profile(100, seed=1)))
     assert found.growth == 0.5
     assert found.labels == 0
     assert max(found.brightness, found.color, found.features) < 0.4
@@ -48,10 +49,10 @@ def test_a_change_of_kind_is_seen_where_it_is(name, change):
 
 def test_labels_drift_by_the_share_that_would_have_to_move():
     before, added = profile(100, label="a"), profile(40, label="b")
-    assert drift(before, added).labels == 1.0
+    assert present(drift(before, added)).labels == 1.0
     for _ in range(40):
         added.add(None, "a")
-    assert drift(before, added).labels == 0.5
+    assert present(drift(before, added)).labels == 0.5
 
 
 def test_too_few_images_say_nothing():

@@ -9,8 +9,12 @@ from pydantic import ValidationError
 from gan_models.images.pixels import to_float
 from gan_models.images.randomness import random_for
 from gan_models.networks.r3gan_blocks import Resample, ResidualBlock, stage_widths
+from gan_models.networks.vae import Vae
 from gan_models.recipes import build_recipe
 from gan_models.recipes.base import Batch, Recipe
+from gan_models.recipes.dcgan import DcganRecipe
+from gan_models.recipes.r3gan import R3ganRecipe
+from tests.support.checked import of_type
 from tests.support.training_runs import DCGAN, R3GAN, VAE, WGAN_GP, image_set, train_config
 
 EACH = pytest.mark.parametrize("section", [DCGAN, WGAN_GP, R3GAN, VAE], ids=lambda section: section["name"])
@@ -66,7 +70,8 @@ def test_it_learns_the_shade_of_each_label(section, steps, seed) -> None:
 
 
 def test_adaptive_augmentation_rises_while_the_discriminator_is_sure_and_falls_when_it_is_not() -> None:
-    recipe = build_recipe(train_config({**DCGAN, "augment": "adaptive", "augment_images": 80}), 2)
+    config = train_config({**DCGAN, "augment": "adaptive", "augment_images": 80})
+    recipe = of_type(DcganRecipe, build_recipe(config, 2))
     sure, unsure = torch.full((8,), 5.0), torch.full((8,), -5.0)
     seen = []
     for logits in (sure, sure, unsure, unsure, unsure):
@@ -77,7 +82,7 @@ def test_adaptive_augmentation_rises_while_the_discriminator_is_sure_and_falls_w
 
 def test_the_probability_of_augmentation_is_part_of_the_state() -> None:
     section = {**DCGAN, "augment": "adaptive", "augment_images": 20}
-    first, second = (build_recipe(train_config(section, seed=seed), 2) for seed in (0, 1))
+    first, second = (of_type(DcganRecipe, build_recipe(train_config(section, seed=seed), 2)) for seed in (0, 1))
     first.observe(torch.full((8,), 5.0), torch.full((8,), -5.0))
     second.load_state_dict(copy.deepcopy(first.state_dict()))
     assert second.augment_probability == pytest.approx(0.4)
@@ -105,7 +110,7 @@ def test_r3gan_goes_from_loose_to_smooth_over_the_burn_in() -> None:
     for step in (1, 251, 501, 1001):
         recipe.set_learning_rates(step)
         group = recipe.optimizers["discriminator"].param_groups[0]
-        seen.append((*recipe.gammas(step), group["betas"][1], group["lr"]))
+        seen.append((*of_type(R3ganRecipe, recipe).gammas(step), group["betas"][1], group["lr"]))
     assert [gamma for gamma, _, _, _ in seen] == pytest.approx([2.0, 1.1, 0.2, 0.2], rel=1e-2)
     assert all(r1 == r2 for r1, r2, _, _ in seen)
     assert [beta2 for _, _, beta2, _ in seen] == pytest.approx([0.9, 0.945, 0.99, 0.99], rel=1e-3)
@@ -114,7 +119,7 @@ def test_r3gan_goes_from_loose_to_smooth_over_the_burn_in() -> None:
 
 
 def test_gamma_left_out_starts_from_size_and_batch() -> None:
-    recipe = build_recipe(train_config({**R3GAN, "gamma": None}, batch_size=8), 2)
+    recipe = of_type(R3ganRecipe, build_recipe(train_config({**R3GAN, "gamma": None}, batch_size=8), 2))
     assert recipe.gammas(1)[0] == pytest.approx(0.0002 * 16**2 / 8)
 
 
@@ -161,7 +166,7 @@ def test_a_vae_copies_images_better_than_it_did_and_knows_how_well(seed) -> None
     recipe = build_recipe(train_config({**VAE, "learning_rate": 0.01, "width": 8}, steps=200, seed=seed), 2)
     values = train(recipe, range(1, 61), seed=seed)
     assert values[-1]["loss/reconstruction"] < values[0]["loss/reconstruction"] - 50
-    vae, batch = recipe.generator.eval(), batch_of()
+    vae, batch = of_type(Vae, recipe.generator.eval()), batch_of()
     with torch.no_grad():
         mean, log_variance = vae.encode(batch.images, batch.labels)
         copies = vae(mean, batch.labels)

@@ -102,7 +102,12 @@ def test_previews_are_pictures_with_finite_values(section) -> None:
 
 def test_diversity_is_zero_for_a_generator_that_ignores_its_latents() -> None:
     recipe = build_recipe(train_config(DCGAN), 2)
-    values = recipe.preview(lambda latents, labels: torch.ones(len(latents), 1, 16, 16), batch_of(DCGAN), random_for(0))
+
+    class Constant(torch.nn.Module):
+        def forward(self, latents, labels):
+            return torch.ones(len(latents), 1, 16, 16)
+
+    values = recipe.preview(Constant(), batch_of(DCGAN), random_for(0))
     assert values.values["health/diversity"] == 0
 
 

@@ -8,6 +8,8 @@ from gan_models.images.pixels import to_float
 from gan_models.images.randomness import Share, random_for
 from gan_models.recipes import build_recipe
 from gan_models.recipes.base import Batch
+from gan_models.recipes.restore import RestoreRecipe
+from tests.support.checked import of_type
 from tests.support.training_runs import RESTORE, image_set, train_config, train_section
 
 FOUR = [{"kind": "denoise"}, {"kind": "inpaint"}, {"kind": "super_resolution", "factor": 2}, {"kind": "deblur"}]
@@ -19,12 +21,12 @@ def images_of(num: int) -> torch.Tensor:
 
 @pytest.mark.parametrize("num", [8, 6])
 def test_two_shares_of_a_batch_are_degraded_as_the_whole_is(num) -> None:
-    recipe = build_recipe(train_config({**RESTORE, "degradations": FOUR, "shares": [2, 1, 1, 1]}, batch_size=num), 0)
+    config = train_config({**RESTORE, "degradations": FOUR, "shares": [2, 1, 1, 1]}, batch_size=num)
+    recipe = of_type(RestoreRecipe, build_recipe(config, 0))
     images = images_of(num)
-    whole = recipe._degrade(images, 3, random_for("step"))
+    whole = recipe.degrade(images, 3, random_for("step"))
     halves = [
-        recipe._degrade(part, 3, random_for("step", share=Share(index, 2)))
-        for index, part in enumerate(images.chunk(2))
+        recipe.degrade(part, 3, random_for("step", share=Share(index, 2))) for index, part in enumerate(images.chunk(2))
     ]
     assert torch.equal(whole.images, torch.cat([half.images for half in halves]))
     assert torch.equal(whole.mask, torch.cat([half.mask for half in halves]))
@@ -47,8 +49,8 @@ def test_losses_are_means_over_images_so_that_the_mean_over_shares_is_that_of_th
 def test_every_degradation_gets_its_share_whatever_the_batch_size() -> None:
     degradations = [{"kind": "inpaint"}, {"kind": "watermark"}]
     section = {**RESTORE, "degradations": degradations, "shares": [1, 2]}
-    recipe = build_recipe(train_config(section, batch_size=4), 0)
-    masks = [recipe._degrade(images_of(4), step, random_for("step", step)).mask for step in range(1, 4)]
+    recipe = of_type(RestoreRecipe, build_recipe(train_config(section, batch_size=4), 0))
+    masks = [recipe.degrade(images_of(4), step, random_for("step", step)).mask for step in range(1, 4)]
     with_hole = torch.cat(masks).flatten(1).any(1)
     assert with_hole.tolist() == [place % 3 == 0 for place in range(12)]
 

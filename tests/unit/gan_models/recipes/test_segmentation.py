@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy as reference
 
-from gan_models.config import ConfigError, MaskClasses, TrainConfig, recipe_config, validate
+from gan_models.config import ConfigError, MaskClasses, Pix2PixConfig, TrainConfig, recipe_config, validate
 from gan_models.evaluation.metrics.iou import mean_iou, overlaps
 from gan_models.images.class_masks import IGNORED, colors_of, legend, maps_of, masks_of, numbers_of
 from gan_models.images.pixels import make_grid, to_float, to_uint8
@@ -15,7 +15,9 @@ from gan_models.images.randomness import random_for
 from gan_models.losses.segmentation import cross_entropy, softened
 from gan_models.recipes import build_recipe
 from gan_models.recipes.base import Batch
+from gan_models.recipes.pix2pix import Pix2PixRecipe
 from gan_models.training.memory import bytes_of_activations
+from tests.support.checked import of_type, present
 from tests.support.mask_scenes import CLASSES, IGNORE, RECIPE, scene
 from tests.support.training_runs import MASKS, PAIRS, train_config, train_section
 
@@ -64,9 +66,9 @@ def test_the_loss_is_the_mean_over_pixels_that_are_not_ignored() -> None:
 
 @pytest.mark.parametrize("weight", [0.0, 1.0], ids=["alone", "with a discriminator"])
 def test_what_is_said_at_ignored_pixels_moves_no_weight(weight: float) -> None:
-    recipe = build_recipe(config({**RECIPE, "adversarial_weight": weight}), 0)
+    recipe = of_type(Pix2PixRecipe, build_recipe(config({**RECIPE, "adversarial_weight": weight}), 0))
     batch = batch_of(range(8))[0]
-    targets = recipe._pair(batch)[1]
+    targets = recipe.pair(batch)[1]
     logits = recipe.generator(batch.images).detach().requires_grad_()
     fake, real = recipe.targets.judged(logits, targets)
     ignored = (targets.sum(dim=1, keepdim=True) == 0).expand_as(targets)
@@ -141,9 +143,10 @@ def test_a_weight_of_classes_is_refused_where_there_are_none() -> None:
 
 
 def test_classes_without_values_are_counted_from_0_and_any_order_is_one() -> None:
-    assert recipe_config({**PAIRS, "classes": ["ground", "cat"]}).classes == {0: "ground", 1: "cat"}
+    counted = of_type(Pix2PixConfig, recipe_config({**PAIRS, "classes": ["ground", "cat"]}))
+    assert counted.classes == {0: "ground", 1: "cat"}
     ways = ({130: "square", 0: "background", 7: "disc"}, {"0": "background", "7": "disc", "130": "square"}, CLASSES)
     configs = [recipe_config({**PAIRS, "classes": way}) for way in ways]
     assert configs[0] == configs[1] == configs[2]
-    assert configs[0].mask_classes.values == (0, 7, 130)
+    assert present(configs[0].mask_classes).values == (0, 7, 130)
     assert recipe_config(configs[0].model_dump(mode="json")) == configs[0]

@@ -1,15 +1,19 @@
 """On tiny images: what the recipe does, not how well it paints."""
 
+from typing import Any
+
 import pytest
 import torch
 
 from gan_models.config import TrainConfig
 from gan_models.images.randomness import Share, random_for
 from gan_models.networks.feature_network import load_feature_network
+from gan_models.networks.style_bank import StyleBank
 from gan_models.recipes import build_generator, build_recipe
 from gan_models.recipes.base import Batch
+from tests.support.checked import of_type
 
-SECTION = {
+SECTION: dict[str, Any] = {
     "image": {"size": 16, "channels": 3, "fit": "crop"},
     "recipe": {"name": "style_bank", "width": 4, "discriminator_width": 4, "learning_rate": 0.005, "r1_every": 2},
     "steps": 30,
@@ -44,7 +48,7 @@ def test_it_learns_to_paint_in_each_style(seed):
     # Which image is given which style is the same in every step, so that losses are of the same thing.
     losses = [recipe.training_step(images, step, random_for("same", seed))["loss/style"] for step in range(1, 61)]
     assert losses[-1] < 0.7 * losses[0]
-    network = recipe.generator.eval()
+    network = of_type(StyleBank, recipe.generator.eval())
     with torch.no_grad():
         red, blue = (network(images.images, network.learned_styles(torch.full((16,), style))) for style in (0, 1))
     towards_red = (red - blue).mean(dim=(0, 2, 3))
@@ -74,7 +78,7 @@ def test_the_network_is_rebuilt_without_pretrained_weights_and_then_filled():
     recipe, _ = trained(1)
     rebuilt = build_generator(recipe.config.recipe, recipe.config.image, 2)
     rebuilt.load_state_dict(recipe.generator.state_dict())
-    images, style = batch().images, torch.ones(8, rebuilt.style_size)
+    images, style = batch().images, torch.ones(8, of_type(StyleBank, rebuilt).style_size)
     torch.testing.assert_close(rebuilt(images, style), recipe.generator(images, style))
     assert recipe.config.recipe.task == "stylize"
 
@@ -90,7 +94,7 @@ def test_paintings_without_labels_are_one_style():
     unlabeled = batch()._replace(target_labels=None)
     values = recipe.training_step(unlabeled, 1, random_for(0, "step", 1))
     assert all(value.isfinite() for value in values.values())
-    assert recipe.generator.styles.shape[0] == 1
+    assert of_type(StyleBank, recipe.generator).styles.shape[0] == 1
     recipe.preview(recipe.generator, unlabeled, random_for(0, "preview"))
 
 
@@ -99,7 +103,7 @@ def test_losses_of_equal_shares_average_to_those_of_the_whole_batch():
     values = build_recipe(config(), 2).training_step(whole, 1, random_for(0, "step", 1))
     halves = []
     for index in (0, 1):
-        part = Batch(*(None if x is None else x[4 * index :][:4] for x in whole))
+        part = whole._replace(**{name: x[4 * index :][:4] for name, x in whole._asdict().items() if x is not None})
         random = random_for(0, "step", 1, share=Share(index, 2))
         halves.append(build_recipe(config(), 2).training_step(part, 1, random))
     for name in ("content", "style", "identity", "total_variation", "bank", "discriminator"):

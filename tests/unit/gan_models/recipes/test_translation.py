@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from gan_models.config import ConfigError, TrainConfig, recipe_config, validate
+from gan_models.config import ConfigError, CutConfig, TrainConfig, recipe_config, validate
 from gan_models.images.pixels import make_grid, to_float
 from gan_models.images.randomness import Share, random_for
 from gan_models.networks.patch_discriminator import PatchDiscriminator
@@ -14,6 +14,8 @@ from gan_models.networks.resnet_generator import ResnetGenerator
 from gan_models.recipes import build_recipe
 from gan_models.recipes.base import Batch
 from gan_models.recipes.fake_pool import FakePool
+from gan_models.recipes.pix2pix import Pix2PixRecipe
+from tests.support.checked import of_type, present
 from tests.support.training_runs import CUT, CYCLEGAN, PAIRS, PIX2PIX, train_config, train_section, training_data
 
 SECTIONS = {
@@ -30,9 +32,8 @@ SECTIONS = {
 
 def batch_of(section: dict[str, object], num: int = 8) -> Batch:
     data = training_data(section, num)
-    images, targets = (
-        None if one is None else to_float(one.images)[..., :16, :16] for one in (data.images, data.targets)
-    )
+    images = to_float(data.images.images)[..., :16, :16]
+    targets = None if data.targets is None else to_float(data.targets.images)[..., :16, :16]
     return Batch(images, None, targets, None)
 
 
@@ -94,7 +95,7 @@ def test_an_image_of_one_color_gives_gradients_that_are_finite(antialias) -> Non
             for parameter in (*there.parameters(), *back.parameters()):
                 parameter.add_(0.05)  # as after some steps: nothing is exactly zero
         back(there(torch.full((1, 3, 32, 32), -1.0))).abs().mean().backward()
-        norms = torch.stack([parameter.grad.norm() for parameter in there.parameters()])
+        norms = torch.stack([present(parameter.grad).norm() for parameter in there.parameters()])
         assert norms.isfinite().all(), weights
 
 
@@ -144,7 +145,7 @@ def test_three_stages_see_seventy_pixels() -> None:
     images = torch.zeros(1, 3, 128, 128, requires_grad=True)
     logits = discriminator(images)[0]
     logits[0, 0, 7, 7].backward()
-    seen = images.grad.abs().sum(dim=(0, 1, 2)) > 0
+    seen = present(images.grad).abs().sum(dim=(0, 1, 2)) > 0
     assert int(seen.nonzero().max() - seen.nonzero().min()) + 1 == 70
 
 
@@ -185,15 +186,16 @@ def test_a_section_is_read_back_from_what_is_written_of_it() -> None:
 
 
 def test_the_targets_of_pairs_are_learned_from_and_shown() -> None:
-    recipe, batch = build_recipe(train_config(PAIRS), 0), batch_of(PAIRS)
+    recipe, batch = of_type(Pix2PixRecipe, build_recipe(train_config(PAIRS), 0)), batch_of(PAIRS)
     shown = recipe.preview(recipe.generator.eval(), batch, random_for("preview")).picture
     assert torch.equal(shown[:, :16], make_grid(batch.images, 8))
-    assert torch.equal(shown[:, 32:], make_grid(batch.targets, 8))
-    inputs, targets = recipe._pair(batch)
+    assert torch.equal(shown[:, 32:], make_grid(present(batch.targets), 8))
+    inputs, targets = recipe.pair(batch)
     assert inputs is batch.images
     assert targets is batch.targets
 
 
 def test_fastcut_weighs_contrast_tenfold_unless_told_otherwise() -> None:
-    weights = [{}, {"fast": True}, {"fast": True, "contrastive_weight": 3}]
-    assert [recipe_config({**CUT, **one}).weight_of_contrast for one in weights] == [1, 10, 3]
+    weights: list[dict[str, object]] = [{}, {"fast": True}, {"fast": True, "contrastive_weight": 3}]
+    configs = [of_type(CutConfig, recipe_config({**CUT, **one})) for one in weights]
+    assert [config.weight_of_contrast for config in configs] == [1, 10, 3]

@@ -155,7 +155,7 @@ def kill_at(count: int) -> Callable[[], None]:
             operation()
             fsync(descriptor)
 
-        os.fsync = counted_fsync
+        pytest.MonkeyPatch().setattr(os, "fsync", counted_fsync)  # the process ends with it
         sys.addaudithook(lambda event, _: operation() if event in ("open", "os.rename", "os.remove") else None)
 
     return prepare

@@ -34,7 +34,7 @@ def test_bad_input_is_the_same_error_as_without_it(tmp_path: Path, capsys) -> No
 
 
 def test_bytes_of_weights_are_exact() -> None:
-    networks = {"generator": torch.nn.Linear(10, 5), "frozen": torch.nn.Linear(2, 2)}
+    networks: dict[str, torch.nn.Module] = {"generator": torch.nn.Linear(10, 5), "frozen": torch.nn.Linear(2, 2)}
     assert bytes_of_weights(networks, {"generator"}) == {
         "weights": 4 * (55 + 6),
         "gradients": 4 * 55,

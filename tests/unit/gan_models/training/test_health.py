@@ -15,6 +15,7 @@ from gan_models.training.health import (
     saturates,
 )
 from gan_models.training.loop import Outcome, Trainer
+from tests.support.checked import present
 from tests.support.training_runs import DCGAN, RECIPES, image_set, train_config, training_data
 
 CPU = torch.device("cpu")
@@ -173,7 +174,7 @@ def test_the_diversity_of_real_images_is_within_a_label_for_conditional_models()
 
 def test_real_images_pass_for_as_diverse_as_themselves() -> None:
     images = image_set(DCGAN, num=160)
-    shown = images.images[images.labels.argsort(stable=True)].reshape(2, 80, -1).float() / 255
+    shown = images.images[present(images.labels).argsort(stable=True)].reshape(2, 80, -1).float() / 255
     assert real_diversity(images, conditional=True) == pytest.approx(shown.std(dim=1).mean().item(), rel=0.1)
 
 

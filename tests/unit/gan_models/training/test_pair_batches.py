@@ -12,6 +12,7 @@ from gan_models.recipes.base import Batch
 from gan_models.training.batches import Batches
 from gan_models.training.loop import Outcome, Trainer
 from gan_models.training.placement import load_data
+from tests.support.checked import present
 from tests.support.training_runs import PAIRS, image_set, train_config, training_data, write_data
 
 CPU = torch.device("cpu")
@@ -20,7 +21,7 @@ STEPS = (1, 2, 3, 4, 5, 17, 40)  # of 20 images in batches of 8: within epochs a
 
 
 def are_partners(batch: Batch) -> bool:
-    return torch.equal(to_uint8(batch.targets), 255 - to_uint8(batch.images))
+    return torch.equal(to_uint8(present(batch.targets)), 255 - to_uint8(batch.images))
 
 
 def test_targets_are_the_partners_of_the_images_through_shuffling() -> None:
@@ -34,23 +35,23 @@ def test_where_both_sides_are_the_same_pictures_both_tensors_are_the_same() -> N
     batches = Batches(TrainingData(images, images, is_paired=True), CONFIG, CPU)
     for step in STEPS:
         batch = batches.at(step)
-        assert torch.equal(batch.images, batch.targets)
+        assert torch.equal(batch.images, present(batch.targets))
     first = batches.fixed(8)
-    assert torch.equal(first.images, first.targets)
+    assert torch.equal(first.images, present(first.targets))
 
 
 def test_windows_and_flips_do_vary() -> None:
     one = image_set(PAIRS, num=1)
     pairs = TrainingData(one, one, is_paired=True)
     batch = Batches(pairs, train_config(PAIRS, flips=True, batch_size=16), CPU).at(1)
-    assert len(torch.unique(batch.targets, dim=0)) > 8
-    assert torch.equal(batch.images, batch.targets)
+    assert len(torch.unique(present(batch.targets), dim=0)) > 8
+    assert torch.equal(batch.images, present(batch.targets))
 
 
 def test_without_pairs_targets_go_their_own_ways() -> None:
     images = image_set(PAIRS)
     batch = Batches(TrainingData(images, images), CONFIG, CPU).at(1)
-    assert not torch.equal(batch.images, batch.targets)
+    assert not torch.equal(batch.images, present(batch.targets))
 
 
 def test_the_shares_of_two_processes_are_the_batch_of_one() -> None:
@@ -58,7 +59,7 @@ def test_the_shares_of_two_processes_are_the_batch_of_one() -> None:
     whole = Batches(data, CONFIG, CPU).at(3)
     parts = [Batches(data, CONFIG, CPU, Share(index, 2)).at(3) for index in range(2)]
     assert all(are_partners(part) for part in parts)
-    assert torch.equal(torch.cat([part.targets for part in parts]), whole.targets)
+    assert torch.equal(torch.cat([present(part.targets) for part in parts]), present(whole.targets))
 
 
 @pytest.mark.parametrize("place", ["memory", "mapped"])
@@ -82,7 +83,7 @@ def test_a_resumed_run_is_given_the_pairs_that_an_uninterrupted_one_is(tmp_path:
     def at(self: Batches, step: int) -> Batch:
         batch = original(self, step)
         assert are_partners(batch)
-        seen.append((step, batch.images, batch.targets))
+        seen.append((step, batch.images, present(batch.targets)))
         return batch
 
     monkeypatch.setattr(Batches, "at", at)

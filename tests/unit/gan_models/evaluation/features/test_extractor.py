@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from gan_models.config import ExtractorConfig
+from gan_models.evaluation.features.base import Extractor
 from gan_models.evaluation.features.cache import FeatureCache
 from gan_models.evaluation.features.extractor import load_extractor
 
@@ -27,7 +30,8 @@ def test_it_recognizes_a_cat(extractor):
     whole.load_state_dict(dict(zip(whole.state_dict(), weights.values(), strict=True)))
     cat = torch.from_numpy(chelsea()[:, 75:375].copy()).permute(2, 0, 1)[None]
     features = torch.from_numpy(load_extractor(ExtractorConfig(size=224)).features(cat)).float()
-    assert whole.classifier(features).argmax().item() in (281, 282, 285)  # tabby, tiger cat, Egyptian cat
+    logits = whole.get_submodule("classifier")(features)
+    assert logits.argmax().item() in (281, 282, 285)  # tabby, tiger cat, Egyptian cat
 
 
 def test_features_do_not_depend_on_the_batch(extractor, images):
@@ -45,40 +49,41 @@ def test_constant_images_have_finite_features(extractor):
     assert np.isfinite(extractor.features(torch.zeros(2, 1, 16, 16, dtype=torch.uint8))).all()
 
 
-class Counting:
-    """An extractor that says how often it was asked: what a cache is for shows only in what is not computed."""
+class Counting(torch.nn.Module):
+    """A network that says how many images it was given: what a cache is for shows only in what is not computed."""
 
-    name, sha256, resize, dimension, device = "counting", "0" * 64, "none", 3, torch.device("cpu")
+    num_images = 0
 
-    def __init__(self):
-        self.calls = 0
+    def forward(self, images):
+        self.num_images += len(images)
+        return images.flatten(1)[:, :3].double()
 
-    def features(self, images, batch_size):
-        self.calls += 1
-        return images.flatten(1)[:, :3].double().numpy()
+
+def counting_extractor():
+    network = Counting()
+    return Extractor("counting", "counting", "0" * 64, "none", 3, network, torch.device("cpu")), network
 
 
 def test_cached_features_are_the_computed_ones_and_cost_nothing(tmp_path, images):
-    counting = Counting()
-    first = FeatureCache(tmp_path, counting).features(images, 2)
-    second = FeatureCache(tmp_path, counting).features(images, 2)
+    extractor, network = counting_extractor()
+    first = FeatureCache(tmp_path, extractor).features(images, 2)
+    second = FeatureCache(tmp_path, extractor).features(images, 2)
     np.testing.assert_array_equal(first, second)
-    assert counting.calls == 1
+    assert network.num_images == len(images)
 
 
 def test_other_pixels_or_another_extractor_are_computed_anew(tmp_path, images):
-    counting = Counting()
-    FeatureCache(tmp_path, counting).features(images, 2)
-    FeatureCache(tmp_path, counting).features(images + 1, 2)
-    counting.sha256 = "1" * 64
-    FeatureCache(tmp_path, counting).features(images, 2)
-    assert counting.calls == 3
+    extractor, network = counting_extractor()
+    FeatureCache(tmp_path, extractor).features(images, 2)
+    FeatureCache(tmp_path, extractor).features(images + 1, 2)
+    FeatureCache(tmp_path, replace(extractor, sha256="1" * 64)).features(images, 2)
+    assert network.num_images == 3 * len(images)
 
 
 def test_a_damaged_cache_is_computed_again(tmp_path, images):
-    counting = Counting()
-    expected = FeatureCache(tmp_path, counting).features(images, 2)
+    extractor, network = counting_extractor()
+    expected = FeatureCache(tmp_path, extractor).features(images, 2)
     (file,) = tmp_path.iterdir()
     file.write_bytes(file.read_bytes()[:100])
-    np.testing.assert_array_equal(FeatureCache(tmp_path, counting).features(images, 2), expected)
-    assert counting.calls == 2
+    np.testing.assert_array_equal(FeatureCache(tmp_path, extractor).features(images, 2), expected)
+    assert network.num_images == 2 * len(images)

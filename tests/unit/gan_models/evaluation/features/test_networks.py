@@ -1,8 +1,6 @@
 """Inception, and the networks of torchvision and timm, with weights from files: untrained ones, as digests tell."""
 
-import hashlib
 import http.server
-import io
 import threading
 from functools import partial
 from pathlib import Path
@@ -11,44 +9,21 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
-from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3, FeatureExtractorInceptionV3
 
+from benchmarks.support.random_inception import write_random_inception
 from gan_models.config import ConfigError, ExtractorConfig, read_evaluate_config
 from gan_models.evaluation.errors import EvaluationError
 from gan_models.evaluation.features import inception
 from gan_models.evaluation.features.extractor import load_extractor
 from gan_models.evaluation.metrics.catalog import METRICS
+from tests.support.digests import digest_of
 from tests.support.golden import noise_images, photographs, relative
-
-
-def digest_of(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-class Untrained(FeatureExtractorInceptionV3):
-    """torch-fidelity's network, which cannot be made without a file of weights, made without one."""
-
-    def __init__(self) -> None:
-        nothing = io.BytesIO()
-        torch.save({}, nothing)
-        nothing.seek(0)
-        super().__init__("untrained", ["2048"], nothing)
-
-    def load_state_dict(self, weights: object) -> None:
-        pass
 
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file of seeded random weights for Inception, of a size that keeps activations alive."""
-    random, state = torch.Generator().manual_seed(0), {}
-    for name, tensor in Untrained().state_dict().items():
-        spread = (2 / tensor[0].numel()) ** 0.5 if tensor.ndim > 1 else 0.0
-        one = float(name.endswith(("bn.weight", "running_var")))
-        state[name] = (one + spread * torch.randn(tensor.shape, generator=random)).to(tensor.dtype)
-    path = tmp_path_factory.mktemp("weights") / "random.pth"
-    torch.save(state, path)
-    return path
+    return write_random_inception(tmp_path_factory.mktemp("weights"))[0]
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +58,7 @@ def test_only_the_original_weights_make_fid(weights, extractor) -> None:
     assert names == {"fd": f"fd_{key}", "kd": f"kd_{key}", "is": f"is_{key}", "recall": f"recall_{key}"}
     with pytest.raises(EvaluationError, match="does not hold the original Inception weights") as refused:
         load_extractor(ExtractorConfig(name="inception", weights=weights))
-    assert inception.URL_INCEPTION_V3 in str(refused.value)
+    assert URL_INCEPTION_V3 in str(refused.value)
     wrong = "0" * 64
     with pytest.raises(EvaluationError, match=f"the config says {wrong}"):
         load_extractor(ExtractorConfig(name="inception", weights=weights, sha256=wrong))

@@ -13,6 +13,7 @@ from gan_models.evaluation.metrics.feature_distance import feature_distances
 from gan_models.evaluation.metrics.lpips import load_lpips, lpips
 from gan_models.images.pixels import to_float
 from gan_models.networks.feature_network import load_feature_network
+from tests.support.checked import present
 from tests.support.golden import absolute, photographs, relative
 
 
@@ -80,13 +81,13 @@ def test_lpips_is_what_torchmetrics_says_with_the_same_backbone(hub, monkeypatch
     from torchvision import models
 
     def alexnet_of_the_file(weights: object) -> torch.nn.Module:
-        network = models.AlexNet()
+        network: torch.nn.Module = models.AlexNet()
         network.load_state_dict(torch.load(backbone(hub), weights_only=True), strict=False)
         return network
 
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(hub))
     monkeypatch.setattr(module, "BACKBONE", backbone(hub).name)
-    metric = load_lpips()
+    metric = present(load_lpips())
     assert metric.sha256.startswith(backbone(hub).stem[-8:])
     images, originals = photographs(64)
     monkeypatch.setattr(models, "alexnet", alexnet_of_the_file)  # torchmetrics would download it

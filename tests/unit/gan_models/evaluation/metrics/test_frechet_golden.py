@@ -6,7 +6,7 @@ import scipy.linalg
 import torch
 
 from gan_models.evaluation.metrics.frechet_distance import RealFeatures, frechet_distance
-from tests.support.golden import FEATURES, relative
+from tests.support.golden import FEATURES, frechet_by_torchmetrics, relative
 
 
 def moments(features):
@@ -19,12 +19,6 @@ def by_the_algebra_of_pytorch_fid(own, real):
     return (m1 - m2) @ (m1 - m2) + np.trace(s1) + np.trace(s2) - 2 * np.trace(root.real)
 
 
-def by_torchmetrics(own, real):
-    from torchmetrics.image.fid import _compute_fid
-
-    return float(_compute_fid(*(torch.from_numpy(part) for side in (own, real) for part in moments(side))))
-
-
 def by_torch_fidelity(own, real):
     from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 
@@ -33,7 +27,7 @@ def by_torch_fidelity(own, real):
 
 
 @pytest.mark.parametrize("kind", FEATURES)
-@pytest.mark.parametrize("other", [by_the_algebra_of_pytorch_fid, by_torchmetrics, by_torch_fidelity])
+@pytest.mark.parametrize("other", [by_the_algebra_of_pytorch_fid, frechet_by_torchmetrics, by_torch_fidelity])
 def test_it_is_what_others_say(kind, other, record_property) -> None:
     own, real = FEATURES[kind](600, 700)
     varied = real.std(axis=0) > 0.1  # the corners of digits are always white, and a root of zero loses digits

@@ -7,14 +7,15 @@ from tests.support.golden import IMAGES, absolute, photographs
 
 def by_torchmetrics(images, originals):
     """Its parts put together over the valid region: its own last scale takes in a reflected border."""
-    from torchmetrics.functional.image.ssim import _ssim_update
+    from torchmetrics.functional.image import structural_similarity_index_measure as ssim_of
 
     x, y = images.double(), originals.double()
     product = torch.ones(len(x), dtype=torch.float64)
     for scale, weight in enumerate(WEIGHTS):
-        part = _ssim_update(x, y, data_range=255.0, return_contrast_sensitivity=True)[1]
+        part = ssim_of(x, y, data_range=255.0, reduction="none", return_contrast_sensitivity=True)[1]
         if scale == len(WEIGHTS) - 1:
-            part = _ssim_update(x, y, data_range=255.0, return_full_image=True)[1][..., 5:-5, 5:-5].flatten(1).mean(1)
+            whole = ssim_of(x, y, data_range=255.0, reduction="none", return_full_image=True)[1]
+            part = whole[..., 5:-5, 5:-5].flatten(1).mean(1)
         product *= part.clamp(min=0) ** weight
         x, y = (torch.nn.functional.avg_pool2d(z, 2) for z in (x, y))
     return product

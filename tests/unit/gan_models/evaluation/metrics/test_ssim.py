@@ -4,8 +4,7 @@ import torch
 from skimage.metrics import structural_similarity
 
 from gan_models.evaluation.metrics.ssim import ssim
-from tests.support.golden import IMAGES, absolute
-from tests.unit.gan_models.evaluation.metrics.test_psnr import pair
+from tests.support.golden import IMAGES, absolute, noisy_pair
 
 
 @pytest.mark.parametrize("kind", IMAGES)
@@ -31,7 +30,7 @@ def test_identical_images_score_one_constant_ones_too():
 
 
 def test_it_does_not_depend_on_the_batch_size():
-    noisy, originals = (torch.from_numpy(images) for images in pair(num=7))
+    noisy, originals = (torch.from_numpy(images) for images in noisy_pair(num=7))
     np.testing.assert_allclose(ssim(noisy, originals, batch_size=2), ssim(noisy, originals), rtol=1e-12)
 
 

@@ -3,22 +3,28 @@ import pytest
 import torch
 
 from gan_models.bundles.bundle import load_bundle
-from gan_models.config import DcganConfig, EvaluateConfig, ExtractorConfig
+from gan_models.config import DcganConfig, EvaluateConfig, ExtractorConfig, ImageConfig
 from gan_models.evaluation.comparison import compare
 from gan_models.evaluation.features.extractor import load_extractor
 from gan_models.evaluation.run import evaluate
 from gan_models.evaluation.tasks import sampling
 from gan_models.evaluation.tasks.sampling import sample_images
-from tests.unit.gan_models.evaluation.features.test_cache import GRAY, data
-from tests.unit.gan_models.evaluation.test_evaluation import make_bundle
+from tests.support.bundles import make_bundle
+from tests.support.checked import present
+from tests.support.image_rows import write_digits
 
-__all__ = ["data"]  # the fixture
+GRAY = ImageConfig(size=16, channels=1)
 
 ASKED = np.repeat(np.arange(10), 5)
 
 
 def config(**more):
     return EvaluateConfig(num_images=50, batch_size=8, extractor=ExtractorConfig(size=32), **more)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return write_digits(tmp_path_factory.mktemp("data") / "digits")
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +48,10 @@ def test_many_images_are_summed_and_some_of_all_of_them_are_kept(bundle):
     assert torch.equal(some.images, everything.images[places])
     np.testing.assert_array_equal(some.asked, ASKED[places])
     np.testing.assert_allclose(some.features, everything.features[places], atol=1e-6)
-    assert some.sums.num == 50
-    np.testing.assert_allclose(some.sums.mean, everything.features.mean(axis=0), atol=1e-6)
-    np.testing.assert_allclose(some.sums.covariance(), np.cov(everything.features, rowvar=False), atol=1e-6)
+    sums = present(some.sums)
+    assert sums.num == 50
+    np.testing.assert_allclose(sums.mean, everything.features.mean(axis=0), atol=1e-6)
+    np.testing.assert_allclose(sums.covariance(), np.cov(everything.features, rowvar=False), atol=1e-6)
 
 
 @pytest.mark.usefixtures("small_parts")

@@ -58,8 +58,8 @@ def evaluated(home: Path, out: Path, names: tuple[str, ...] = NAMES, unseen: Pat
     torch.manual_seed(0)
     recipe, image = recipe_config(STYLE_BANK), ImageConfig(size=16, fit="crop")
     network = build_generator(recipe, image, len(names))
-    nn.init.normal_(network.last.weight, std=spread)
-    nn.init.normal_(network.styles, std=0.1)
+    nn.init.normal_(network.get_parameter("last.weight"), std=spread)
+    nn.init.normal_(network.get_parameter("styles"), std=0.1)
     about = {"label_names": names, "num_steps": 1, "config_digest": "", "data_digest": ""}
     save_bundle(out / "bundle", network, recipe=recipe, image=image, **about)
     config = EvaluateConfig(num_images=16, extractor=ExtractorConfig(size=32), unseen_style=unseen)
