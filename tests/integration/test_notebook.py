@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ def test_the_lines_of_the_page_train_evaluate_and_sample(tmp_path: Path, monkeyp
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image.astype(np.uint8)).save(folder / f"{index}.png")
     monkeypatch.chdir(tmp_path)
-    names: dict[str, object] = {}
+    names: dict[str, Any] = {}
     exec(compile(lines_of_the_page(), str(PAGE), "exec"), names)
     pictures, result = names["pictures"], names["result"]
     assert [picture.size for picture in pictures] == [(16, 16)] * 10
@@ -29,6 +30,7 @@ def test_the_lines_of_the_page_train_evaluate_and_sample(tmp_path: Path, monkeyp
 
 def lines_of_the_page() -> str:
     """Return the page's block of Python, smaller."""
+    block: str
     (block,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
     for large, small in SMALLER.items():
         assert block.count(large) == 1
