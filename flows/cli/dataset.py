@@ -167,8 +167,8 @@ def difference_in_words(settings: Settings, name: str, found: "Difference") -> l
     )
     if found.moved:
         lines.append(f"MOVED       {len(found.moved):,} images between the splits: the share of evaluation was changed")
-    if found.relabelled:
-        lines.append(f"relabelled  {len(found.relabelled):,} images")
+    if found.relabeled:
+        lines.append(f"relabeled   {len(found.relabeled):,} images")
     share = found.new_bytes / found.total_bytes
     lines.append(
         f"shards      {len(found.kept_shards)} kept, {len(found.new_shards)} new, {len(found.gone_shards)} gone; "

@@ -49,7 +49,7 @@ class Difference:
     """What a version has that an earlier one has not, and the other way round.
 
     added, removed: by id, the rows of the images, without their pixels
-    moved, relabelled: ids of images that are in both, in another split or with another label or domain
+    moved, relabeled: ids of images that are in both, in another split or with another label or domain
     kept_shards, new_shards, gone_shards: names of files; new_bytes: of the files that are new
     """
 
@@ -60,7 +60,7 @@ class Difference:
     added: dict[str, dict[str, Any]]
     removed: dict[str, dict[str, Any]]
     moved: tuple[str, ...]
-    relabelled: tuple[str, ...]
+    relabeled: tuple[str, ...]
     kept_shards: tuple[str, ...]
     new_shards: tuple[str, ...]
     gone_shards: tuple[str, ...]
@@ -127,7 +127,7 @@ def compare(settings: Settings, name: str, before: Version, after: Version) -> D
         added={key: row for key, row in new.items() if key not in old},
         removed={key: row for key, row in old.items() if key not in new},
         moved=tuple(key for key in both if old[key]["split"] != new[key]["split"]),
-        relabelled=tuple(key for key in both if any(old[key][fact] != new[key][fact] for fact in facts)),
+        relabeled=tuple(key for key in both if any(old[key][fact] != new[key][fact] for fact in facts)),
         kept_shards=tuple(sorted(shards[0] & shards[1])),
         new_shards=tuple(sorted(shards[1] - shards[0])),
         gone_shards=tuple(sorted(shards[0] - shards[1])),

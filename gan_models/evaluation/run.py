@@ -60,12 +60,26 @@ class ProgressLog:
 
 
 def evaluate_to(
-    out: Path, bundle_directory: Path, data: Path, config: EvaluateConfig, *, cache: Path | None, device: str = "auto"
+    out: Path,
+    bundle_directory: Path,
+    data: Path,
+    config: EvaluateConfig,
+    *,
+    cache: Path | None = None,
+    device: str = "auto",
 ) -> EvaluationResult:
     """Evaluate a bundle and write `evaluation.json`, `influence.npz` and `pictures/` into `out`.
 
     `evaluation.json` is written last: while it is there, everything it speaks of is there too. The same inputs give
     the same files.
+
+    Args:
+        out: directory to be written to, made where there is none.
+        bundle_directory: of the trained model.
+        data: directory of the dataset's shards, of which the evaluation split is used.
+        config: what is measured.
+        cache: directory in which features of real images are kept; None: they are not.
+        device: "cpu", "cuda", or "auto", which is a GPU where there is one.
 
     Raises:
         BundleError, DataError, EvaluationError: each with one line that says what to do.

@@ -1,1 +1,1 @@
-"""Images on their way into models: decoding, Parquet shards, augmentation, degradations."""
+"""Images on their way into models: augmentation, degradations, randomness, pixels."""

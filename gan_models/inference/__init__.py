@@ -1,1 +1,1 @@
-"""Trained models as bundles, and applying them to images."""
+"""Trained models, applied to images."""

@@ -110,14 +110,14 @@ def test_a_card_says_what_the_model_is_of_which_data_and_how_to_use_it():
         result_of(metric("diversity", 17.3, baseline=15.7)),
         license="Apache-2.0",
         data_license="CC BY 4.0",
-        intended_use="Drawing digits for tests; not for reading cheques.",
+        intended_use="Drawing digits for tests; not for reading bank checks.",
     )
     for told in (
         "# tiny-digits, version 3",
         "Three digits, for tests.",
         "32x32x1 (resize), 1,200 steps",
         "- License: Apache-2.0",
-        "not for reading cheques",
+        "not for reading bank checks",
         "| tiny | `7ce5b49.dir` | `inbox` | 1,361 | 436 | CC BY 4.0 |",
         "| diversity | 17.3 | 17.2 to 17.4 | 15.7 (evaluation images) |",
         'mlflow.pyfunc.load_model("models:/tiny-digits/3")',

@@ -107,6 +107,6 @@ def test_a_bug_in_the_trainer_keeps_its_traceback(command, monkeypatch: pytest.M
     def broken(*arguments: Any) -> None:
         raise KeyError("champion")
 
-    monkeypatch.setattr("gan_models.training.__main__.load_data", broken)
+    monkeypatch.setattr("gan_models.training.run.load_data", broken)
     with pytest.raises(KeyError, match="champion"):
         main(command())
