@@ -117,7 +117,7 @@ def test_a_served_model_answers_a_mask_with_the_values_that_it_learned(made: Pat
     assert set(np.unique(np.asarray(answer))) <= set(CLASSES)
 
 
-def test_a_class_that_is_nowhere_has_no_iou_and_a_note(made: Path, tmp_path: Path) -> None:
+def test_a_class_that_is_nowhere_has_no_iou_and_a_reason(made: Path, tmp_path: Path) -> None:
     """Here no mask has squares, and the model, whose logit of squares is made low, sees none."""
     for name, one in write_scenes(tmp_path, range(100, 150)):
         mask = Image.fromarray(np.where(one.mask == 130, IGNORE, one.mask))
@@ -131,7 +131,8 @@ def test_a_class_that_is_nowhere_has_no_iou_and_a_note(made: Path, tmp_path: Pat
     config = EvaluateConfig(num_images=30, extractor=ExtractorConfig(size=32))
     out = tmp_path / "out"
     result = evaluate_to(out, tmp_path / "bundle", tmp_path / "data", config, cache=None, device="cpu")
-    assert "class_square/iou" in {metric.key for metric in result.left_out}
+    left_out = {metric.key: metric.reason for metric in result.left_out}
+    assert left_out["class_square/iou"] == "no evaluation mask and no output has this class"
     assert "class_square/iou" not in result.by_key()
     each = [result.by_key()[f"class_{name}/iou"].value for name in ("background", "disc")]
     assert result.by_key()["mean_iou"].value == pytest.approx(sum(each) / 2)
