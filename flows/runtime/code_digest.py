@@ -8,7 +8,7 @@ defines it, and not on every module that the package mentions.
 import ast
 import functools
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -113,12 +113,14 @@ def _read(source: bytes) -> _Code:
     for node in _running_code(tree):
         if isinstance(node, ast.Import):
             imports += [(alias.name, None) for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+        elif isinstance(node, ast.ImportFrom):
+            if node.level or not node.module:
+                raise ValueError(f"line {node.lineno} imports by a relative name, which no digest follows")
             imports += [(node.module, alias.name) for alias in node.names]
     passed_on = {
         alias.asname or alias.name: (node.module, alias.name)
         for node in tree.body
-        if isinstance(node, ast.ImportFrom) and node.module
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level
         for alias in node.names
     }
     return _Code(ast.dump(tree), tuple(imports), passed_on)
@@ -127,9 +129,11 @@ def _read(source: bytes) -> _Code:
 def _running_code(tree: ast.AST) -> Iterator[ast.AST]:
     """Yield every node but those that only a type checker reads."""
     if isinstance(tree, ast.If) and ast.unparse(tree.test) == "TYPE_CHECKING":
-        return
-    yield tree
-    for child in ast.iter_child_nodes(tree):
+        children: Iterable[ast.AST] = tree.orelse
+    else:
+        yield tree
+        children = ast.iter_child_nodes(tree)
+    for child in children:
         yield from _running_code(child)
 
 
