@@ -189,7 +189,7 @@ class Registry:
         try:
             return self.tracking.client.get_registered_model(model)
         except MlflowException as error:
-            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):  # or no name of a model
                 return None
             raise
 
