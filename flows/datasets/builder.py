@@ -131,7 +131,7 @@ def build_dataset(
         num_before, max_shrink: images of the last version, and the share of that number which may be gone.
         file_cache: where it is remembered what became of files; without it every file is read.
         examine: decodes files, in their order; here, or on a cluster.
-        on_progress: is parts how many files are done, and of how many.
+        on_progress: called with how many files are done, and of how many.
 
     Raises:
         DatasetRefusedError: too much is quarantined; only some images of a domain have labels; a split of a domain
