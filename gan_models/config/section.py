@@ -43,7 +43,8 @@ def validate(section: type[AnySection], content: Any, where: str) -> AnySection:
     try:
         return section.model_validate(content)
     except ValidationError as error:
-        problems = [problem for problem in error.errors() if not _follows_from_others(problem, error.errors())]
+        every = error.errors()
+        problems = [problem for problem in every if not _follows_from_others(problem, every)]
         lines = [_explain(section, dict(problem)) for problem in problems[:MAX_PROBLEMS]]
         lines += [f"and {len(problems) - MAX_PROBLEMS} more"] * (len(problems) > MAX_PROBLEMS)
         raise ConfigError(f"{where}: " + "; ".join(lines)) from None
@@ -51,9 +52,11 @@ def validate(section: type[AnySection], content: Any, where: str) -> AnySection:
 
 def _follows_from_others(problem: ErrorDetails, problems: list[ErrorDetails]) -> bool:
     """Return whether a list is told to be too short only because pydantic does not count its faulty items."""
+    if problem["type"] != "too_short":
+        return False
     loc = problem["loc"]
     within = (other["loc"] for other in problems if len(other["loc"]) > len(loc))
-    return problem["type"] == "too_short" and any(other[: len(loc)] == loc for other in within)
+    return any(other[: len(loc)] == loc for other in within)
 
 
 def _is_switch(annotation: Any) -> bool:  # noqa: ANN401
