@@ -46,12 +46,13 @@ def dry_run(config: Path) -> None:
 
 
 def checked_paths(configs: list[Path], *, with_sources: bool = True) -> list[str]:
-    """Refuse bad configs, and sources that are not there, before a server is started for them.
+    """Refuse bad configs, and sources and files that are not there, before a server is started for them.
 
     Returns:
         Their paths relative to the project, as deployments know them; absolute where they lie elsewhere.
     """
-    from flows.config.model_config import read_model_config
+    from flows.cli.errors import UsageError
+    from flows.config.model_config import named_files, read_model_config
     from flows.sources.open import open_source
 
     settings = Settings()
@@ -60,6 +61,9 @@ def checked_paths(configs: list[Path], *, with_sources: bool = True) -> list[str
         config = read_model_config(settings.root / name)
         for source in config.dataset.sources if with_sources else ():
             open_source(source, settings.root, settings.download_folder)
+        for key, path in named_files(config).items():
+            if not (settings.root / path).is_file():
+                raise UsageError(f"{key} is {path}, and there is no such file in {settings.root}")
     return names
 
 

@@ -1,6 +1,6 @@
 """The section `dataset` of a config: where images come from, how they are cut and split, what a version has to hold."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
@@ -36,7 +36,7 @@ class SourceConfig(Section):
         (), description="of a table: hosts of its addresses that may be in this machine's own network"
     )
     max_hours: float = Field(12, gt=0, le=24 * 7, description="of a table: how long reading its addresses may take")
-    pairs: dict[DomainName, str] | None = Field(
+    pairs: dict[DomainName, Annotated[str, Field(min_length=1)]] | None = Field(
         None, min_length=2, max_length=2, description="two domains and the sub-folder of each, as {photo: A, map: B}"
     )
     masks: str | None = Field(

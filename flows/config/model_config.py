@@ -1,5 +1,6 @@
 """The schema of configs/*.yaml: everything a person edits to retrain something else."""
 
+import re
 from pathlib import Path
 
 from pydantic import Field, model_validator
@@ -11,6 +12,9 @@ from gan_models.config.names import Name
 from gan_models.evaluation.errors import EvaluationError
 from gan_models.evaluation.measurable import measurable
 from gan_models.evaluation.metrics.catalog import METRICS
+
+# How a registered model is named: models:/name/3 or models:/name@alias.
+REFERENCE = re.compile(r"models:/(?P<name>[^/@\s]+)(?:@(?P<alias>[^/@\s]+)|/(?P<version>[0-9]+))")
 
 
 class ModelConfig(Section):
@@ -24,6 +28,15 @@ class ModelConfig(Section):
     train: TrainConfig
     evaluate: EvaluateConfig = EvaluateConfig()
     promote: PromoteConfig
+
+    @model_validator(mode="after")
+    def _begins_from_what_can_be_named(self) -> "ModelConfig":
+        asked = self.train.init_from or ""
+        if ":" in asked and not REFERENCE.fullmatch(asked):
+            raise ValueError(
+                f"train.init_from is '{asked}'; write models:/name/3, models:/name@champion, or the folder of a bundle"
+            )
+        return self
 
     @model_validator(mode="after")
     def _rules_are_about_what_is_measured(self) -> "ModelConfig":
@@ -67,3 +80,12 @@ def read_model_config(path: Path) -> ModelConfig:
         ConfigError: it cannot be read or is not valid; the message names the key and the nearest valid one.
     """
     return validate(ModelConfig, read_yaml(path), str(path))
+
+
+def named_files(model: ModelConfig) -> dict[str, Path]:
+    """Return the files that a config names besides its sources, by their keys, relative to the project."""
+    named = {
+        "evaluate.unseen_style": model.evaluate.unseen_style,
+        "evaluate.extractor.weights": model.evaluate.extractor.weights,
+    }
+    return {key: path for key, path in named.items() if path is not None}

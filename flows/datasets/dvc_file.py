@@ -4,6 +4,7 @@ Entries are sorted by path and written alike, so that git shows what changed and
 replaced as a whole under the project's lock: whoever reads it finds the one state or the other.
 """
 
+import re
 from typing import Any
 
 import yaml
@@ -14,6 +15,8 @@ from gan_models.files import write_durably
 
 FILE = "data.dvc"
 _ORDER = ("path", "hash", "md5", "size", "nfiles")
+_PATH = re.compile(r"data/[a-z][a-z0-9_-]{0,63}")
+_MD5 = re.compile(r"[0-9a-f]+(\.dir)?")
 
 Entry = dict[str, Any]
 
@@ -89,7 +92,7 @@ def _read(settings: Settings) -> dict[str, Entry]:
         return _entries((settings.root / FILE).read_text())
     except FileNotFoundError:
         return {}
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         raise VersioningError(
             f"{FILE} is damaged ({error}); restore it with `git checkout {FILE}`, "
             "or where git left marks of a conflict keep one entry of each dataset"
@@ -100,10 +103,15 @@ def _entries(text: str) -> dict[str, Entry]:
     try:
         content = yaml.safe_load(text)
         entries = {str(entry["path"]): dict(entry) for entry in content["outs"]}
-    except (yaml.YAMLError, KeyError, TypeError, ValueError):
+    except (yaml.YAMLError, KeyError, TypeError, ValueError, RecursionError):
         raise ValueError("it is no list of datasets") from None
     if len(entries) != len(content["outs"]):
         raise ValueError("a dataset is in it twice")
+    for path, entry in entries.items():
+        if not _PATH.fullmatch(path):
+            raise ValueError(f"{path!r} is not the folder of a dataset, which is data/ and its name")
+        if "md5" in entry and not (isinstance(entry["md5"], str) and _MD5.fullmatch(entry["md5"])):
+            raise ValueError(f"{entry['md5']!r} is not the MD5 of a version of {path}")
     return entries
 
 

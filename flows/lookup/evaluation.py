@@ -2,6 +2,7 @@
 
 import hashlib
 
+from flows.config.model_config import named_files
 from flows.lookup.evaluation_target import EvaluationTarget
 from flows.runtime.code_digest import code_digest
 from flows.runtime.errors import StageError
@@ -49,12 +50,10 @@ def current(ctx: StageContext, target: EvaluationTarget) -> Evaluation:
 
 def _digests_of_named_files(ctx: StageContext) -> dict[str, str]:
     """Return the SHA-256 of each file that the evaluate section names, by its key."""
-    section = ctx.model.evaluate
     digests = {}
-    for key, path in {"unseen_style": section.unseen_style, "extractor.weights": section.extractor.weights}.items():
-        if path is not None:
-            try:
-                digests[key] = hashlib.sha256((ctx.settings.root / path).read_bytes()).hexdigest()
-            except OSError as error:
-                raise StageError(f"evaluate.{key} is {path}, which cannot be read: {error.strerror}") from None
+    for key, path in named_files(ctx.model).items():
+        try:
+            digests[key] = hashlib.sha256((ctx.settings.root / path).read_bytes()).hexdigest()
+        except OSError as error:
+            raise StageError(f"{key} is {path}, which cannot be read: {error.strerror}") from None
     return digests

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.config.model_config import ModelConfig
+from flows.config.model_config import REFERENCE, ModelConfig
 from flows.runtime.errors import StageError
 from flows.tracking.context import StageContext
-from flows.tracking.registry import REFERENCE, UnknownModelError
+from flows.tracking.registry import UnknownModelError
 from gan_models.bundles.description import is_bundle, read_digest
 
 

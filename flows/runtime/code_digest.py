@@ -8,9 +8,9 @@ defines it, and not on every module that the package mentions.
 import ast
 import functools
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 PACKAGES = Path(__file__).parents[2]  # the folder that holds `flows` and `gan_models`
 
@@ -113,23 +113,35 @@ def _read(source: bytes) -> _Code:
     for node in _running_code(tree):
         if isinstance(node, ast.Import):
             imports += [(alias.name, None) for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+        elif isinstance(node, ast.ImportFrom):
+            if node.level or not node.module:
+                raise ValueError(f"line {node.lineno} imports by a relative name, which no digest follows")
             imports += [(node.module, alias.name) for alias in node.names]
     passed_on = {
         alias.asname or alias.name: (node.module, alias.name)
         for node in tree.body
-        if isinstance(node, ast.ImportFrom) and node.module
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level
         for alias in node.names
     }
-    return _Code(ast.dump(tree), tuple(imports), passed_on)
+    return _Code(_dump(tree), tuple(imports), passed_on)
+
+
+def _dump(node: Any) -> str:  # noqa: ANN401
+    """Return a syntax tree as text, without empty fields: versions of Python differ in which of these there are."""
+    if isinstance(node, ast.AST):
+        fields = (f"{name}={_dump(value)}" for name, value in ast.iter_fields(node) if value not in (None, []))
+        return f"{type(node).__name__}({', '.join(fields)})"
+    return f"[{', '.join(map(_dump, node))}]" if isinstance(node, list) else repr(node)
 
 
 def _running_code(tree: ast.AST) -> Iterator[ast.AST]:
     """Yield every node but those that only a type checker reads."""
     if isinstance(tree, ast.If) and ast.unparse(tree.test) == "TYPE_CHECKING":
-        return
-    yield tree
-    for child in ast.iter_child_nodes(tree):
+        children: Iterable[ast.AST] = tree.orelse
+    else:
+        yield tree
+        children = ast.iter_child_nodes(tree)
+    for child in children:
         yield from _running_code(child)
 
 

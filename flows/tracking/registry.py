@@ -5,7 +5,6 @@ to. MLflow keeps no history of aliases, so every move of one is also a run of th
 """
 
 import importlib.metadata
-import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import gan_models
+from flows.config.model_config import REFERENCE
 from flows.tracking.client import every_page
 from flows.tracking.runs import Tracking
 from gan_models.errors import AtelierError
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 
 Alias = Literal["challenger", "champion", "previous"]
 SERVING_PACKAGES = ("mlflow", "torch", "safetensors", "numpy", "pillow", "pydantic", "pyyaml")
-
-
-REFERENCE = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>[0-9]+))")
 
 
 class UnknownModelError(AtelierError):
@@ -189,7 +186,7 @@ class Registry:
         try:
             return self.tracking.client.get_registered_model(model)
         except MlflowException as error:
-            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):  # or no name of a model
                 return None
             raise
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from gan_models.config.yaml_file import ConfigError
 from gan_models.text import did_you_mean, nearest, one_line
@@ -22,8 +23,11 @@ class Section(BaseModel):
         """In YAML `yes`, `on` and `no` are switches, which Python takes for the numbers 1 and 0."""
         for name, value in content.items() if isinstance(content, dict) else ():
             field = cls.model_fields.get(name)
-            if isinstance(value, bool) and field is not None and not _is_switch(field.annotation):
-                raise ValueError(f"YAML reads '{name}' as {str(value).lower()}; write a number, or text in quotes")
+            if field is None or _is_switch(field.annotation):
+                continue
+            for one in value if isinstance(value, list | tuple) else (value,):
+                if isinstance(one, bool):
+                    raise ValueError(f"YAML reads '{name}' as {str(one).lower()}; write a number, or text in quotes")
         return content
 
 
@@ -39,10 +43,20 @@ def validate(section: type[AnySection], content: Any, where: str) -> AnySection:
     try:
         return section.model_validate(content)
     except ValidationError as error:
-        problems = error.errors()
+        every = error.errors()
+        problems = [problem for problem in every if not _follows_from_others(problem, every)]
         lines = [_explain(section, dict(problem)) for problem in problems[:MAX_PROBLEMS]]
         lines += [f"and {len(problems) - MAX_PROBLEMS} more"] * (len(problems) > MAX_PROBLEMS)
         raise ConfigError(f"{where}: " + "; ".join(lines)) from None
+
+
+def _follows_from_others(problem: ErrorDetails, problems: list[ErrorDetails]) -> bool:
+    """Return whether a list is told to be too short only because pydantic does not count its faulty items."""
+    if problem["type"] != "too_short":
+        return False
+    loc = problem["loc"]
+    within = (other["loc"] for other in problems if len(other["loc"]) > len(loc))
+    return any(other[: len(loc)] == loc for other in within)
 
 
 def _is_switch(annotation: Any) -> bool:  # noqa: ANN401

@@ -185,6 +185,14 @@ def test_train_before_dataset_says_which_command_comes_first(atelier: Atelier, p
     assert not (project.root / ".atelier" / "runs").exists()
 
 
+def test_a_file_that_a_config_names_is_looked_for_before_anything_is_done(atelier: Atelier, project: Project):
+    project.edit("evaluate", extractor={"name": "timm/resnet18", "weights": "nowhere.safetensors", "size": 32})
+    done = atelier("retrain", project.config)
+    assert done.returncode == 1
+    assert "evaluate.extractor.weights is nowhere.safetensors, and there is no such file" in done.stderr
+    assert not (project.root / "data" / "tiny").exists()
+
+
 # Doctor
 
 

@@ -273,3 +273,20 @@ def test_a_source_that_cannot_be_used_is_refused(tmp_path: Path, source: Any, sa
 def test_a_source_named_twice_is_refused(tmp_path: Path):
     sources = [{"path": "inbox", "domain": "photo"}, {"path": "inbox", "domain": "painting"}]
     assert "'inbox' is named twice" in refusal(tmp_path, changed("dataset.sources", sources))
+
+
+@pytest.mark.parametrize(
+    "asked",
+    ["models:", "models:/x", "models:/x@", "models:/x/latest", "models://x@champion", "runs:/1/bundle", "s3://b/x"],
+)
+def test_a_model_to_begin_from_that_cannot_be_named_is_refused_when_the_config_is_read(tmp_path: Path, asked: str):
+    message = refusal(tmp_path, changed("train.init_from", asked))
+    assert f"train.init_from is '{asked}'" in message
+    assert "models:/name@champion" in message
+
+
+@pytest.mark.parametrize("asked", ["models:/other/3", "models:/other@champion", "runs/x/bundle"])
+def test_a_registered_model_and_a_folder_can_be_begun_from(tmp_path: Path, asked: str):
+    file = tmp_path / "tiny.yaml"
+    file.write_text(yaml.safe_dump(changed("train.init_from", asked)))
+    assert read_model_config(file).train.init_from == asked

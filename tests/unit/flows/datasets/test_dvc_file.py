@@ -4,6 +4,7 @@ import pytest
 
 from flows.config.settings import Settings
 from flows.datasets.dvc_file import entry_of, md5_in, tracked, tracked_md5, write_entry
+from flows.datasets.errors import VersioningError
 from tests.support.project import Project
 
 
@@ -84,3 +85,28 @@ def test_git_merges_the_versions_of_two_datasets_and_a_new_third(project: Projec
         "delta": "1",
         "epsilon": "4",
     }
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("outs: " + "[" * 3000 + "]" * 3000, "no list of datasets"),
+        ("outs:\n- {path: ../secrets, md5: aa.dir}\n", "not the folder of a dataset"),
+        ("outs:\n- {path: ./data/alpha, md5: aa.dir}\n", "not the folder of a dataset"),
+        ("outs:\n- {path: data/alpha, md5: ../../etc/passwd}\n", "not the MD5 of a version of data/alpha"),
+        ("outs:\n- {path: data/alpha, md5: null}\n", "not the MD5 of a version of data/alpha"),
+        ("outs:\n- {path: data/alpha, md5: 11111111}\n", "not the MD5 of a version of data/alpha"),
+    ],
+)
+def test_what_names_no_version_of_a_dataset_is_damage_and_no_version(
+    project: Project, settings: Settings, content: str, told: str
+):
+    (project.root / "data.dvc").write_text(content)
+    with pytest.raises(VersioningError, match=rf"data\.dvc is damaged .*{told}"):
+        tracked(settings)
+
+
+def test_a_file_that_cannot_be_read_is_damage(project: Project, settings: Settings):
+    (project.root / "data.dvc").mkdir()
+    with pytest.raises(VersioningError, match=r"data\.dvc is damaged"):
+        tracked(settings)

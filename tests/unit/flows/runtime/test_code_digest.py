@@ -105,3 +105,24 @@ def test_imports_are_followed_through_packages_that_pass_names_on():
 def test_an_entry_point_that_does_not_exist_is_an_error():
     with pytest.raises(ModuleNotFoundError, match=r"gan_models\.traning"):
         import_closure("gan_models.traning")
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    folder = tmp_path / "gan_models"
+    folder.mkdir()
+    (folder / "numbers.py").write_text("ONE = 1\n")
+    return folder
+
+
+def test_what_is_imported_where_types_are_not_checked_counts(package: Path):
+    (package / "entry.py").write_text(
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    pass\nelse:\n    from gan_models.numbers import ONE\n"
+    )
+    assert "gan_models.numbers" in import_closure("gan_models.entry", packages=package.parent)
+
+
+def test_an_import_that_no_digest_follows_is_refused_and_not_passed_over(package: Path):
+    (package / "entry.py").write_text("from .numbers import ONE\n")
+    with pytest.raises(ValueError, match="line 1 imports by a relative name"):
+        import_closure("gan_models.entry", packages=package.parent)

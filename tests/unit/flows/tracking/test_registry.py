@@ -94,3 +94,9 @@ def test_all_aliases_of_a_model_are_given_whatever_they_point_to(tracking: Track
     for alias in ("champion", "previous"):
         registry.point("digits", alias, "1")
     assert registry.aliases("digits") == {"champion": "1", "previous": "1"}
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "a:b"])
+def test_what_can_name_no_model_is_a_model_that_is_not_registered(tracking: Tracking, name: str):
+    with pytest.raises(UnknownModelError, match=f"no model '{name}' is registered"):
+        Registry(tracking).check(name)

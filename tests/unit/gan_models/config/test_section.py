@@ -92,6 +92,18 @@ def test_a_key_that_is_a_switch_or_a_word_takes_both(value: Any):
     assert validate(TrainConfig, {**TINY["train"], "speed": {"channels_last": value}}, "").speed.channels_last == value
 
 
+def test_a_switch_in_a_list_of_numbers_is_no_number():
+    with pytest.raises(ConfigError, match="YAML reads 'blocks' as true; write a number"):
+        validate(TrainConfig, changed("recipe", {"name": "restore", "blocks": [1, True, 1, 1]}), "train")
+
+
+def test_a_list_whose_only_item_is_faulty_is_not_told_to_be_empty():
+    recipe = {"name": "restore", "degradations": [{"kind": "denoise", "name": "a/b"}]}
+    with pytest.raises(ConfigError, match="cannot name a degradation") as refused:
+        validate(TrainConfig, changed("recipe", recipe), "train")
+    assert "at least 1 item" not in str(refused.value)
+
+
 def test_a_fault_of_a_whole_section_is_told_without_an_empty_name():
     with pytest.raises(ConfigError, match=r"^train: YAML reads 'steps' as true"):
         validate(TrainConfig, changed("steps", True), "train")
