@@ -98,8 +98,6 @@ def test_another_model_to_begin_from_is_part_of_what_decides_the_result(project:
     [
         ("models:/other@champion", "no model 'other' is registered; there are: none"),
         ("models:/tiny-digits/3", "no model 'tiny-digits' is registered"),
-        ("models:/tiny-digits", "names no model; write models:/name/3 or models:/name@champion"),
-        ("models:/tiny-digits@", "names no model; write models:/name/3 or models:/name@champion"),
         ("nowhere", "is not the folder of a bundle"),
     ],
 )
