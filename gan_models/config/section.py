@@ -1,10 +1,9 @@
 """What every config section shares: frozen, refusing unknown keys, and errors that name the nearest valid one."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
-from pydantic_core import ErrorDetails
 
 from gan_models.config.yaml_file import ConfigError
 from gan_models.text import did_you_mean, nearest, one_line
@@ -50,7 +49,7 @@ def validate(section: type[AnySection], content: Any, where: str) -> AnySection:
         raise ConfigError(f"{where}: " + "; ".join(lines)) from None
 
 
-def _follows_from_others(problem: ErrorDetails, problems: list[ErrorDetails]) -> bool:
+def _follows_from_others(problem: Mapping[str, Any], problems: Sequence[Mapping[str, Any]]) -> bool:
     """Return whether a list is told to be too short only because pydantic does not count its faulty items."""
     if problem["type"] != "too_short":
         return False
