@@ -4,6 +4,9 @@
 # make test-numerics  runs the tests of gan_models with the rounding of other processors, and from other seeds
 # make lint     formatting, lint, types, the arrows between rooms, dead code, dependencies, spelling
 # make audit    known weaknesses of the locked packages, where their database can be reached
+# make stack    builds the images and starts the whole stack for a team in containers: docs/operations.md
+# make stack-stop   stops it; what it holds stays
+# make stack-test   puts a stack of its own through nights, faults, a restore and an upgrade; writes docs/stack-test.md
 # make install  creates .venv from the lock file; the others run it when it is needed
 # make lock     resolves requirements.lock again from pyproject.toml
 
@@ -12,7 +15,16 @@ BIN := .venv/bin
 # uv's own choice of PyTorch build, e.g. `make install TORCH_BACKEND=cpu`; empty takes the lock file's.
 TORCH_BACKEND ?=
 
-.PHONY: install demo test test-fast test-numerics lint audit lock clean
+DOCKER ?= docker
+COMPOSE ?= $(shell docker compose version > /dev/null 2>&1 && echo docker compose || echo docker-compose)
+STACK := $(COMPOSE) --file deploy/compose.yaml
+GPU := $(shell nvidia-smi --list-gpus > /dev/null 2>&1 && echo yes)
+# Of deploy/Dockerfile, for servers and for workers without a GPU; `cuda` where PyTorch's own index cannot be reached.
+STACK_TARGET ?= cpu
+BUILD_OPTIONS ?=
+BUILD := DOCKER_BUILDKIT=1 $(DOCKER) build $(BUILD_OPTIONS) --file deploy/Dockerfile
+
+.PHONY: install demo test test-fast test-numerics lint audit lock clean stack stack-images stack-stop stack-test
 
 install: .venv/.installed
 
@@ -55,6 +67,21 @@ audit: install
 lock: install
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header --python-version 3.11 \
 		--group dev pyproject.toml --output-file requirements.lock
+
+stack: stack-images
+	@sh deploy/secrets/create.sh
+	$(STACK) --profile $(if $(GPU),gpu,no-gpu) up --detach --no-build --wait
+	@sh deploy/addresses.sh
+
+stack-images:
+	$(BUILD) --target $(STACK_TARGET) --build-arg REVISION=$$(git rev-parse HEAD) --tag $${ATELIER_IMAGE:-gan-atelier:cpu} .
+	$(if $(GPU),$(BUILD) --target cuda --build-arg REVISION=$$(git rev-parse HEAD) --tag $${ATELIER_GPU_IMAGE:-gan-atelier:cuda} .)
+
+stack-stop:
+	$(STACK) --profile '*' down
+
+stack-test: install stack-images
+	COMPOSE="$(COMPOSE)" DOCKER="$(DOCKER)" $(BIN)/python -m tests.stack
 
 clean:
 	rm -rf .venv .atelier

@@ -2,7 +2,7 @@
 
 import boto3
 
-BUCKETS = ("mlflow-artifacts", "dvc")
+BUCKETS = ("mlflow-artifacts", "dvc", "inbox")  # people put their images into the last
 
 
 def main() -> None:

@@ -1,29 +1,20 @@
 """What compose.yaml promises, asked of Compose itself: its own parser reads the file, no Docker daemon is needed."""
 
-import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from flows.config.settings import Settings
+from tests.support.compose_processes import resolved_compose
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
-COMPOSE = Path(sys.executable).parent / "docker-compose"
 SECRET_WORDS = re.compile(r"password|secret|key|token|auth_string", re.IGNORECASE)
 
 
 @pytest.fixture(scope="module")
 def compose():
-    command = [str(COMPOSE), "--file", str(DEPLOY / "compose.yaml"), "--profile", "*", "config", "--format", "json"]
-    environment = {"PATH": os.environ["PATH"], "HOME": str(DEPLOY)}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=30)
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == "", "Compose warns about something it does not understand"
-    return json.loads(done.stdout)
+    return resolved_compose()
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +81,7 @@ def test_every_secret_file_a_service_reads_is_given_to_it_and_created_by_the_scr
 
 def test_ports_are_open_to_this_machine_only(services):
     published = [port for service in services.values() for port in service.get("ports", [])]
-    assert {port["target"] for port in published} == {4200, 5000}
+    assert {port["target"] for port in published} == {4200, 5000, 8333}
     assert {port.get("host_ip") for port in published} == {"127.0.0.1"}
 
 
@@ -98,12 +89,27 @@ def test_every_service_is_confined(services):
     for name, service in services.items():
         assert service["cap_drop"] == ["ALL"], name
         assert service["security_opt"] == ["no-new-privileges:true"], name
-        assert service["deploy"]["resources"]["limits"].keys() >= {"cpus", "memory"}, name
+        assert int(service["mem_limit"]) > 0, name
         assert service["restart"] != "always", name
 
 
+def test_no_service_asks_for_more_processors_than_a_laptop_has(services):
+    """Docker refuses to start a container whose limit is above what the machine has."""
+    for name, service in services.items():
+        limits = service.get("deploy", {}).get("resources", {}).get("limits", {})
+        assert "cpus" not in service, name
+        assert "cpus" not in limits, name
+
+
+def test_servers_outweigh_workers_where_processors_are_short(services):
+    workers = {it["cpu_shares"] for name, it in services.items() if name.startswith("worker")}
+    servers = {services[name]["cpu_shares"] for name in ("postgres", "s3", "prefect-server", "mlflow-server")}
+    assert max(workers) < min(servers)
+
+
 def test_the_stack_starts_without_a_gpu_and_only_one_worker_asks_for_it(services):
-    needing = {name for name, it in services.items() if it["deploy"]["resources"].get("reservations")}
+    resources = {name: it.get("deploy", {}).get("resources", {}) for name, it in services.items()}
+    needing = {name for name, of_it in resources.items() if of_it.get("reservations")}
     assert needing == {"worker-gpu"}
     assert services["worker-gpu"]["profiles"] == ["gpu"]
 

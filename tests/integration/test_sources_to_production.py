@@ -38,7 +38,7 @@ class World:
     bucket: str
     decision: Promotion
     version: DatasetVersion
-    tracked: str  # what data.dvc named after that retrain, before any test added to the sources
+    tracked: str | None  # what data.dvc named after that retrain, before any test added to the sources
 
     def put(self, name: str, content: bytes) -> None:
         self.server.client().put_object(Bucket=self.bucket, Key=f"inbox/{name}", Body=content)

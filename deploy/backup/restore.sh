@@ -1,0 +1,19 @@
+#!/bin/sh
+# Brings a backup into a stack that is new: its databases are replaced, and objects are put beside those that are there.
+#   sh deploy/backup/restore.sh FOLDER
+# Servers and workers are stopped meanwhile and are to be started again with `make stack`.
+set -eu
+compose="${COMPOSE:-docker compose} --file $(cd "$(dirname "$0")/.." && pwd)/compose.yaml"
+[ $# -eq 1 ] || { echo "usage: $0 FOLDER" >&2; exit 2; }
+for file in prefect.dump mlflow.dump objects.tar; do
+    [ -s "$1/$file" ] || { echo "$1 is no whole backup: $file is not there" >&2; exit 1; }
+done
+
+$compose --profile '*' stop worker-cpu worker-gpu worker-no-gpu prefect-server mlflow-server
+$compose up --detach --no-build --wait postgres s3
+for name in prefect mlflow; do
+    $compose exec -T postgres pg_restore --username=postgres --dbname="$name" --clean --if-exists --no-owner --role="$name" \
+        --single-transaction < "$1/$name.dump"
+done
+$compose run --rm --no-deps -T buckets python deploy/s3/objects.py load < "$1/objects.tar"
+echo "restored from $1; start the rest with \`make stack\`"
