@@ -17,7 +17,7 @@ for name in \
     eval "given=\${${name}_FILE+yes} file=\${${name}_FILE-} direct=\${${name}:+yes}"
     [ -n "$given" ] || continue
     [ -z "$direct" ] || refuse "both $name and ${name}_FILE are set; keep one of them"
-    [ -f "$file" ] || refuse "${name}_FILE: there is no file '$file'; create the secret and start again (deploy/README.md)"
+    [ -f "$file" ] || refuse "${name}_FILE: there is no file '$file'; create the secret and start again (docs/operations.md)"
     [ -r "$file" ] || refuse "${name}_FILE: '$file' cannot be read by user $(id -u); make it readable and start again"
     value=$(cat "$file")
     [ -n "$value" ] || refuse "${name}_FILE: '$file' is empty; write the secret into it and start again"

@@ -11,7 +11,7 @@ from flows.lookup import dataset, evaluation, training
 from flows.runtime.code_digest import import_closure
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([ROOT / "README.md", ROOT / "deploy/README.md", *ROOT.glob("docs/*.md")])
+PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/*.md")])
 CONTRIBUTING = (ROOT / "docs/contributing.md").read_text()
 STAGES = (dataset.ENTRY_POINTS, training.ENTRY_POINTS, evaluation.ENTRY_POINTS)
 # What begins so is a path in this repository, and not one that a person has or that a stage makes.
