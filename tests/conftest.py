@@ -8,7 +8,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pytest
 
 from tests.support.s3_server import s3_server as s3_server
-from tests.support.s3_server import s3_server_to_kill as s3_server_to_kill
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -131,15 +131,6 @@ class Stack:
         """Wait until a flow run has ended; the run."""
         return self.wait(lambda: found if (found := self.run_state(run_id))["state_type"] in ENDED else None, run_id)
 
-    def await_running(self, name: str, since: str = "") -> dict[str, Any]:
-        """Wait until a flow run of a deployment runs; the run."""
-
-        def running() -> dict[str, Any] | None:
-            found = [run for run in self.runs(name) if run["state_type"] == "RUNNING" and run["id"] != since]
-            return found[0] if found else None
-
-        return self.wait(running, f"running {name}")
-
     def await_checkpoint(self, service: str = "worker-no-gpu") -> None:
         """Wait until the trainer that runs has written a checkpoint."""
         look = "import glob, sys; sys.exit(not glob.glob('/var/lib/atelier/runs/*/checkpoints/*.json'))"

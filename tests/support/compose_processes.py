@@ -117,10 +117,6 @@ class ComposeProcesses:
         if self._postgres:
             self._postgres.stop()
 
-    def await_log(self, service: str, app: Path, words: str) -> None:
-        """Wait until a service has printed some words."""
-        _wait(lambda: words in self.log_of(service, app), f"{words!r} from {service}")
-
     def _command(self, service: str, app: Path) -> tuple[list[str], dict[str, str]]:
         resolved = self._services[service]
         command = ["sh", str(DEPLOY / "entrypoint.sh"), *(self._here(word, app) for word in resolved["command"])]

@@ -140,17 +140,8 @@ def _free_ports(number: int) -> list[int]:
 
 @pytest.fixture(scope="session")
 def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    """One server for the session, for tests that do not kill it."""
+    """One server for the session."""
     server = S3Server(tmp_path_factory.mktemp("s3"))
-    server.start()
-    yield server
-    server.kill()
-
-
-@pytest.fixture
-def s3_server_to_kill(tmp_path: Path) -> Iterator[S3Server]:
-    """A server of one test's own."""
-    server = S3Server(tmp_path / "s3")
     server.start()
     yield server
     server.kill()
