@@ -1,71 +1,70 @@
 """`atelier up`: a Prefect server, an MLflow server, work pools, deployments and workers on this machine."""
 
-import contextlib
 import json
 import os
 import signal
 import socket
-import subprocess
 import sys
 import time
-from pathlib import Path
 from types import FrameType
 
 import httpx
 
+from flows.cli.child_process import ChildProcess, ServerError, stop
+from flows.cli.deployments import POOLS, deploy
 from flows.cli.server_errors import ServerErrors
 from flows.config.settings import Settings
+from flows.runtime.grace import WORKER_SECONDS
 from flows.runtime.progress import console
-from gan_models.errors import AtelierError
 
 STARTUP_SECONDS = 120
-STOP_SECONDS = 30  # for a flow run to end its training process with a checkpoint
-POOLS: dict[str, int | None] = {"cpu": None, "gpu": 1}  # name, and how many runs at once
-
-
-class ServerError(AtelierError):
-    """A server that could not be started or that ended; the message says where to look or what to choose."""
+SERVER_SECONDS = 20.0  # for a server to end its requests
+ENVIRONMENT = {
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    # What the server knows of silent runs and of slots taken outlives it, and this machine's being switched off.
+    "PREFECT_SERVER_EVENTS_EXPIRED_BUCKET_BUFFER": "P365D",
+    "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+}
 
 
 def serve(settings: Settings, port: int) -> None:
-    """Run everything until Ctrl-C, SIGTERM, or the death of one of the servers; then stop all of it.
+    """Run everything until Ctrl-C or SIGTERM, and start again what dies; then stop all of it.
 
     Args:
         port: of the Prefect server; MLflow's is the next one. The environment already names both addresses.
 
     Raises:
-        ServerError: a port is taken, or a server does not start.
+        ServerError: a port is taken, a server does not start, or one dies again and again.
     """
     for taken in (port, port + 1):
         _refuse_taken(taken)
     addresses = {name: os.environ[name] for name in ("PREFECT_API_URL", "MLFLOW_TRACKING_URI")}
     for number in (signal.SIGTERM, signal.SIGINT):  # a background job ignores SIGINT, and so would its children
         signal.signal(number, _interrupt)
-    children: dict[str, subprocess.Popen[bytes]] = {}
+    servers: list[ChildProcess] = []
+    workers: list[ChildProcess] = []
     note = settings.state / "up.json"
     try:
         with console.status("starting the Prefect and MLflow servers"):
-            children["Prefect server"] = _start(settings, "Prefect server", _prefect_server(port))
-            children["MLflow server"] = _start(settings, "MLflow server", _mlflow_server(settings, port + 1))
-            _wait_until_healthy(f"{addresses['PREFECT_API_URL']}/health", children["Prefect server"], settings)
-            _wait_until_healthy(f"{addresses['MLFLOW_TRACKING_URI']}/health", children["MLflow server"], settings)
-        with console.status("creating work pools and deployments"):
-            _create_pools()
-            _deploy(settings)
-        for pool in POOLS:
-            command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", pool, "--type", "process"]
-            children[f"{pool} worker"] = _start(settings, f"{pool} worker", command)
+            servers.append(_start(settings, "Prefect server", _prefect_server(port)))
+            servers.append(_start(settings, "MLflow server", _mlflow_server(settings, port + 1)))
+            for server, name in zip(servers, addresses, strict=True):
+                _wait_until_healthy(f"{addresses[name]}/health", server)
+        with console.status("creating work pools, deployments and automations"):
+            deploy(settings)
+        workers += [_start(settings, f"{pool} worker", _worker(pool)) for pool in POOLS]
         note.write_text(json.dumps({"pid": os.getpid(), "environment": addresses}))
         console.print(f"Prefect  {addresses['PREFECT_API_URL'].removesuffix('/api')}", style="cyan")
         console.print(f"MLflow   {addresses['MLFLOW_TRACKING_URI']}", style="cyan")
         console.print(f"Logs     {settings.state / 'logs'}", style="cyan")
         console.print("Retrain on the workers with `atelier retrain <config> --on-workers`. Ctrl-C stops everything.")
-        _watch(children, settings)
+        _watch([*servers, *workers])
     except KeyboardInterrupt:
-        console.print("stopping")
+        console.print("stopping: what runs is asked to end, with a checkpoint (Ctrl-C again: without)")
     finally:
         note.unlink(missing_ok=True)
-        _stop(children)
+        stop(workers, WORKER_SECONDS)  # before the servers, to which their flow runs report
+        stop(servers, SERVER_SECONDS)
 
 
 def _prefect_server(port: int) -> list[str]:
@@ -82,88 +81,41 @@ def _mlflow_server(settings: Settings, port: int) -> list[str]:
     ]
 
 
-def _start(settings: Settings, name: str, command: list[str]) -> subprocess.Popen[bytes]:
-    log = _log(settings, name)
-    with log.open("wb") as stream:
-        return subprocess.Popen(
-            command,
-            cwd=settings.root,
-            stdin=subprocess.DEVNULL,
-            stdout=stream,
-            stderr=stream,
-            start_new_session=True,  # Ctrl-C is for this process, which stops the others in order
-            env={
-                "PREFECT_WORKER_QUERY_SECONDS": "2",  # a person is waiting; the default of 10 is for fleets
-                "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-                **os.environ,
-            },
-        )
+def _worker(pool: str) -> list[str]:
+    return [sys.executable, "-m", "flows.cli.main", "worker", "--pool", pool, "--health-port", "0"]
 
 
-def _log(settings: Settings, name: str) -> Path:
+def _start(settings: Settings, name: str, command: list[str]) -> ChildProcess:
     folder = settings.state / "logs"
     folder.mkdir(exist_ok=True)
-    return folder / f"{name.lower().replace(' ', '-')}.log"
+    log = folder / f"{name.lower().replace(' ', '-')}.log"
+    return ChildProcess(name, command, log, settings.root, {**ENVIRONMENT, **os.environ})
 
 
-def _wait_until_healthy(address: str, server: subprocess.Popen[bytes], settings: Settings) -> None:
+def _wait_until_healthy(address: str, server: ChildProcess) -> None:
     deadline = time.monotonic() + STARTUP_SECONDS
-    while time.monotonic() < deadline and server.poll() is None:
+    while time.monotonic() < deadline and server.is_running:
         try:
             if httpx.get(address, timeout=2).is_success:
                 return
         except httpx.HTTPError:
             time.sleep(0.3)
-    raise ServerError(f"no server answered at {address}; its log is in {settings.state / 'logs'}")
+    raise ServerError(f"no server answered at {address}; its log is {server.log}")
 
 
-def _create_pools() -> None:
-    from prefect.client.orchestration import get_client
-    from prefect.client.schemas.actions import WorkPoolCreate
-
-    with get_client(sync_client=True) as client:
-        for name, limit in POOLS.items():
-            client.create_work_pool(WorkPoolCreate(name=name, type="process", concurrency_limit=limit), overwrite=True)
-
-
-def _deploy(settings: Settings) -> None:
-    command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"]
-    done = subprocess.run(command, cwd=settings.root, stdin=subprocess.DEVNULL, capture_output=True, text=True)
-    _log(settings, "deployments").write_text(done.stdout + done.stderr)
-    if done.returncode:
-        raise ServerError(f"the deployments could not be created; see {_log(settings, 'deployments')}")
-
-
-def _watch(children: dict[str, subprocess.Popen[bytes]], settings: Settings) -> None:
-    """Tell the errors in the logs, until a child ends."""
-    logs = {name: ServerErrors(_log(settings, name)) for name in children}
+def _watch(children: list[ChildProcess]) -> None:
+    """Tell the errors in the logs, and start again what dies, until it is no use."""
+    logs = [(child, ServerErrors(child.log)) for child in children]
     while True:
-        for name, child in children.items():
-            for error in logs[name].new():
-                console.print(f"{name}: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
-            if child.poll() is not None:
-                raise ServerError(f"the {name} ended with code {child.returncode}; see {settings.state / 'logs'}")
+        for child, log in logs:
+            for error in log.new():
+                _say(f"{child.name}: {error}")
+            child.tend(_say)
         time.sleep(0.5)
 
 
-def _stop(children: dict[str, subprocess.Popen[bytes]]) -> None:
-    """Stop workers before the servers that their flow runs report to; whole process groups, so that nothing is left."""
-    workers = [child for name, child in children.items() if name.endswith("worker")]
-    servers = [child for child in children.values() if child not in workers]
-    for group in (workers, servers):
-        for child in group:
-            _signal(child, signal.SIGTERM)
-        deadline = time.monotonic() + STOP_SECONDS
-        while any(child.poll() is None for child in group) and time.monotonic() < deadline:
-            time.sleep(0.1)
-        for child in group:
-            _signal(child, signal.SIGKILL)
-            child.wait()
-
-
-def _signal(child: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(child.pid, number)
+def _say(text: str) -> None:
+    console.print(text, style="red", highlight=False, markup=False, soft_wrap=True)
 
 
 def _refuse_taken(port: int) -> None:

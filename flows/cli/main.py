@@ -145,6 +145,45 @@ def up(
 
 
 @app.command()
+def deploy(
+    configs: Annotated[
+        list[Path] | None, typer.Argument(help="config files of models that prefect.yaml does not name")
+    ] = None,
+) -> None:
+    """Create the work pools, deployments and automations on the Prefect server, or bring them up to date."""
+    names = checked_paths(configs or [], with_sources=False)
+    prepare()
+    check_prefect()
+    if not os.environ.get("PREFECT_API_URL"):
+        raise UsageError("deployments are kept by a Prefect server: start `atelier up`, or set PREFECT_API_URL")
+    from flows.cli.deployments import deploy as make_deployments
+    from flows.runtime.progress import console
+
+    with console.status("asking the Prefect server"):
+        lines = make_deployments(Settings(), names)
+    for line in lines:
+        console.print(line, highlight=False, markup=False)
+
+
+@app.command()
+def worker(
+    pool: Annotated[str, typer.Option(help="the work pool whose runs it takes up: cpu or gpu")],
+    limit: Annotated[int | None, typer.Option(min=1, help="how many runs at once; as many as the pool allows")] = None,
+    health_port: Annotated[int, typer.Option(min=0, max=65_535, help="where it answers at /health; 0: nowhere")] = 8080,
+) -> None:
+    """Take up flow runs of a work pool until SIGTERM or Ctrl-C, which end what runs with a checkpoint."""
+    os.environ.setdefault("PREFECT_WORKER_QUERY_SECONDS", "2")  # a person is waiting; the default of 10 is for fleets
+    os.environ.setdefault("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", "30")  # of the runs: a dead one sends none
+    os.environ["PREFECT_WORKER_WEBSERVER_PORT"] = str(health_port)
+    Settings().apply()  # and not `prepare`: its log is to hold its errors
+    if not os.environ.get("PREFECT_API_URL"):
+        raise UsageError("a worker asks a Prefect server for runs: start `atelier up`, or set PREFECT_API_URL")
+    from flows.cli.worker import work
+
+    work(pool, limit, with_health_check=health_port > 0)
+
+
+@app.command()
 def doctor() -> None:
     """Say what works here, what does not, and what to do about it."""
     prepare()
@@ -169,3 +208,7 @@ def main() -> None:
         if os.environ.get("ATELIER_DEBUG") or line is None:
             raise
         sys.exit(f"error: {for_terminal(line)}")
+
+
+if __name__ == "__main__":
+    main()

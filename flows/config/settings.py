@@ -54,6 +54,13 @@ class Settings(BaseSettings):
         24 * 60, gt=0, le=1e6, description="how long the parent waits for a remote stage"
     )
 
+    max_attempts: int = Field(
+        3, ge=1, le=100, description="how often a flow run is begun whose process or machine dies under it"
+    )
+    silence_seconds: float = Field(
+        90, ge=10, le=3600, description="without a heartbeat until a flow run on a worker is taken for dead"
+    )
+
     def __init__(self, **values: Any) -> None:  # noqa: ANN401
         """Read the environment; `values` win over it.
 

@@ -17,10 +17,11 @@ from pathlib import Path
 import psutil
 
 from flows.config.settings import Settings
+from flows.runtime.grace import TRAINER_SECONDS
+from flows.runtime.process_tree import ended_with_parent
 from gan_models.errors import AtelierError
 
 POLL_SECONDS = 0.25
-GRACE_SECONDS = 60.0  # for a process that is asked to end, to write a checkpoint
 GIB = 2**30
 SHARE_OF_MEMORY = 0.9  # what a process may take of the machine's, or of its container's, where nothing is set
 CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
@@ -70,9 +71,11 @@ def run_supervised(
     lock: int,
     watch: Callable[[], None] = lambda: None,
     *,
-    grace_seconds: float = GRACE_SECONDS,
+    grace_seconds: float = TRAINER_SECONDS,
 ) -> int:
     """Run `python <arguments>` to its end, in a session of its own: Ctrl-C is for this process, which passes it on.
+
+    Should this process be killed, that one is sent SIGTERM (on Linux), so that it writes a checkpoint.
 
     Args:
         log: takes what the process prints, after what earlier ones have printed.
@@ -94,6 +97,7 @@ def run_supervised(
             stderr=stream,
             pass_fds=[lock],
             start_new_session=True,
+            preexec_fn=ended_with_parent(),
             env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"},
         )
     _be_killed_first(child.pid)

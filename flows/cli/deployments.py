@@ -1,0 +1,98 @@
+"""`atelier deploy`: what a Prefect server has to have for runs on workers, made once and kept as it should be."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+import yaml
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.filters import FlowFilter, FlowFilterName
+from prefect.exceptions import ObjectAlreadyExists
+
+from flows.cli.automations import FLOWS, keep_automation, wanted
+from flows.config.model_config import read_model_config
+from flows.config.settings import Settings
+from gan_models.errors import AtelierError
+
+PAGE = 200  # what a Prefect server gives at once
+POOLS: dict[str, int | None] = {"cpu": None, "gpu": 1}  # name, and how many runs at once where nobody has said
+
+
+class DeploymentError(AtelierError):
+    """Deployments that could not be created; the message says why."""
+
+
+def deploy(settings: Settings, configs: list[str] | None = None) -> list[str]:
+    """Create the work pools, deployments and automations that are not there yet; what a person set in Prefect stays.
+
+    Args:
+        configs: relative to the project. Models that prefect.yaml does not name get deployments without schedules.
+
+    Returns:
+        A line for each of them, for a person.
+
+    Raises:
+        DeploymentError: Prefect refused the deployments.
+    """
+    with get_client(sync_client=True) as client:
+        lines = [f"work pool {name}: {_keep_pool(client, name, limit)}" for name, limit in POOLS.items()]
+        before = _deployments(client)
+        _prefect_deploy(settings, configs or [])
+        lines += [
+            f"deployment {name}: {'is there' if before.get(name) == known else 'created'}"
+            for name, known in sorted(_deployments(client).items())
+        ]
+        lines += [f"automation '{each.name}': {keep_automation(client, each)}" for each in wanted(settings)]
+    return lines
+
+
+def _keep_pool(client: SyncPrefectClient, name: str, limit: int | None) -> str:
+    try:
+        client.create_work_pool(WorkPoolCreate(name=name, type="process", concurrency_limit=limit))
+    except ObjectAlreadyExists:
+        limit = client.read_work_pool(name).concurrency_limit
+        return f"is there, {_limit_in_words(limit)}"
+    return f"created, {_limit_in_words(limit)}"
+
+
+def _limit_in_words(limit: int | None) -> str:
+    return "any number of runs at once" if limit is None else f"{limit} at once"
+
+
+def _deployments(client: SyncPrefectClient) -> dict[str, UUID]:
+    """Return the id of each deployment of our flows, by its whole name."""
+    ours = FlowFilter(name=FlowFilterName(any_=FLOWS))
+    flows = {flow.id: flow.name for flow in client.read_flows(flow_filter=ours)}
+    found: dict[str, UUID] = {}
+    while page := client.read_deployments(flow_filter=ours, limit=PAGE, offset=len(found)):
+        found |= {f"{flows[one.flow_id]}/{one.name}": one.id for one in page}
+    return found
+
+
+def _prefect_deploy(settings: Settings, configs: list[str]) -> None:
+    file = settings.root / "prefect.yaml"
+    content = yaml.safe_load(file.read_text())
+    if more := list(_unnamed(settings, content["deployments"], configs)):
+        file = settings.state / "prefect.yaml"
+        file.write_text(yaml.safe_dump({**content, "deployments": [*content["deployments"], *more]}, sort_keys=False))
+    command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(file)]
+    done = subprocess.run(command, cwd=settings.root, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    log = settings.state / "logs" / "deployments.log"
+    log.parent.mkdir(exist_ok=True)
+    log.write_text(done.stdout + done.stderr)
+    if done.returncode:
+        raise DeploymentError(f"the deployments of {file} could not be created; see {log}")
+
+
+def _unnamed(settings: Settings, deployments: list[dict[str, Any]], configs: list[str]) -> Iterator[dict[str, Any]]:
+    """Yield a deployment of each stage, without schedules, for each config that no deployment names."""
+    each = [one | {"schedules": one.get("schedules", [])} for one in deployments]
+    named = {at.get("parameters", {}).get("config") for one in each for at in [one, *one["schedules"]]}
+    stages = {one["entrypoint"]: one for one in reversed(each)}
+    for config in dict.fromkeys(config for config in configs if config not in named):
+        name = read_model_config(settings.root / config).name
+        for stage in stages.values():
+            yield {**stage, "name": name, "schedules": [], "parameters": {**stage["parameters"], "config": config}}
