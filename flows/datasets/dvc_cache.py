@@ -23,12 +23,15 @@ def files_of(settings: Settings, md5: str) -> list[tuple[str, str]]:
     return [(file["relpath"], file["md5"]) for file in json.loads(cached(settings, md5).read_text())]
 
 
-def not_in_cache(settings: Settings, md5: str) -> list[str]:
-    """Return what of a version the cache lacks; after a pull, what the remote lacks: DVC names no corrupt objects."""
+def not_in_cache(settings: Settings, md5: str) -> dict[str, str]:
+    """Return what of a version the cache lacks, as MD5s by what a person calls them.
+
+    After a pull that is what the remote lacks, or has as something else: DVC names no corrupt objects.
+    """
     if not cached(settings, md5).exists():
-        return [md5]
+        return {md5: md5}
     files = files_of(settings, md5)
-    return [f"{path} ({digest})" for path, digest in files if not cached(settings, digest).exists()]
+    return {f"{path} ({digest})": digest for path, digest in files if not cached(settings, digest).exists()}
 
 
 def md5_of(file: Path) -> str:

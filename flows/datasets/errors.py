@@ -9,3 +9,7 @@ class VersioningError(AtelierError):
 
 class LostVersionError(VersioningError):
     """A version of which something is neither in the cache nor, as it was, in the remote."""
+
+
+class GoneVersionError(LostVersionError):
+    """A version of which the remote answers that it does not have something, and neither is that here."""

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from flows.config.settings import Settings
 from flows.datasets.dvc_file import entry_of, tracked_md5, write_entry
 from flows.datasets.dvc_remote import default_remote
-from flows.datasets.errors import LostVersionError
+from flows.datasets.errors import GoneVersionError, LostVersionError
+from flows.datasets.upkeep import is_lost
 from flows.datasets.versions import restore
 from flows.datasets.withdrawals import Withdrawal, list_path, read_list, withdrawals, write_list
 from flows.runtime.locks import locked
@@ -28,7 +29,7 @@ class InUse:
     md5: None where there is no version yet
     record: what MLflow knows of it; None where nothing
     newest: the record of the last version that MLflow knows, which is another one only where `data.dvc` is ahead
-    is_behind: whether `data.dvc` names none, or an older one
+    is_behind: whether `data.dvc` names none, an older one, or one that MLflow does not know and that is lost
     withdrawn: the list of images that were taken out, by id
     """
 
@@ -52,9 +53,9 @@ def find_in_use(settings: Settings, tracking: Tracking, name: str) -> InUse:
         return InUse(used, None, None, False, listed)
     newest, _, tags = known[0]
     records = {record.dvc_md5: record for record, _, _ in reversed(known)}
-    is_behind = used != newest.dvc_md5 and (used is None or used in records)
-    is_lost = not list_path(settings, name).exists()
-    if int(tags.get(WITHDRAWN_TAG, 0)) and (is_behind or is_lost):
+    is_behind = used != newest.dvc_md5 and (used is None or used in records or is_lost(settings, name, used))
+    has_no_list = not list_path(settings, name).exists()
+    if int(tags.get(WITHDRAWN_TAG, 0)) and (is_behind or has_no_list):
         listed = _kept_list(tracking, newest.run_id, name) | listed
     md5 = newest.dvc_md5 if is_behind else used
     return InUse(md5, records.get(md5 or ""), newest, is_behind, listed)
@@ -63,24 +64,27 @@ def find_in_use(settings: Settings, tracking: Tracking, name: str) -> InUse:
 def catch_up(settings: Settings, tracking: Tracking, name: str) -> InUse:
     """Bring `data.dvc`, `data/<name>` and the list of withdrawn images to the version in use, and return that.
 
-    The default remote is a folder, which another machine or a new clone lacks: what is lost there is told of, and
-    `data/<name>` is left as it was.
+    A version that is neither here nor in the remote is told of, and `data/<name>` is left as it was: it is built again
+    from its sources, within `max_shrink` of what MLflow knows of it.
 
     Raises:
-        LostVersionError: the version in use is not in S3: nothing is to be built over it.
+        LostVersionError: the version in use is corrupt in S3, from where a person may fetch an earlier state.
         VersioningError: the remote cannot be reached.
     """
     before = entry_of(settings, name)
     found = follow(settings, tracking, name)
     try:
         restore(settings, name)
-    except LostVersionError:
+    except LostVersionError as error:
         remote = default_remote(settings)
         if found.is_behind:
             _put(settings, name, before)
-        if remote.is_s3:
+        if remote.is_s3 and not isinstance(error, GoneVersionError):
             raise
-        echo(f"dataset   {name}: version {(found.md5 or '')[:7]} is not here, and not in {remote.url} yet")
+        echo(
+            f"dataset   {name}: version {(found.md5 or '')[:7]} is neither here nor in {remote.url}; "
+            "it is built again from its sources"
+        )
     return found
 
 
@@ -91,7 +95,7 @@ def follow(settings: Settings, tracking: Tracking, name: str) -> InUse:
         write_list(settings, name, found.withdrawn)
         echo(f"dataset   {name}: the list of withdrawn images is that of the last version, which MLflow kept")
     if found.is_behind:
-        named = f"names an older version, {before[:7]}" if before else "names no version"
+        named = f"names {before[:7]}, which is older or lost" if before else "names no version"
         echo(f"dataset   {name}: data.dvc {named}; going on from {(found.md5 or '')[:7]}, the last that MLflow knows")
         _put(settings, name, {"md5": found.md5})
     return found

@@ -46,10 +46,13 @@ def remove_from_dataset(
     name = config.name
     with locked(settings, f"build-{name}"):
         check_reachable(settings)
-        catch_up(settings, tracking, name)
+        used = catch_up(settings, tracking, name).md5
         folder = settings.root / "data" / name
         if not shard_paths(folder):
-            raise RemovalError(f"the dataset '{name}' has no version yet; there is nothing to remove")
+            state = "has no version yet; there is nothing to remove"
+            if used is not None:
+                state = f"is to be built again first, since version {used[:7]} is lost: run `atelier dataset`"
+            raise RemovalError(f"the dataset '{name}' {state}")
         images = find_images(folder, withdrawals(settings, name), ids, sources)
         record_withdrawals(settings, name, images, reason=reason, who=who)
         apply_withdrawals(settings, name, folder)

@@ -1,44 +1,32 @@
 """Whether versions can still be had, and sending one again that DVC's cache or the remote has lost."""
 
-from pathlib import Path
-
 from flows.config.settings import Settings
 from flows.datasets.dvc import JOBS, dvc
 from flows.datasets.dvc_cache import not_in_cache
 from flows.datasets.dvc_file import data_path, tracked
-from flows.datasets.dvc_remote import default_remote
 from flows.datasets.errors import LostVersionError, VersioningError
+from flows.datasets.remote_objects import missing_in_remote, send_objects
 from flows.datasets.versions import add_and_push, is_materialized, materialize, materialized_home
 from flows.runtime.progress import echo
 from gan_models.data.shards import shard_paths
 
 
 def ensure_kept(settings: Settings, name: str, md5: str) -> bool:
-    """Return whether a version can be had, after sending it again where the remote lost it and it is here still.
+    """Return whether a version can be had, after sending again what the remote lost of it and is here still.
 
-    It costs one request where nothing is lost: the remote is asked for the version's list of files.
+    It costs one request a file where nothing is lost, and one for the list of files.
 
     Raises:
         VersioningError: it is here, is not in the remote, and cannot be sent there.
     """
-    if is_in_remote(settings, md5) is not False:  # where nobody can say, whoever needs the version is told why
+    if not missing_in_remote(settings, md5):  # or nobody can say, and whoever needs the version is told why
         return True
     return _send_again(settings, name, md5)
 
 
-def is_in_remote(settings: Settings, md5: str) -> bool | None:
-    """Return whether the remote has a version's list of files; None where it cannot be asked."""
-    from flows.sources import s3
-
-    path = f"files/md5/{md5[:2]}/{md5[2:]}"
-    try:
-        remote = default_remote(settings)
-        if remote.is_s3:
-            return next(s3.list_objects(f"{remote.url}/{path}", endpoint=remote.endpoint), None) is not None
-    except (VersioningError, s3.StorageError):
-        return None
-    folder = Path(remote.url)
-    return None if folder.exists() and not folder.is_dir() else (folder / path).exists()
+def is_lost(settings: Settings, name: str, md5: str) -> bool:
+    """Return whether a version is neither here nor in the remote, which was asked."""
+    return not _is_here(settings, name, md5) and bool(missing_in_remote(settings, md5))
 
 
 def check_kept(settings: Settings) -> str:
@@ -48,7 +36,7 @@ def check_kept(settings: Settings) -> str:
         VersioningError: the remote has lost one that is here.
     """
     names = tracked(settings)
-    missing = [name for name, md5 in names.items() if is_in_remote(settings, md5) is False]
+    missing = [name for name, md5 in names.items() if missing_in_remote(settings, md5)]
     lost = [name for name in missing if _is_here(settings, name, names[name])]
     if lost:
         raise VersioningError(
@@ -79,5 +67,6 @@ def _send_again(settings: Settings, name: str, md5: str) -> bool:
             return False
     except LostVersionError:
         return False
-    echo(f"dataset   {name}: version {md5[:7]} was missing in the remote and is sent again")
+    send_objects(settings, missing_in_remote(settings, md5) or ())  # a shard whose list DVC found there
+    echo(f"dataset   {name}: version {md5[:7]} was not whole in the remote; what was missing is sent again")
     return True

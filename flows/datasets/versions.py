@@ -16,8 +16,9 @@ from flows.datasets.dvc import JOBS, dvc, dvc_config
 from flows.datasets.dvc_cache import cache_folder, cached, files_of, md5_of, not_in_cache
 from flows.datasets.dvc_file import FILE, data_path, entry_of, tracked_md5, write_entry
 from flows.datasets.dvc_remote import check_reachable
-from flows.datasets.errors import LostVersionError, VersioningError
+from flows.datasets.errors import GoneVersionError, LostVersionError, VersioningError
 from flows.datasets.git import commit_files
+from flows.datasets.remote_objects import lacks
 from flows.runtime.locks import locked
 
 
@@ -60,7 +61,8 @@ def materialize(settings: Settings, name: str, md5: str) -> Path:
     while another is in use. A corrupt object in the cache is fetched again.
 
     Raises:
-        LostVersionError: something of it is neither in the cache nor in the remote, or is corrupt there.
+        GoneVersionError: something of it is neither in the cache nor in the remote.
+        LostVersionError: something of it is corrupt in the remote.
         VersioningError: the remote cannot be reached.
     """
     home = materialized_home(settings, md5)
@@ -141,7 +143,8 @@ def _pull(settings: Settings, name: str, md5: str, home: Path) -> None:
         lost = not_in_cache(settings, md5)
         if not lost:
             raise
-        raise LostVersionError(
+        kind = GoneVersionError if lacks(settings, lost.values()) else LostVersionError
+        raise kind(
             f"version {md5} of '{name}' cannot be had whole: {', '.join(lost)} is missing or corrupt in the remote; "
             "run `atelier dataset` with its config where data/ is whole, which sends it again, "
             f"or push it from a machine that has it ({error})"

@@ -138,6 +138,18 @@ def read(url: str, *, limit: int, endpoint: str | None = None) -> bytes:
         return bytes(answer["Body"].read())
 
 
+def send(file: Path, url: str, *, endpoint: str | None = None) -> None:
+    """Put a file's content into `s3://bucket/key`.
+
+    Raises:
+        StorageError: it may not be written, or S3 does not answer.
+        OSError: the file cannot be read.
+    """
+    bucket, key = split_url(url)
+    with _in_words(f"{url} cannot be written", endpoint), file.open("rb") as stream:
+        _client(endpoint).upload_fileobj(stream, bucket, key)
+
+
 def probe(url: str, *, endpoint: str | None = None) -> str:
     """Return what works below `s3://bucket/prefix`, in words: an object is written, listed, read and deleted there.
 

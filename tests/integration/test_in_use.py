@@ -9,16 +9,19 @@ from PIL import Image
 
 from flows.config.model_config import read_model_config
 from flows.config.settings import Settings
+from flows.datasets.dvc_cache import files_of
 from flows.datasets.dvc_file import tracked_md5
 from flows.datasets.expectations import DatasetRefusedError
 from flows.datasets.history import versions
 from flows.datasets.in_use import find_in_use
+from flows.datasets.remote_objects import missing_in_remote
 from flows.datasets.removal import remove_from_dataset
 from flows.datasets.withdrawals import withdrawals
 from flows.runtime.records import DatasetVersion
 from flows.tracking.runs import Tracking
 from gan_models.data.shards import read_rows
 from tests.support.project import Project
+from tests.support.s3_server import S3Server
 
 pytestmark = pytest.mark.usefixtures("without_prefect")
 
@@ -134,12 +137,41 @@ def test_what_is_nowhere_is_built_from_its_sources_unless_most_of_it_would_be_go
         match=r"there are 30 images, and the last version had 90: more than 50% are gone; .*`dataset.max_shrink`",
     ):
         build()
-    assert f"version {first.dvc_md5[:7]} is not here" in capsys.readouterr().out
+    assert f"version {first.dvc_md5[:7]} is neither here nor in" in capsys.readouterr().out
     assert tracked_md5(Settings(), "tiny") is None
     project.edit("dataset", max_shrink=1)
     assert num_images(build()) == 30
     shutil.copytree(whole, project.images, dirs_exist_ok=True)
     assert num_images(build()) == 120
+
+
+def test_a_data_dvc_whose_versions_a_new_bucket_never_had_stops_nobody(
+    project: Project,
+    build: Callable[[], DatasetVersion],
+    s3_server: S3Server,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    for name, value in {**s3_server.environment(), "AWS_ENDPOINT_URL": s3_server.endpoint}.items():
+        monkeypatch.setenv(name, value)
+    bucket = s3_server.new_bucket()
+    remote = f"[core]\n    remote = s3\n['remote \"s3\"']\n    url = s3://{bucket}\n    verify = true\n"
+    (project.root / ".dvc" / "config.local").write_text(remote)
+    elsewhere = f"outs:\n- path: data/tiny\n  hash: md5\n  md5: {'a' * 32}.dir\n"
+    (project.root / "data.dvc").write_text(elsewhere)
+
+    version = build()
+    assert num_images(version) == 90
+    assert "version aaaaaaa is neither here nor in s3://" in capsys.readouterr().out
+    assert missing_in_remote(Settings(), version.dvc_md5) == []
+
+    make_folder_again(project, elsewhere)
+    only_new_images(project)
+    assert num_images(build()) == 96, "the image's data.dvc does not hide the version that MLflow knows"
+    (shard, *_) = (digest for path, digest in files_of(Settings(), version.dvc_md5) if path.endswith(".parquet"))
+    s3_server.client().delete_object(Bucket=bucket, Key=f"files/md5/{shard[:2]}/{shard[2:]}")
+    assert build().skipped
+    assert missing_in_remote(Settings(), version.dvc_md5) == [], "and a shard that was lost there is sent again"
 
 
 def test_images_cut_into_other_tiles_are_counted_afresh(project: Project, tmp_path: Path, build):

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from flows.config.settings import Settings
-from flows.datasets.dvc_cache import cache_folder, not_in_cache
+from flows.datasets.dvc_cache import cache_folder, files_of, not_in_cache
 from flows.datasets.errors import LostVersionError, VersioningError
-from flows.datasets.upkeep import check_kept, is_in_remote
+from flows.datasets.remote_objects import missing_in_remote
+from flows.datasets.upkeep import check_kept
 from flows.datasets.versions import materialize, restore
 from flows.runtime.records import DatasetVersion
 from gan_models.data.shards import read_rows
@@ -46,7 +47,7 @@ def test_a_version_that_the_remote_lost_is_sent_again_from_wherever_it_is_here(
         check_kept(settings)
     again = build()
     assert again.skipped
-    assert is_in_remote(settings, version.dvc_md5)
+    assert missing_in_remote(settings, version.dvc_md5) == []
     assert check_kept(settings) == f"tiny {version.dvc_md5[:7]}"
     shutil.rmtree(project.root / ".dvc" / "cache")
     shutil.rmtree(project.root / ".atelier" / "datasets", ignore_errors=True)
@@ -62,7 +63,18 @@ def test_a_version_that_is_nowhere_is_built_again_and_until_then_training_says_w
         materialize(Settings(), "tiny", version.dvc_md5)
     again = build()
     assert (again.skipped, again.dvc_md5) == (False, version.dvc_md5)
-    assert is_in_remote(Settings(), version.dvc_md5)
+    assert missing_in_remote(Settings(), version.dvc_md5) == []
+
+
+def test_a_single_shard_that_the_remote_lost_is_sent_again_though_dvc_takes_it_to_be_there(
+    project: Project, version: DatasetVersion, build: Callable[[], DatasetVersion]
+):
+    settings = Settings()
+    (shard,) = [digest for path, digest in files_of(settings, version.dvc_md5) if path.endswith(".parquet")][:1]
+    (project.root / ".atelier" / "dvc-remote" / "files" / "md5" / shard[:2] / shard[2:]).unlink()
+    assert missing_in_remote(settings, version.dvc_md5) == [shard]
+    assert build().skipped
+    assert missing_in_remote(settings, version.dvc_md5) == []
 
 
 def test_data_that_was_edited_is_not_taken_for_the_version_that_was_lost(
@@ -79,7 +91,7 @@ def test_a_remote_that_cannot_be_asked_stops_no_run_that_has_nothing_to_do(
 ):
     lose(project, "the remote")
     (project.root / ".atelier" / "dvc-remote").write_text("a file where the remote should be")
-    assert is_in_remote(Settings(), version.dvc_md5) is None
+    assert missing_in_remote(Settings(), version.dvc_md5) is None
     assert build().skipped
 
 
@@ -93,7 +105,7 @@ def test_the_cache_is_where_dvcs_settings_say(
     version = build()
     assert cache_folder(settings) == tmp_path / "shared"
     assert not (project.root / ".dvc" / "cache").exists()
-    assert not_in_cache(settings, version.dvc_md5) == []
+    assert not_in_cache(settings, version.dvc_md5) == {}
     shutil.rmtree(project.root / "data" / "tiny")
     restore(settings, "tiny")
     assert len(read_rows(materialize(settings, "tiny", version.dvc_md5), ["id"])) == 90
