@@ -83,7 +83,10 @@ class Workshop:
         arguments = ["--config", str(home / "config.yaml"), "--data", str(data)]
 
         fingerprint = digest_of(
-            config=config.train, data=digest, code=code_digest(*training.ENTRY_POINTS), torch=torch_version()
+            config=config.train,
+            data=digest,
+            code=code_digest(*training.entry_points(config.train.recipe.name)),
+            torch=torch_version(),
         )
         run = _renewed(home / "run", fingerprint)
         if not (run / "bundle").exists():
@@ -97,7 +100,7 @@ class Workshop:
             config=config.evaluate,
             bundle=(bundle / "bundle.json").read_text(),
             data=digest,
-            code=code_digest(*evaluation.ENTRY_POINTS),
+            code=code_digest(*evaluation.entry_points(config.train.recipe.name, config.train.recipe.task)),
         )
         judged = _renewed(home / "evaluation", fingerprint)
         if not (judged / RESULT).exists():

@@ -10,7 +10,7 @@ from flows.runtime.errors import StageError
 from flows.runtime.records import DatasetVersion, TrainingRun
 from flows.tracking.context import StageContext
 from flows.tracking.registry import ModelVersion, UnknownModelError
-from gan_models.bundles.description import is_bundle, read_digest
+from gan_models.bundles.description import is_bundle, read_description, read_digest
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class EvaluationTarget:
     """
 
     name: str
+    recipe: str
     bundle_digest: str
     dataset: DatasetVersion
     training: TrainingRun | None
@@ -33,6 +34,7 @@ def trained(ctx: StageContext, run: TrainingRun) -> EvaluationTarget:
     """Return the model of a training run as a target, on the data it was trained on."""
     return EvaluationTarget(
         name=f"training run {run.run_id[:7]}",
+        recipe=run.recipe,
         bundle_digest=run.bundle_digest,
         dataset=run.dataset,
         training=run,
@@ -60,6 +62,7 @@ def registered(ctx: StageContext, version: ModelVersion, images: DatasetVersion)
         raise StageError("its training run is no longer in MLflow")
     return EvaluationTarget(
         name=f"models:/{version.model}/{version.version}",
+        recipe=run.recipe,
         bundle_digest=run.bundle_digest,
         dataset=images,
         training=run,
@@ -77,7 +80,14 @@ def on_disk(ctx: StageContext, folder: str, images: DatasetVersion) -> Evaluatio
     found = next((path for path in places if is_bundle(path)), None)
     if found is None:
         raise StageError(f"{places[0]} is not the folder of a bundle: there is no bundle.json in it")
-    return EvaluationTarget(f"bundle {folder}", read_digest(found), images, training=None, fetch=lambda: found)
+    return EvaluationTarget(
+        name=f"bundle {folder}",
+        recipe=read_description(found).recipe.name,
+        bundle_digest=read_digest(found),
+        dataset=images,
+        training=None,
+        fetch=lambda: found,
+    )
 
 
 def named(ctx: StageContext, reference: str) -> EvaluationTarget:

@@ -7,11 +7,14 @@ from flows.runtime.fingerprint import digest_of, torch_version
 from flows.runtime.records import DatasetVersion, TrainingRun
 from flows.tracking.context import StageContext
 
-ENTRY_POINTS = ("gan_models.training.__main__",)
+
+def entry_points(recipe: str) -> tuple[str, ...]:
+    """Return the modules that a training of a recipe runs."""
+    return ("gan_models.training.__main__", f"gan_models.recipes.{recipe}")
 
 
 def fingerprint(ctx: StageContext, dataset: DatasetVersion) -> str:
-    """Return the fingerprint of the train section, the images, the code that trains, PyTorch, and initial weights.
+    """Return the fingerprint of the train section, the images, the code of its recipe, PyTorch, and initial weights.
 
     Raises:
         StageError: the model to begin from does not exist.
@@ -21,7 +24,7 @@ def fingerprint(ctx: StageContext, dataset: DatasetVersion) -> str:
         model=ctx.model.name,
         config=ctx.model.train,
         data=dataset.content_digest,
-        code=code_digest(*ENTRY_POINTS),
+        code=code_digest(*entry_points(ctx.model.train.recipe.name)),
         torch=torch_version(),
         **({"initial": initial.digest} if initial else {}),
     )

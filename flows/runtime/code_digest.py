@@ -27,6 +27,14 @@ DISPLAY = (
     "gan_models.evaluation.figures",
 )
 
+# These list what there is, of which a model uses some. A stage has what it uses of them as entry points, or by value,
+# so that nothing is done again for what is added.
+LISTS = (
+    "gan_models.config.recipes",
+    "gan_models.config.task",
+    "gan_models.evaluation.metrics.catalog",
+)
+
 _WITH_DOCSTRING = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -62,7 +70,7 @@ def import_closure(*entry_points: str, packages: Path = PACKAGES) -> list[str]:
     waiting = list(entry_points)
     while waiting:
         module = waiting.pop()
-        if module not in found and not _only_displays(module):
+        if module not in found and module not in LISTS and not _only_displays(module):
             found.add(module)
             waiting.extend(_imports(module, packages))
     return sorted(found)

@@ -6,21 +6,22 @@ unknown keys, offering the nearest valid one.
 
 from gan_models.config.degradations import Deblur, Degradation, Denoise, Inpaint, SuperResolution, Watermark
 from gan_models.config.evaluate import EvaluateConfig, ExtractorConfig, read_evaluate_config
-from gan_models.config.generation import DcganConfig, R3ganConfig, VaeConfig, WganGpConfig
 from gan_models.config.health import HealthConfig
-from gan_models.config.recipe import MaskClasses, RecipeSection, Task
-from gan_models.config.restoration import RestoreConfig
+from gan_models.config.recipes import RecipeConfig
+from gan_models.config.recipes.base import MaskClasses, RecipeSection
+from gan_models.config.recipes.cut import CutConfig
+from gan_models.config.recipes.cyclegan import CycleganConfig
+from gan_models.config.recipes.dcgan import DcganConfig
+from gan_models.config.recipes.pix2pix import Pix2PixConfig
+from gan_models.config.recipes.r3gan import R3ganConfig
+from gan_models.config.recipes.restore import RestoreConfig
+from gan_models.config.recipes.style_bank import StyleBankConfig
+from gan_models.config.recipes.vae import VaeConfig
+from gan_models.config.recipes.wgan_gp import WganGpConfig
 from gan_models.config.section import Section, validate
 from gan_models.config.speed import SpeedConfig
-from gan_models.config.stylization import StyleBankConfig
-from gan_models.config.train import (
-    ImageConfig,
-    RecipeConfig,
-    TrainConfig,
-    read_train_config,
-    recipe_config,
-)
-from gan_models.config.translation import CutConfig, CycleganConfig, Pix2PixConfig
+from gan_models.config.task import Task
+from gan_models.config.train import ImageConfig, TrainConfig, read_train_config, recipe_config
 from gan_models.config.yaml_file import ConfigError, read_yaml
 
 __all__ = [

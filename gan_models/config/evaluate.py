@@ -1,5 +1,6 @@
 """The section `evaluate`: what is measured, and on what."""
 
+import importlib.metadata
 import re
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from gan_models.text import nearest
 
 EXTRACTORS = ("efficientnet_lite0", "inception")
 LIBRARIES = ("torchvision", "timm")
+_LIBRARY_OF = {"efficientnet_lite0": "timm", "inception": "torch-fidelity"}
 INCEPTION_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"  # of the original weights
 MIN_IMAGES = 10  # on either side of a metric; an interval over fewer says nothing
 
@@ -91,6 +93,12 @@ class EvaluateConfig(Section):
         if len(set(names)) < len(names):
             raise ValueError(f"degradations need different names to be told apart, these are {names}")
         return self
+
+
+def library_version(extractor: str) -> str:
+    """Return the package that builds an extractor's network, and its version, as "timm 1.0.2"."""
+    library = _LIBRARY_OF.get(extractor, extractor.partition("/")[0])
+    return f"{library} {importlib.metadata.version(library)}"
 
 
 def read_evaluate_config(path: Path) -> EvaluateConfig:

@@ -1,21 +1,16 @@
 """The section `train`: everything that decides what a training run produces."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field, TypeAdapter, model_validator
 
 from gan_models.config.bounds import Steps
-from gan_models.config.generation import DcganConfig, GenerationSection, R3ganConfig, VaeConfig, WganGpConfig
 from gan_models.config.health import HealthConfig
-from gan_models.config.restoration import RestoreConfig
+from gan_models.config.recipes import RecipeConfig
 from gan_models.config.section import Section, validate
 from gan_models.config.speed import SpeedConfig
-from gan_models.config.stylization import StyleBankConfig
-from gan_models.config.translation import CutConfig, CycleganConfig, Pix2PixConfig
 from gan_models.config.yaml_file import read_yaml
-
-SSIM_WINDOW = 11  # pixels on a side, in all that measures or trains by SSIM
 
 
 class ImageConfig(Section):
@@ -28,20 +23,6 @@ class ImageConfig(Section):
         description="cover: scale the shorter side to size and cut the longer one to its middle; resize: scale both "
         "sides to size, which squeezes what is not square; crop: take size x size windows of the stored image",
     )
-
-
-RecipeConfig = Annotated[
-    DcganConfig
-    | WganGpConfig
-    | R3ganConfig
-    | VaeConfig
-    | Pix2PixConfig
-    | CycleganConfig
-    | CutConfig
-    | RestoreConfig
-    | StyleBankConfig,
-    Field(discriminator="name"),
-]
 
 
 class TrainConfig(Section):
@@ -67,21 +48,7 @@ class TrainConfig(Section):
 
     @model_validator(mode="after")
     def _recipe_can_make_the_size(self) -> "TrainConfig":
-        multiple = self.recipe.size_multiple
-        if isinstance(self.recipe, GenerationSection) and self.image.size & (self.image.size - 1):
-            raise ValueError(
-                f"{self.recipe.name} makes images whose size is a power of two, and image.size is {self.image.size}"
-            )
-        if self.image.size % multiple:
-            raise ValueError(
-                f"{self.recipe.name} with this config works on sizes that are multiples of {multiple}, "
-                f"and image.size is {self.image.size}"
-            )
-        if isinstance(self.recipe, RestoreConfig) and self.recipe.ssim_weight and self.image.size < SSIM_WINDOW:
-            raise ValueError(
-                f"SSIM takes images of {SSIM_WINDOW} pixels or more, and image.size is {self.image.size}; "
-                "set recipe.ssim_weight to 0"
-            )
+        self.recipe.check_size(self.image.size)
         return self
 
 

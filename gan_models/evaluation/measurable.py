@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
 
-from gan_models.config import Deblur, Degradation, EvaluateConfig, Inpaint, Pix2PixConfig, RecipeConfig, TrainConfig
-from gan_models.evaluation.errors import EvaluationError
+from gan_models.config import Deblur, Degradation, EvaluateConfig, Inpaint, RecipeConfig, TrainConfig
+from gan_models.evaluation.degradations import degradations_of
 from gan_models.evaluation.metrics.catalog import METRICS
 from gan_models.evaluation.metrics.families import metric_name
 from gan_models.evaluation.result import Slice, SliceKind, key_of
@@ -118,20 +118,6 @@ def measurable(train: TrainConfig, evaluate: EvaluateConfig) -> Measurable:
     return Measurable(recipe.task, parts, train.image.size, evaluate.num_images)
 
 
-def degradations_of(recipe: RecipeConfig, evaluate: EvaluateConfig) -> tuple[Degradation, ...]:
-    """Return those of the section evaluate, or else those that the models are trained for.
-
-    Raises:
-        EvaluationError: two of the latter have one name.
-    """
-    assert recipe.name == "restore", "no other recipe has degradations"
-    chosen = evaluate.degradations or recipe.degradations
-    names = [degradation.name for degradation in chosen]
-    if len(set(names)) < len(names):
-        raise EvaluationError(f"the model's degradations {names} share a name; list some in the section evaluate")
-    return chosen
-
-
 def _parts(recipe: RecipeConfig, evaluate: EvaluateConfig, channels: int) -> Iterator[Part]:
     def family(*names: str) -> tuple[str, ...]:
         return tuple(metric_name(name, evaluate.extractor.key) for name in names)
@@ -151,7 +137,7 @@ def _parts(recipe: RecipeConfig, evaluate: EvaluateConfig, channels: int) -> Ite
         for degradation in degradations_of(recipe, evaluate):
             names = (*RESTORED, *(OF_LUMA if channels > 1 else ()), *_of_kind(degradation), *distances, "diversity")
             yield Part((*names, *IN_STAGES), Slice(kind="degradation", name=degradation.name))
-    elif isinstance(recipe, Pix2PixConfig):
+    elif recipe.name == "pix2pix":
         if recipe.mask_classes:
             yield Part(SEGMENTED)
             for name in recipe.mask_classes.names:

@@ -20,7 +20,7 @@ from gan_models.evaluation.features.near_duplicates import near_duplicates
 from gan_models.evaluation.figures.pictures import NamedPicture
 from gan_models.evaluation.result import INFLUENCE, PICTURES, RESULT, EvaluationResult, Metric, protocol_id_of
 from gan_models.evaluation.stats.intervals import Array
-from gan_models.evaluation.tasks import EVALUATORS
+from gan_models.evaluation.tasks import evaluator_of
 from gan_models.evaluation.tasks.base import Assignment
 from gan_models.files import TEMPORARY_SUFFIX, sync, write_durably
 
@@ -87,7 +87,7 @@ def evaluate_to(
     chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     bundle = load_bundle(bundle_directory, chosen)
     out.mkdir(parents=True, exist_ok=True)
-    progress = ProgressLog(out / PROGRESS, EVALUATORS[bundle.task].steps(bundle, config))
+    progress = ProgressLog(out / PROGRESS, evaluator_of(bundle.task).steps(bundle, config))
     evaluated = evaluate(bundle, data, config, cache=cache, progress=progress)
     write(evaluated, out)
     progress.finish()
@@ -111,7 +111,7 @@ def evaluate(
     try:
         extractor = load_extractor(config.extractor, bundle.device)
         features = FeatureCache(cache, extractor)
-        evaluator = EVALUATORS[bundle.task]
+        evaluator = evaluator_of(bundle.task)
         measured, pictures = evaluator.evaluate(Assignment(bundle, data, config, extractor, features, progress))
         copies = near_duplicates(bundle, data, features, config.batch_size)
     finally:

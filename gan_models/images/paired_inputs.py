@@ -1,12 +1,13 @@
 """What images are turned from and into, made from the images themselves: sketches, gray, and tones."""
 
 from itertools import pairwise
+from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, pad
 
-from gan_models.config.translation import ConditionKind
+ConditionKind = Literal["edges", "gray", "image", "tones"]
 
 LUMINANCE = (0.299, 0.587, 0.114)  # The weights of RGB (ITU-R BT.601).
 INK = 8.0  # A line is black where a pixel is darker than its surroundings by 1 / INK of them.

@@ -1,37 +1,25 @@
-"""The recipes, by the name that configs call them."""
+"""The recipes, each in the file that configs name it by.
 
-from typing import cast
+A recipe is imported when it is asked for: what a model depends on is its own and not every other.
+"""
+
+from importlib import import_module
+from typing import Protocol, cast
 
 import torch
 from torch import nn
 
 from gan_models.config import ImageConfig, RecipeConfig, TrainConfig
 from gan_models.images.randomness import seed_of
-from gan_models.recipes import cut, cyclegan, dcgan, pix2pix, r3gan, restore, style_bank, vae, wgan_gp
 from gan_models.recipes.base import Recipe
 
-_RECIPES: dict[str, type[Recipe]] = {
-    "dcgan": dcgan.DcganRecipe,
-    "wgan_gp": wgan_gp.WganGpRecipe,
-    "r3gan": r3gan.R3ganRecipe,
-    "vae": vae.VaeRecipe,
-    "pix2pix": pix2pix.Pix2PixRecipe,
-    "cyclegan": cyclegan.CycleganRecipe,
-    "cut": cut.CutRecipe,
-    "restore": restore.RestoreRecipe,
-    "style_bank": style_bank.StyleBankRecipe,
-}
-_GENERATORS = {
-    "dcgan": dcgan.build_generator,
-    "wgan_gp": wgan_gp.build_generator,
-    "r3gan": r3gan.build_generator,
-    "vae": vae.build_generator,
-    "pix2pix": pix2pix.build_generator,
-    "cyclegan": cyclegan.build_generator,
-    "cut": cut.build_generator,
-    "restore": restore.build_generator,
-    "style_bank": style_bank.build_generator,
-}
+
+class _RecipeModule(Protocol):
+    """What the file of a recipe defines."""
+
+    def build_recipe(self, config: TrainConfig, num_labels: int, device: torch.device) -> Recipe: ...
+
+    def build_generator(self, config: RecipeConfig, image: ImageConfig, num_labels: int) -> nn.Module: ...
 
 
 def build_recipe(config: TrainConfig, num_labels: int, device: torch.device | str = "cpu") -> Recipe:
@@ -42,14 +30,19 @@ def build_recipe(config: TrainConfig, num_labels: int, device: torch.device | st
         num_labels: kinds of labels in the data, 0 where it has none.
         device: the networks and optimizers live on it; the initial weights do not depend on it.
     """
+    module = _module_of(config.recipe)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of(config.seed, "initial weights"))
-        return _RECIPES[config.recipe.name](config, num_labels, torch.device(device))  # type: ignore[call-arg,arg-type]
+        return module.build_recipe(config, num_labels, torch.device(device))
 
 
 def build_generator(recipe: RecipeConfig, image: ImageConfig, num_labels: int) -> nn.Module:
     """Build the network that a bundle of `recipe` holds, with weights yet to be loaded."""
-    return cast(nn.Module, _GENERATORS[recipe.name](recipe, image, num_labels))  # type: ignore[operator]
+    return _module_of(recipe).build_generator(recipe, image, num_labels)
+
+
+def _module_of(recipe: RecipeConfig) -> _RecipeModule:
+    return cast(_RecipeModule, import_module(f"{__name__}.{recipe.name}"))
 
 
 __all__ = ["Recipe", "build_generator", "build_recipe"]

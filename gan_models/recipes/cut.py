@@ -113,3 +113,6 @@ class CutRecipe(Recipe):
 def _mirrored(images: Tensor, which: Tensor) -> Tensor:
     """Mirror those of images [N, C, H, W] that `which`, bool [N, 1, 1, 1], names left to right."""
     return torch.where(which, images.flip(3), images)
+
+
+build_recipe = CutRecipe

@@ -114,3 +114,6 @@ class CycleganRecipe(Recipe):
             loss, values = discriminator_terms(self.networks[name], real, fake, self.loss)
         norm = self.update(loss, name)
         return {**values, "loss/discriminator": loss.detach(), "health/gradient_norm_discriminator": norm}
+
+
+build_recipe = CycleganRecipe

@@ -77,3 +77,6 @@ class DcganRecipe(AdversarialRecipe):
         """Undo `state_dict`."""
         super().load_state_dict(state)
         self.augment_probability = state["augment_probability"].to(self.device)
+
+
+build_recipe = DcganRecipe

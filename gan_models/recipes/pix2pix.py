@@ -90,3 +90,6 @@ class Pix2PixRecipe(Recipe):
             loss, values = discriminator_terms(self.networks["discriminator"].train(), real, fake, self.loss)
         norm = self.update(loss, "discriminator")
         return {**values, "loss/discriminator": loss.detach(), "health/gradient_norm_discriminator": norm}
+
+
+build_recipe = Pix2PixRecipe

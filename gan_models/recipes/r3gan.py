@@ -80,3 +80,6 @@ class R3ganRecipe(AdversarialRecipe):
         """Go along half a cosine from `start` to `end` over the burn-in, and stay at `end` after it."""
         done = min(1.0, (step - 1) / self.config.steps / self.recipe.burn_in)
         return end + (start - end) * 0.5 * (1 + math.cos(math.pi * done))
+
+
+build_recipe = R3ganRecipe

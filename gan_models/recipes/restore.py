@@ -167,3 +167,6 @@ def _mean_over(values: Tensor, where: Tensor) -> Tensor:
     """
     counts = where.sum(dim=(1, 2, 3)).clamp(min=1)
     return ((values * where).sum(dim=(1, 2, 3)) / counts).mean()
+
+
+build_recipe = RestoreRecipe

@@ -191,3 +191,6 @@ def _of_paintings(values: Tensor, drawn: Drawn) -> Tensor:
     """Return the mean of values [N, ...] over the batch, where images that were given their own style count as 0."""
     per_image = values.flatten(1).mean(1) if values.ndim > 1 else values
     return (per_image * ~drawn.own).mean()
+
+
+build_recipe = StyleBankRecipe

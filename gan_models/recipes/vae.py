@@ -53,3 +53,6 @@ class VaeRecipe(GenerationRecipe):
             "loss/divergence": divergence.detach(),
             "health/gradient_norm_generator": norm,
         }
+
+
+build_recipe = VaeRecipe

@@ -70,3 +70,6 @@ class WganGpRecipe(GenerationRecipe):
             "health/discriminator_accuracy_fake": accuracy_fake,
             "health/gradient_norm_discriminator": norm,
         }
+
+
+build_recipe = WganGpRecipe

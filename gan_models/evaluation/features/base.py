@@ -26,6 +26,7 @@ class Extractor:
     network: takes uint8 [N, 3, H, W], returns Float [N, dimension]
     classifier: float64 [classes, dimension], what the network would multiply features with to get logits; for the
         Inception score
+    library: the package that built the network, and its version
     """
 
     name: str
@@ -36,6 +37,7 @@ class Extractor:
     network: nn.Module
     device: torch.device
     classifier: Array | None = None
+    library: str = ""
 
     def metric(self, family: str) -> str:
         """Return the name of a metric in these features: `fd_efficientnet_lite0` of the family `fd`, or `fid`."""

@@ -121,7 +121,8 @@ class FeatureCache:
     def _key(self, what: str, images: Tensor | RealImages) -> str:
         extractor = self._extractor
         digest = images.digest if isinstance(images, RealImages) else _digest_of_pixels(images)
-        facts = [what, digest, extractor.name, extractor.sha256, extractor.resize, extractor.device.type]
+        network = [extractor.name, extractor.library, extractor.sha256, extractor.resize]
+        facts = [what, digest, *network, extractor.device.type]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 

@@ -1,8 +1,11 @@
 """The network whose features distances are measured in, by the name in a config."""
 
+from dataclasses import replace
+
 import torch
 
 from gan_models.config import ExtractorConfig
+from gan_models.config.evaluate import library_version
 from gan_models.evaluation.features.base import Extractor
 
 
@@ -19,7 +22,7 @@ def load_extractor(config: ExtractorConfig, device: torch.device | str = "cpu") 
         from gan_models.evaluation.features.inception import load
     else:
         from gan_models.evaluation.features.libraries import load
-    return load(config, torch.device(device))
+    return replace(load(config, torch.device(device)), library=library_version(config.name))
 
 
 __all__ = ["Extractor", "load_extractor"]

@@ -1,13 +1,13 @@
 """The evaluation of a pix2pix model: what it makes of one side of each pair, next to two ways of doing nothing."""
 
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import torch
 from torch import Tensor
 
 from gan_models.bundles.bundle import Bundle
-from gan_models.config import EvaluateConfig, Pix2PixConfig
+from gan_models.config import EvaluateConfig
 from gan_models.evaluation.collector import BaselineScore, Facts, Measurements, require
 from gan_models.evaluation.features.cache import FeatureCache
 from gan_models.evaluation.figures.pictures import Row
@@ -22,6 +22,9 @@ from gan_models.evaluation.tasks.full_reference import BaselineImages, add_featu
 from gan_models.images.paired_inputs import NUM_TONES, condition, luminance, tones_of
 from gan_models.images.pixels import to_float, to_uint8
 from gan_models.inference.translate import translate
+
+if TYPE_CHECKING:  # what evaluates cut and cyclegan as well does not depend on it
+    from gan_models.config import Pix2PixConfig
 
 INPUT = "the input itself"
 MEAN_IMAGE = "the mean training image"
@@ -67,7 +70,7 @@ def evaluate(given: Assignment) -> Evaluated:
         InsufficientDataError, NonFiniteError, DataError: see each.
     """
     bundle, data, config, extractor, cache, progress = given
-    recipe = cast(Pix2PixConfig, bundle.recipe)
+    recipe = cast("Pix2PixConfig", bundle.recipe)
     progress("reading the images")
     domains = recipe.paired_domains
     if domains is None:
@@ -108,7 +111,7 @@ def evaluate(given: Assignment) -> Evaluated:
 
 def _made_pairs(bundle: Bundle, data: Path, num: int, cache: FeatureCache) -> Pairs:
     """Return pairs of which both sides are made from one image."""
-    recipe = cast(Pix2PixConfig, bundle.recipe)
+    recipe = cast("Pix2PixConfig", bundle.recipe)
     evaluation = cache.images(data, ("evaluation",), bundle.image, num=num)
     training = cache.images(data, ("train",), bundle.image)
     require("windows of evaluation images", len(evaluation))

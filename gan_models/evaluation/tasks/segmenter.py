@@ -1,6 +1,6 @@
 """The evaluation of a model that tells the class of each pixel: overlap with real masks, next to answering blindly."""
 
-from typing import NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gan_models.bundles.bundle import Bundle
-from gan_models.config import EvaluateConfig, MaskClasses, Pix2PixConfig
+from gan_models.config import EvaluateConfig, MaskClasses
 from gan_models.config.evaluate import MIN_IMAGES
 from gan_models.data.masks import count_values, refuse_unknown_values
 from gan_models.evaluation.collector import BaselineScore, Facts, Measurements, require
@@ -21,6 +21,9 @@ from gan_models.evaluation.tasks.base import Assignment, Evaluated
 from gan_models.evaluation.tasks.paired_translator import STEPS
 from gan_models.images.class_masks import IGNORED, colors_of, legend, numbers_of
 from gan_models.inference.translate import translate
+
+if TYPE_CHECKING:  # what evaluates cut and cyclegan as well does not depend on it
+    from gan_models.config import Pix2PixConfig
 
 Numbers = NDArray[np.uint8]
 
@@ -44,7 +47,7 @@ def evaluate(given: Assignment) -> Evaluated:
         InsufficientDataError, NonFiniteError, DataError: see each; or masks have values that the config does not name.
     """
     bundle, data, config, extractor, cache, progress = given
-    recipe = cast(Pix2PixConfig, bundle.recipe)
+    recipe = cast("Pix2PixConfig", bundle.recipe)
     classes = cast(MaskClasses, recipe.mask_classes)
     domains = cast(tuple[str, str], (recipe.source_domain, recipe.target_domain))
     progress("reading the images")

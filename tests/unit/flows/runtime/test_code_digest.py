@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from flows.lookup import dataset, evaluation, training
-from flows.runtime.code_digest import DISPLAY, PACKAGES, code_digest, import_closure
+from flows.runtime.code_digest import DISPLAY, LISTS, PACKAGES, code_digest, import_closure
+from tests.support.stage_code import STAGES, TASK_OF
 
-STAGES = {"dataset": dataset.ENTRY_POINTS, "train": training.ENTRY_POINTS, "evaluate": evaluation.ENTRY_POINTS}
+OF_DCGAN = {"dataset": "dataset", "train": "train dcgan", "evaluate": "evaluate dcgan"}
 
 
 @pytest.fixture(scope="module")
@@ -21,15 +21,14 @@ def untouched(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def changed(untouched: Path, tmp_path: Path) -> Callable[[str, Callable[[str], str]], set[str]]:
-    """Change a file of a copy; the stages that are done again for it."""
+def changed(untouched: Path, tmp_path: Path) -> Callable[[dict[str, str]], set[str]]:
+    """Give files of a copy other contents; the stages that are done again for it, as "train dcgan"."""
 
-    def change(file: str, edit: Callable[[str], str]) -> set[str]:
-        copy = tmp_path / "copy"
+    def change(contents: dict[str, str]) -> set[str]:
+        copy = tmp_path / f"copy-{len(list(tmp_path.iterdir()))}"  # digests of a folder are kept
         shutil.copytree(untouched, copy)
-        text = (copy / file).read_text()
-        assert edit(text) != text, "the edit finds what it changes"
-        (copy / file).write_text(edit(text))
+        for file, content in contents.items():
+            (copy / file).write_text(content)
         return {
             stage
             for stage, modules in STAGES.items()
@@ -37,6 +36,16 @@ def changed(untouched: Path, tmp_path: Path) -> Callable[[str, Callable[[str], s
         }
 
     return change
+
+
+def edited(file: str, edit: Callable[[str], str]) -> dict[str, str]:
+    text = (PACKAGES / file).read_text()
+    assert edit(text) != text, "the edit finds what it changes"
+    return {file: edit(text)}
+
+
+def and_more(file: str) -> dict[str, str]:
+    return edited(file, lambda text: f"{text}\nDECIDES = 3\n")
 
 
 def test_a_comment_at_the_end_of_any_file_does_nothing_again(untouched: Path, tmp_path: Path):
@@ -62,7 +71,7 @@ def test_a_comment_at_the_end_of_any_file_does_nothing_again(untouched: Path, tm
     ],
 )
 def test_what_changes_no_result_does_nothing_again(changed, file: str, edit: Callable[[str], str]):
-    assert changed(file, edit) == set()
+    assert changed(edited(file, edit)) == set()
 
 
 @pytest.mark.parametrize(
@@ -83,11 +92,63 @@ def test_what_changes_no_result_does_nothing_again(changed, file: str, edit: Cal
     ],
 )
 def test_what_decides_a_result_is_done_again_for(changed, file: str, stages: set[str]):
-    assert changed(file, lambda text: f"{text}\nDECIDES = 3\n") == stages
+    done_again = changed(and_more(file))
+    assert {stage for stage, of_dcgan in OF_DCGAN.items() if of_dcgan in done_again} == stages
+
+
+@pytest.mark.parametrize("recipe", TASK_OF)
+def test_a_changed_recipe_trains_and_measures_its_own_models_again_and_no_others(changed, recipe: str):
+    own = {f"train {recipe}", f"evaluate {recipe}"}
+    assert changed(and_more(f"gan_models/recipes/{recipe}.py")) == own
+    assert changed(and_more(f"gan_models/config/recipes/{recipe}.py")) == own
+
+
+@pytest.mark.parametrize(
+    ("file", "recipes"),
+    [
+        ("gan_models/networks/dcgan_generator.py", {"dcgan", "wgan_gp", "vae"}),
+        ("gan_models/networks/patch_discriminator.py", {"pix2pix", "cyclegan", "cut", "restore"}),
+        ("gan_models/config/recipes/translation.py", {"pix2pix", "cyclegan", "cut"}),
+        ("gan_models/losses/style.py", {"style_bank"}),
+        ("gan_models/recipes/base.py", set(TASK_OF)),
+    ],
+)
+def test_what_recipes_share_trains_the_models_of_each_that_imports_it_again(changed, file: str, recipes: set[str]):
+    assert {stage for stage in changed(and_more(file)) if stage.startswith("train")} == {f"train {r}" for r in recipes}
+
+
+@pytest.mark.parametrize(
+    ("file", "task"),
+    [("gan_models/evaluation/tasks/restore.py", "restore"), ("gan_models/inference/stylize.py", "stylize")],
+)
+def test_what_one_task_is_measured_by_measures_models_of_no_other_again(changed, file: str, task: str):
+    assert changed(and_more(file)) == {f"evaluate {recipe}" for recipe, its in TASK_OF.items() if its == task}
+
+
+def test_a_new_recipe_of_a_new_task_with_a_new_metric_does_nothing_again(changed):
+    def listed(line: str, more: str) -> Callable[[str], str]:
+        return lambda text: text.replace(line, line + more, 1)
+
+    sections, metrics = "gan_models/config/recipes", "gan_models/evaluation/metrics"
+    new_files = (f"{sections}/sagan.py", "gan_models/recipes/sagan.py", f"{metrics}/hue.py")
+    contents = {
+        **dict.fromkeys((*new_files, "gan_models/evaluation/tasks/colorize.py"), "NEW = 1\n"),
+        **edited("gan_models/config/task.py", listed('"stylize"', ', "colorize"')),
+        **edited(f"{sections}/__init__.py", listed("    DcganConfig\n", "    | SaganConfig\n")),
+        **edited(
+            f"{metrics}/catalog.py", listed("    return (\n", '        MetricKind("hue", "Hue", "", True, "Of it."),\n')
+        ),
+        **edited("gan_models/evaluation/measurable.py", listed("SEGMENTED = (", '"hue", ')),
+    }
+    assert changed(contents) == set()
+
+
+def test_modules_that_only_list_exist():
+    assert all(import_closure(f"{module}") == [] for module in LISTS)
 
 
 def test_a_number_within_a_function_counts(changed):
-    assert changed("gan_models/data/shards.py", lambda text: text.replace("2**64", "2**63"))
+    assert changed(edited("gan_models/data/shards.py", lambda text: text.replace("2**64", "2**63")))
 
 
 def test_modules_that_only_display_exist():

@@ -77,7 +77,8 @@ def test_other_pixels_or_another_extractor_are_computed_anew(tmp_path, images):
     FeatureCache(tmp_path, extractor).features(images, 2)
     FeatureCache(tmp_path, extractor).features(images + 1, 2)
     FeatureCache(tmp_path, replace(extractor, sha256="1" * 64)).features(images, 2)
-    assert network.num_images == 3 * len(images)
+    FeatureCache(tmp_path, replace(extractor, library="timm 99.0")).features(images, 2)
+    assert network.num_images == 4 * len(images)
 
 
 def test_a_damaged_cache_is_computed_again(tmp_path, images):

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from gan_models.config.bounds import Betas, LearningRate
 from gan_models.config.section import Section
+from gan_models.config.task import Task
 
 
 @dataclass(frozen=True)
@@ -16,9 +17,6 @@ class MaskClasses:
     values: tuple[int, ...]
     names: tuple[str, ...]
     ignore: int | None = None
-
-
-Task = Literal["generate", "restore", "translate", "stylize"]
 
 
 class RecipeSection(Section):
@@ -31,6 +29,7 @@ class RecipeSection(Section):
     task: ClassVar[Task]
     instance_norm: ClassVar[bool] = False
 
+    name: str
     learning_rate: LearningRate = 2e-4
     betas: Betas = (0.5, 0.999)
     schedule: Literal["constant", "linear", "cosine"] = Field(
@@ -65,3 +64,11 @@ class RecipeSection(Section):
     def size_multiple(self) -> int:
         """What the sides of training images have to be multiples of."""
         return 1
+
+    def check_size(self, size: int) -> None:
+        """Raise a ValueError where models cannot be trained on images of `size` pixels a side."""
+        if size % self.size_multiple:
+            raise ValueError(
+                f"{self.name} with this config works on sizes that are multiples of {self.size_multiple}, "
+                f"and image.size is {size}"
+            )

@@ -10,9 +10,9 @@ from torch import Tensor
 from gan_models.bundles.bundle import Bundle
 from gan_models.config import Degradation, EvaluateConfig
 from gan_models.evaluation.collector import BaselineScore, Facts, Measurements, require
+from gan_models.evaluation.degradations import degradations_of
 from gan_models.evaluation.errors import EvaluationError
 from gan_models.evaluation.figures.pictures import NamedPicture, restoration_figures
-from gan_models.evaluation.measurable import degradations_of
 from gan_models.evaluation.metrics.psnr import psnr
 from gan_models.evaluation.metrics.ssim import ssim
 from gan_models.evaluation.result import Slice

@@ -6,7 +6,8 @@ from typing import NamedTuple, cast
 from torch import Tensor
 
 from gan_models.bundles.bundle import Bundle
-from gan_models.config import CutConfig, CycleganConfig, EvaluateConfig, Pix2PixConfig
+from gan_models.config import EvaluateConfig
+from gan_models.config.recipes.translation import UnpairedSection
 from gan_models.evaluation.collector import Facts, Measurements, require
 from gan_models.evaluation.features.cache import FeatureCache
 from gan_models.evaluation.features.real_images import RealImages
@@ -44,9 +45,9 @@ class Domain(NamedTuple):
 
 def steps(bundle: Bundle, config: EvaluateConfig) -> tuple[str, ...]:
     """Return what an evaluation does, in its order."""
-    if isinstance(bundle.recipe, Pix2PixConfig):
+    if bundle.recipe.name == "pix2pix":
         return paired_translator.steps(bundle, config)
-    directions = ("there", "back") if isinstance(bundle.recipe, CycleganConfig) else ("there",)
+    directions = ("there", "back") if bundle.recipe.name == "cyclegan" else ("there",)
     return ("reading the images", *(f"{what} {way}" for way in directions for what in ("translating", "measuring")))
 
 
@@ -57,23 +58,23 @@ def evaluate(given: Assignment) -> Evaluated:
         InsufficientDataError, NonFiniteError, DataError: see each.
     """
     bundle, data, config, extractor, cache, progress = given
-    if isinstance(bundle.recipe, Pix2PixConfig):
+    if bundle.recipe.name == "pix2pix":
         if bundle.recipe.classes is not None:
             return segmenter.evaluate(given)
         return paired_translator.evaluate(given)
-    recipe = cast(CycleganConfig | CutConfig, bundle.recipe)
+    recipe = cast(UnpairedSection, bundle.recipe)
     progress("reading the images")
     source = _domain(bundle, data, recipe.source_domain, config.num_images, cache)
     target = _domain(bundle, data, recipe.target_domain, config.num_images, cache)
     measured, networks = Measurements(bundle, config, extractor, Facts()), load_reference_networks(bundle.device)
     pictures = []
     ways = {"there": (source, target), "back": (target, source)}
-    for way in ("there", "back") if isinstance(recipe, CycleganConfig) else ("there",):
+    for way in ("there", "back") if recipe.name == "cyclegan" else ("there",):
         one, other = ways[way]
         progress(f"translating {way}")
         outputs = translate(bundle, one.inputs, reverse=way == "back", batch_size=config.batch_size)
         rows = [Row(one.inputs, one.name), Row(outputs, other.name)]
-        if isinstance(recipe, CycleganConfig):
+        if recipe.name == "cyclegan":
             rows.append(Row(translate(bundle, outputs, reverse=way == "there", batch_size=config.batch_size), "again"))
         progress(f"measuring {way}")
         pictures += _measure(measured, one, other, rows, config.batch_size, networks, cache, way)

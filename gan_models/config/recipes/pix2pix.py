@@ -1,15 +1,15 @@
-"""Sections of the recipes that turn images of one kind into images of another."""
+"""Section of the recipe `pix2pix`."""
 
 from collections import Counter
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
-from gan_models.config.bounds import Blocks, Width
+from gan_models.config.bounds import Width
 from gan_models.config.names import DomainName
-from gan_models.config.recipe import MaskClasses, RecipeSection, Task
-
-ConditionKind = Literal["edges", "gray", "image", "tones"]
+from gan_models.config.recipes.base import MaskClasses, RecipeSection
+from gan_models.config.recipes.translation import refuse_one_domain
+from gan_models.config.task import Task
 
 
 def _sorted_by_value(classes: dict[int, str]) -> dict[int, str]:
@@ -110,7 +110,7 @@ class Pix2PixConfig(RecipeSection):
         if source is None or target is None:
             missing, there = ("source_domain", target) if source is None else ("target_domain", source)
             raise ValueError(f"a pair has two sides, and only '{there}' is named; name the {missing} too, or neither")
-        _refuse_one_domain(source, target)
+        refuse_one_domain(source, target)
         for name in ("input", "target"):
             if (kind := getattr(self, name)) != "image":
                 raise ValueError(
@@ -136,69 +136,3 @@ class Pix2PixConfig(RecipeSection):
             kind, own = ("pictures", "l1_weight") if self.classes is None else ("masks", "cross_entropy_weight")
             raise ValueError(f"'{foreign}' changes nothing where the targets are {kind}; set '{own}'")
         return self
-
-
-class _UnpairedConfig(RecipeSection):
-    """What recipes without pairs share: two domains, and a ResNet generator and PatchGAN of Zhu et al. 2017."""
-
-    task: ClassVar[Task] = "translate"
-    instance_norm: ClassVar[bool] = True
-
-    source_domain: DomainName = Field("photo", description="the domain that images are turned from")
-    target_domain: DomainName = Field("painting", description="the domain that they are turned into")
-    width: Width = Field(64, description="channels at the finest resolution")
-    blocks: Blocks = Field(9, description="residual blocks; the paper has 6 at 128 pixels and 9 at 256")
-    discriminator_width: Width = 64
-    discriminator_stages: int = Field(3, ge=1, le=5, description="3 is the 70x70 PatchGAN")
-    discriminator_norm: Literal["instance", "spectral", "none"] = "instance"
-    loss: Literal["non_saturating", "lsgan", "hinge"] = "lsgan"
-
-    @property
-    def domains(self) -> tuple[str | None, str | None]:
-        """The domain that images are turned from, and the one they are turned into."""
-        return self.source_domain, self.target_domain
-
-    @property
-    def size_multiple(self) -> int:
-        """What image sizes have to be multiples of: the generator halves twice."""
-        return 4
-
-    @model_validator(mode="after")
-    def _has_two_domains(self) -> "_UnpairedConfig":
-        _refuse_one_domain(self.source_domain, self.target_domain)
-        return self
-
-
-def _refuse_one_domain(source: str, target: str) -> None:
-    if source == target:
-        raise ValueError(f"source_domain and target_domain are both '{source}'; they have to differ")
-
-
-class CycleganConfig(_UnpairedConfig):
-    """Zhu et al. 2017 (arXiv 1703.10593): both directions at once, each undoing the other."""
-
-    name: Literal["cyclegan"] = "cyclegan"
-    cycle_weight: float = Field(10.0, ge=0)
-    identity_weight: float = Field(0.5, ge=0, description="as a share of cycle_weight")
-    pool_size: int = Field(50, ge=0, le=65_536, description="past fakes shown again, rounded up to whole batches")
-    antialias: bool = Field(False, description="resample with the filter [1,2,1], as cut does, against checkerboards")
-    residual: bool = Field(
-        False, description="generators learn what to add to an image: not the paper's, for runs of a few thousand steps"
-    )
-
-
-class CutConfig(_UnpairedConfig):
-    """Park et al. 2020 (arXiv 2007.15651): one direction; patches stay recognizable as what they were."""
-
-    name: Literal["cut"] = "cut"
-    fast: bool = Field(False, description="FastCUT: contrastive weight 10, no identity term, mirrored inputs")
-    contrastive_weight: float | None = Field(None, gt=0, description="1 for CUT and 10 for FastCUT where left out")
-    num_patches: int = Field(256, ge=2, le=65_536, description="of an image, in each of the five layers")
-    head_width: Width = 256
-    temperature: float = Field(0.07, gt=0)
-    antialias: bool = Field(True, description="resample with the filter [1,2,1]; without, by strided convolutions")
-
-    @property
-    def weight_of_contrast(self) -> float:
-        """`contrastive_weight`, or the paper's."""
-        return self.contrastive_weight or (10.0 if self.fast else 1.0)

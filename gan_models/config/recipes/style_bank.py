@@ -1,4 +1,4 @@
-"""The section of the recipe that repaints photographs in the styles of paintings."""
+"""Section of the recipe `style_bank`."""
 
 from typing import ClassVar, Literal
 
@@ -6,7 +6,8 @@ from pydantic import Field
 
 from gan_models.config.bounds import Betas, LearningRate, Steps, Width
 from gan_models.config.names import DomainName
-from gan_models.config.recipe import RecipeSection, Task
+from gan_models.config.recipes.base import RecipeSection
+from gan_models.config.task import Task
 
 
 class StyleBankConfig(RecipeSection):

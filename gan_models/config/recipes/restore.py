@@ -1,4 +1,4 @@
-"""The section of the recipe that edits images."""
+"""Section of the recipe `restore`."""
 
 from typing import Annotated, ClassVar, Literal
 
@@ -6,7 +6,10 @@ from pydantic import Field, model_validator
 
 from gan_models.config.bounds import Betas, Blocks, LearningRate, Width
 from gan_models.config.degradations import Degradation, Denoise, Inpaint
-from gan_models.config.recipe import RecipeSection, Task
+from gan_models.config.recipes.base import RecipeSection
+from gan_models.config.task import Task
+
+SSIM_WINDOW = 11  # pixels on a side, in all that measures or trains by SSIM
 
 
 class RestoreConfig(RecipeSection):
@@ -49,3 +52,12 @@ class RestoreConfig(RecipeSection):
                 "one, or leave shares out"
             )
         return self
+
+    def check_size(self, size: int) -> None:
+        """Raise a ValueError where the network, or the loss, does not take images of `size` pixels a side."""
+        super().check_size(size)
+        if self.ssim_weight and size < SSIM_WINDOW:
+            raise ValueError(
+                f"SSIM takes images of {SSIM_WINDOW} pixels or more, and image.size is {size}; "
+                "set recipe.ssim_weight to 0"
+            )
