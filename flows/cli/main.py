@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +15,8 @@ from flows.cli.errors import UsageError, in_one_line
 from flows.cli.stage_runner import Config, check_prefect, checked_paths, dry_run, prepare, run_stage, without_heartbeats
 from flows.config.settings import Settings
 from gan_models.escaping import for_terminal
+
+INTERRUPTED = 130  # what Typer makes of Ctrl-C
 
 app = typer.Typer(
     help="Retrains GAN image models and promotes them to production only when they are better.",
@@ -174,6 +177,7 @@ def worker(
     """Take up flow runs of a work pool until SIGTERM or Ctrl-C, which end what runs with a checkpoint."""
     os.environ.setdefault("PREFECT_WORKER_QUERY_SECONDS", "2")  # a person is waiting; the default of 10 is for fleets
     os.environ.setdefault("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", "30")  # of the runs: a dead one sends none
+    os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_CLASS"] = "flows.runtime.console_handler.PatientConsoleHandler"
     os.environ["PREFECT_WORKER_WEBSERVER_PORT"] = str(health_port)
     Settings().apply()  # and not `prepare`: its log is to hold its errors
     if not os.environ.get("PREFECT_API_URL"):
@@ -199,10 +203,14 @@ def main() -> None:
     What a person can mend is told in one sentence, or by its traceback with ATELIER_DEBUG=1. All else is a bug, and
     whoever mends it needs the traceback.
     """
+    # As Ctrl-C: the default handler would leave Prefect's temporary server behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app()
-    except KeyboardInterrupt:
-        sys.exit("stopped; run the same command again to go on where it was")
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            print("stopped; run the same command again to go on where it was", file=sys.stderr)
+        raise
     except Exception as error:
         line = in_one_line(error)
         if os.environ.get("ATELIER_DEBUG") or line is None:

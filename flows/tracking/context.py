@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from prefect.exceptions import TerminationSignal
+
 from flows.config.model_config import ModelConfig, read_model_config
 from flows.config.settings import Settings
 from flows.runtime.prefect_runs import flow_run_id, leave_artifact
@@ -66,8 +68,15 @@ def stage_run(
     try:
         yield run_id
     except BaseException as error:
-        ctx.tracking.fail(run_id, str(error) or type(error).__name__)
+        ctx.tracking.fail(run_id, _reason(error))
         raise
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt | TerminationSignal):
+        how = "Ctrl-C" if isinstance(error, KeyboardInterrupt) else "SIGTERM, as when its worker is stopped"
+        return f"it was stopped by {how}; the next attempt goes on where it was"
+    return str(error) or type(error).__name__
 
 
 def skip(ctx: StageContext, record: AnyRecord, stage: Stage, name: str, what: str) -> AnyRecord:
