@@ -9,11 +9,20 @@ import os
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from gan_models.errors import AtelierError
+
+# Addresses that are shown to people, and how to give the password instead.
+_WHERE_PASSWORDS_GO = {
+    "MLFLOW_TRACKING_URI": "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or PGPASSWORD for a database",
+    "PREFECT_API_URL": "set PREFECT_API_AUTH_STRING to user:password",
+    "ATELIER_MLFLOW_UI": "let the browser ask for it",
+    "AWS_ENDPOINT_URL": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+}
 
 
 class ProjectError(AtelierError):
@@ -67,6 +76,7 @@ class Settings(BaseSettings):
         Raises:
             EnvironmentVariableError: a variable has a value that cannot be used.
         """
+        _refuse_passwords_in_addresses()
         try:
             super().__init__(**values)
         except ValidationError as error:
@@ -156,6 +166,21 @@ class Settings(BaseSettings):
     def apply(self) -> None:
         """Set `environment()` for this process; to be called before Prefect or MLflow is imported."""
         os.environ.update(self.environment())
+
+
+def _refuse_passwords_in_addresses() -> None:
+    """Refuse addresses that hold a password: they are shown in pages, logs and errors.
+
+    Raises:
+        EnvironmentVariableError: one does; the message names the variable, not the password.
+    """
+    for name, instead in _WHERE_PASSWORDS_GO.items():
+        parts = urlsplit(os.environ.get(name, ""))
+        if parts.password is not None:
+            raise EnvironmentVariableError(
+                f"{name} holds a password, which would be shown wherever the address is; "
+                f"leave it out ({parts.scheme}://{parts.netloc.rpartition('@')[2]}) and {instead}"
+            )
 
 
 def _is_project(folder: Path) -> bool:

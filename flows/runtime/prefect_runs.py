@@ -48,6 +48,11 @@ def check_server() -> str | None:
             ) from None
         raise PrefectServerError(f"the server at {address} refuses: {error.response.status_code}") from None
     except (httpx.HTTPError, RuntimeError) as error:
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            raise PrefectServerError(
+                f"the certificate of the server at {address} is of no authority that is known here; set "
+                "PREFECT_API_SSL_CERT_FILE to the authority's certificate"
+            ) from None
         raise PrefectServerError(
             f"the server at {address} does not answer ({error}); start `atelier up` or unset PREFECT_API_URL"
         ) from None

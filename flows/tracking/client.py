@@ -1,21 +1,21 @@
-"""The way to MLflow: its client, and plain HTTP for questions that must not take seconds.
+"""The way to MLflow: its own client, which alone knows passwords, tokens, certificates and proxies.
 
-With `runs.py` and `registry.py` the only code that talks to MLflow. Importing MLflow takes seconds, so it happens
-when something is written; the question whether there is anything to do is put to a server over plain HTTP.
+With `runs.py` and `registry.py` the only code that talks to MLflow. Importing MLflow takes a second, so it happens when
+a question is put to it.
 """
 
 from collections.abc import Callable, Iterator
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
-
-import httpx
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from flows.config.settings import Settings
 from gan_models.errors import AtelierError
+from gan_models.text import one_line
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.store.entities import PagedList
+    from mlflow.utils.rest_utils import MlflowHostCreds
 
 
 Found = TypeVar("Found")
@@ -61,29 +61,54 @@ class MlflowConnection:
         return MlflowClient(self.uri)
 
     def check(self) -> None:
-        """Raise a TrackingError that names the address if the server does not answer a question of those to come."""
-        if self.is_server:
-            self.ask("GET", "experiments/search", {"max_results": 1})
-
-    def ask(self, method: Literal["GET", "POST"], call: str, content: dict[str, Any]) -> dict[str, Any] | None:
-        """Return the answer to a call of MLflow's REST interface; None where what it asks for does not exist.
+        """Ask the server once what a stage asks, with the credentials of a stage.
 
         Raises:
-            TrackingError: the server cannot be reached or refuses.
+            TrackingError: it does not answer, or lets nobody in without a password; the message names the address.
         """
-        address = f"{self.uri}/api/2.0/mlflow/{call}"
+        if not self.is_server:
+            return
+        from mlflow.exceptions import MlflowException
+        from mlflow.utils.rest_utils import http_request
+
+        asked: dict[str, Any] = {"params": {"max_results": 1}, "max_retries": 0, "raise_on_status": False}
+        shown = self._credentials()
         try:
-            if method == "GET":
-                answer = httpx.get(address, params=content, timeout=30)
-            else:
-                answer = httpx.post(address, json=content, timeout=30)
-        except httpx.HTTPError as error:
-            raise TrackingError(
-                f"the MLflow server at {self.uri} does not answer ({error or type(error).__name__}); "
-                "start it (`atelier up` starts one here) or unset MLFLOW_TRACKING_URI"
-            ) from None
-        if answer.is_success:
-            return dict(answer.json())
-        if "RESOURCE_DOES_NOT_EXIST" in answer.text or "not found" in answer.text:
-            return None
-        raise TrackingError(f"the MLflow server at {self.uri} refused {call}: {answer.status_code} {answer.text[:200]}")
+            answer = http_request(shown, "/api/2.0/mlflow/experiments/search", "GET", **asked)
+        except MlflowException as error:
+            raise TrackingError(self._why_silent(error)) from None
+        if answer.status_code in (401, 403):
+            raise TrackingError(f"the MLflow server at {self.uri} lets nobody in {_in_words(shown)}")
+        if not answer.ok:
+            said = f"{answer.status_code} {one_line(answer.text, 200)}"
+            raise TrackingError(f"the MLflow server at {self.uri} cannot be used: it answers {said}")
+
+    def _credentials(self) -> "MlflowHostCreds":
+        from mlflow.exceptions import MlflowException
+        from mlflow.utils.credentials import get_default_host_creds
+
+        try:
+            credentials: MlflowHostCreds = get_default_host_creds(self.uri)
+        except MlflowException as error:  # two that exclude each other
+            raise TrackingError(f"what is set for MLflow cannot be used: {one_line(error)}") from None
+        return credentials
+
+    def _why_silent(self, error: Exception) -> str:
+        cause = one_line(error.__cause__ or error.__context__ or error, 300)
+        if "CERTIFICATE_VERIFY_FAILED" in cause:
+            return (
+                f"the certificate of the MLflow server at {self.uri} is of no authority that is known here; "
+                "set MLFLOW_TRACKING_SERVER_CERT_PATH, or REQUESTS_CA_BUNDLE, to the authority's certificate"
+            )
+        return (
+            f"the MLflow server at {self.uri} does not answer ({cause}); "
+            "start it (`atelier up` starts one here) or unset MLFLOW_TRACKING_URI"
+        )
+
+
+def _in_words(shown: "MlflowHostCreds") -> str:
+    if shown.username and shown.password:
+        return f"as {shown.username} with this password; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD anew"
+    if shown.token:
+        return "with this token; set MLFLOW_TRACKING_TOKEN anew"
+    return "without a password; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"

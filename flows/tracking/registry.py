@@ -125,12 +125,6 @@ class Registry:
 
     def at(self, model: str, alias: str) -> ModelVersion | None:
         """Return the version an alias points to, or None where the model, the alias or its version is not there."""
-        if self.tracking.is_server:
-            answer = self.tracking.ask("GET", "registered-models/alias", {"name": model, "alias": alias})
-            if answer is None:
-                return None
-            found = answer["model_version"]
-            return _model_version(model, found["version"], {tag["key"]: tag["value"] for tag in found.get("tags", [])})
         from mlflow.exceptions import MlflowException
 
         try:

@@ -92,9 +92,6 @@ class Tracking(MlflowConnection):
 
     def _search(self, experiment: str, condition: str) -> Iterator[dict[str, str]]:
         """Yield the tags of the matching runs, newest first; the newest is nearly always all that is asked for."""
-        if self.is_server:
-            yield from self._search_server(experiment, condition)
-            return
         known = self.client.get_experiment_by_name(experiment)
         if known is None:
             return
@@ -104,19 +101,6 @@ class Tracking(MlflowConnection):
             )
         )
         yield from (dict(run.data.tags) for run in runs)
-
-    def _search_server(self, experiment: str, condition: str) -> Iterator[dict[str, str]]:
-        known = self.ask("GET", "experiments/get-by-name", {"experiment_name": experiment})
-        if known is None:
-            return
-        ids = [known["experiment"]["experiment_id"]]
-        query: dict[str, Any] = {"experiment_ids": ids, "filter": condition, "order_by": NEWEST_FIRST}
-        token: str | None = ""
-        while token is not None:
-            found = self.ask("POST", "runs/search", {**query, "max_results": FEW, "page_token": token}) or {}
-            for run in found.get("runs", []):
-                yield {tag["key"]: tag["value"] for tag in run["data"].get("tags", [])}
-            token = found.get("next_page_token") or None
 
     # Runs
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 import requests
-from mlflow.exceptions import MlflowException
+from mlflow.exceptions import MlflowException, RestException
 
 from flows.cli.errors import in_one_line
 from tests.support.project import Project
@@ -81,6 +81,12 @@ def test_a_server_that_goes_away_in_the_middle_is_one_line(error: Exception, tol
     assert message is not None
     assert message.startswith("a server did not answer: ")
     assert told in message
+
+
+def test_what_a_user_of_mlflow_may_not_do_is_one_line():
+    message = in_one_line(RestException({"error_code": "PERMISSION_DENIED", "message": "no right to write"}))
+    assert message is not None
+    assert message.startswith("MLflow refuses that to these credentials: PERMISSION_DENIED: no right to write; ask")
 
 
 def test_a_bug_in_what_handles_a_network_is_a_bug():

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -10,7 +11,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_SSL_CERT_FILE, PREFECT_API_URL, temporary_settings
 
+from flows.runtime.prefect_runs import PrefectServerError, check_server
+from tests.support.certificates import make_certificates
+from tests.support.faulty_proxy import faulty_proxy
 from tests.support.ports import free_port
 from tests.support.project import Project
 
@@ -66,6 +71,22 @@ def test_doctor_asks_the_server_for_more_than_its_health(
     let_in = atelier("doctor", PREFECT_API_URL=guarded, PREFECT_API_AUTH_STRING=PASSWORD)
     assert f"works  Prefect    {guarded}" in let_in.stdout
     assert PASSWORD not in told + let_in.stdout
+
+
+def test_a_private_authority_is_named_and_its_certificate_lets_in(
+    guarded: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    certificates = make_certificates(tmp_path)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificates.certificate)
+    with faulty_proxy(guarded.removesuffix("/api"), tls) as proxy:
+        address = f"{proxy.endpoint}/api"
+        monkeypatch.setenv("PREFECT_API_URL", address)
+        with temporary_settings({PREFECT_API_URL: address, PREFECT_API_AUTH_STRING: PASSWORD}):
+            with pytest.raises(PrefectServerError, match="is of no authority that is known here; set PREFECT_API_SSL"):
+                check_server()
+            with temporary_settings({PREFECT_API_SSL_CERT_FILE: str(certificates.authority)}):
+                assert check_server() == address
 
 
 def test_a_stage_without_the_password_says_what_to_set_and_makes_nothing(

@@ -1,9 +1,11 @@
-"""An HTTP proxy in front of a real S3 server that throttles, hangs, or hangs up when it is told to.
+"""An HTTP proxy in front of a real server that throttles, fails, hangs, or hangs up when it is told to.
 
-The client's own `Host` header is passed on, so that its signatures stay valid.
+It can stand behind TLS and want to be shown something. The client's own `Host` header is passed on, so that signatures
+for S3 stay valid.
 """
 
 import http.client
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -12,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Literal
 from urllib.parse import urlsplit
 
-Fault = Literal["throttle", "hang", "reset"]
+Fault = Literal["throttle", "fail", "hang", "reset"]
 _SLOW_DOWN = b"<?xml version='1.0'?><Error><Code>SlowDown</Code><Message>Reduce your request rate.</Message></Error>"
 
 
@@ -24,6 +26,7 @@ class FaultyProxy:
     requests: method and path of each request, in the order they came
     ranges: the `Range` header of each, or None
     uploaded: bytes of all request bodies that were passed on
+    authorization: the header without which it answers 401
     """
 
     endpoint: str
@@ -31,6 +34,7 @@ class FaultyProxy:
     requests: list[tuple[str, str]] = field(default_factory=list)
     ranges: list[str | None] = field(default_factory=list)
     uploaded: int = 0
+    authorization: str | None = None
     released: threading.Event = field(default_factory=threading.Event)
 
     def first(self, number: int, fault: Fault, method: str) -> None:
@@ -45,13 +49,17 @@ class FaultyProxy:
 
         self.fault = of
 
+    def all_requests(self, fault: Fault | None) -> None:
+        """Every request goes wrong, or none."""
+        self.fault = lambda asked, path: fault
+
     def always(self, fault: Fault, method: str) -> None:
         """Every request of a method goes wrong."""
         self.fault = lambda asked, path: fault if asked == method else None
 
 
 @contextmanager
-def faulty_proxy(target: str) -> Iterator[FaultyProxy]:
+def faulty_proxy(target: str, tls: ssl.SSLContext | None = None) -> Iterator[FaultyProxy]:
     """A proxy in front of the server at `target`, an address such as `http://127.0.0.1:8333`."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -61,11 +69,17 @@ def faulty_proxy(target: str) -> Iterator[FaultyProxy]:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             proxy.requests.append((self.command, self.path))
             proxy.ranges.append(self.headers.get("Range"))
+            if proxy.authorization is not None and self.headers.get("Authorization") != proxy.authorization:
+                self.answer(401, [("WWW-Authenticate", "Basic")], b"who are you?")
+                return
             fault = proxy.fault(self.command, self.path)
             if fault == "hang":
                 proxy.released.wait()
             if fault in ("hang", "reset"):
                 self.close_connection = True
+                return
+            if fault == "fail":
+                self.answer(500, [], b"something went wrong")
                 return
             if fault == "throttle":
                 self.answer(503, [("Content-Type", "application/xml")], _SLOW_DOWN)
@@ -96,7 +110,7 @@ def faulty_proxy(target: str) -> Iterator[FaultyProxy]:
             self.end_headers()
             self.wfile.write(content)
 
-        do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = handle_one  # noqa: N815
+        do_GET = do_PUT = do_POST = do_PATCH = do_DELETE = do_HEAD = handle_one  # noqa: N815
 
         def log_message(self, *_: object) -> None: ...
 
@@ -107,7 +121,9 @@ def faulty_proxy(target: str) -> Iterator[FaultyProxy]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     server.block_on_close = False
-    proxy = FaultyProxy(f"http://127.0.0.1:{server.server_address[1]}")
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    proxy = FaultyProxy(f"{'https' if tls else 'http'}://127.0.0.1:{server.server_address[1]}")
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:

@@ -8,7 +8,6 @@ from flows.tracking.runs import FEW, Tracking
 from tests.support.checked import present
 
 EXPERIMENT = "digits"
-PATIENCE_SECONDS = 120
 
 
 def version(run_id: str, fingerprint: str = "f1") -> DatasetVersion:

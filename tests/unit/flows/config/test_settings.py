@@ -41,3 +41,18 @@ def test_a_folder_that_is_no_project_is_refused_by_name(tmp_path: Path, monkeypa
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ProjectError, match=f"{tmp_path} is not inside an Atelier project"):
         _ = Settings().root
+
+
+@pytest.mark.parametrize(
+    ("name", "address", "instead"),
+    [
+        ("MLFLOW_TRACKING_URI", "https://ada:s3cret@mlflow.example:5000", "MLFLOW_TRACKING_PASSWORD"),
+        ("MLFLOW_TRACKING_URI", "postgresql://mlflow:s3cret@db/mlflow", "PGPASSWORD"),
+        ("PREFECT_API_URL", "http://ada:s3cret@prefect.example/api", "PREFECT_API_AUTH_STRING"),
+    ],
+)
+def test_a_password_in_an_address_is_refused_and_not_repeated(monkeypatch, name: str, address: str, instead: str):
+    monkeypatch.setenv(name, address)
+    with pytest.raises(EnvironmentVariableError, match=f"{name} holds a password.*{instead}") as refused:
+        Settings()
+    assert "s3cret" not in str(refused.value)
