@@ -102,7 +102,12 @@ def follow(settings: Settings, tracking: Tracking, name: str) -> InUse:
 
 
 def keep_list(settings: Settings, tracking: Tracking, run_id: str, name: str) -> None:
-    """Keep the list of withdrawn images with the run of a version: a folder that is made again finds it there."""
+    """Keep the list of withdrawn images with the run of a version: a folder that is made again finds it there.
+
+    Raises:
+        StaleAttemptError: another attempt has taken up the run.
+    """
+    tracking.check_current(run_id)
     listed = withdrawals(settings, name)
     if listed:
         tracking.log_files(run_id, [list_path(settings, name)])
