@@ -71,6 +71,7 @@ class Checkpoints:
                 f"checkpoint of step {step} could not be written to {self.directory}: {cause}; those before it are "
                 f"intact, so {'free some space' if full else 'mend that'} and run again to go on from them"
             ) from None
+        self.may_write()
         # Damaged ones of later steps, which this run was resumed behind, go as well.
         later = [other for other in self._steps() if other > step]
         for old in later + [other for other in self._steps() if other <= step][self.keep :]:

@@ -99,7 +99,7 @@ class Trainer:
         self.step, self.saved_step = 0, -1
         self._seen: tuple[int, dict[str, float]] = (-1, {})
         self._load()
-        self.log = RunLog(out, config.steps, self.step) if processes.is_first else None
+        self.log = RunLog(out, config.steps, self.step, may_write) if processes.is_first else None
 
     def run(
         self, should_stop: Callable[[], bool] = lambda: False, progress: Report = lambda step, values: None

@@ -5,8 +5,10 @@ A host is a folder of state of its own: the file locks of one do not keep out th
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -125,14 +127,16 @@ def test_a_holder_that_wakes_after_its_lease_ran_out_leaves_the_lock_to_its_repl
     server: RestartablePrefect, hosts: tuple[Settings, Settings], monkeypatch: pytest.MonkeyPatch
 ):
     a, b = hosts
-    monkeypatch.setattr(server_locks, "LEASE_SECONDS", 60.0)
-    with locked(a, NAME):
-        server.let_leases_run_out()
-        replacement = Waiter(b, server.address)
-        assert replacement.has_entered()
-        monkeypatch.setattr(server_locks, "LEASE_SECONDS", 0.0)  # as much time has passed
-    assert limits() == {f"atelier-{NAME}": 1}
+    later = SimpleNamespace(time=lambda: time.time() + 2 * server_locks.LEASE_SECONDS, sleep=time.sleep)
+    with monkeypatch.context() as context:
+        with locked(a, NAME):
+            server.let_leases_run_out()
+            replacement = Waiter(b, server.address)
+            assert replacement.has_entered()
+            context.setattr(server_locks, "time", later)
+        assert limits() == {f"atelier-{NAME}": 1}
     replacement.end()
+    assert limits() == {}
 
 
 def test_a_holder_whose_limit_a_person_deleted_leaves_the_lock_to_its_replacement(
@@ -146,6 +150,7 @@ def test_a_holder_whose_limit_a_person_deleted_leaves_the_lock_to_its_replacemen
         assert replacement.has_entered()
     assert limits() == {f"atelier-{NAME}": 1}
     replacement.end()
+    assert limits() == {}
 
 
 def test_a_server_that_forgot_its_leases_in_a_restart_leaves_no_lock_behind(
