@@ -45,7 +45,7 @@ def evaluate(config: str, training: TrainingRun | None = None, model: str | None
     if lookup.find(ctx, fingerprint) is None:
         # Before the lock: a model and its champion, evaluated at one time, must not wait for each other.
         opponent = _measure_opponent(ctx, find_opponent(ctx, target.training), target.dataset)
-    with locked(ctx.settings, f"evaluate-{fingerprint}") as lock:
+    with locked(ctx.settings, f"evaluate-{ctx.model.name}-{fingerprint[:12]}") as lock:
         done = lookup.find(ctx, fingerprint)
         if done:
             return skip(ctx, done, "evaluate", ctx.model.name, f"evaluated in run {done.run_id[:7]}")
@@ -76,7 +76,7 @@ def ensure_evaluated(ctx: StageContext, target: EvaluationTarget) -> Evaluation:
         StageError: it cannot be measured.
     """
     fingerprint = lookup.fingerprint(ctx, target)
-    with locked(ctx.settings, f"evaluate-{fingerprint}") as lock:
+    with locked(ctx.settings, f"evaluate-{ctx.model.name}-{fingerprint[:12]}") as lock:
         done = lookup.find(ctx, fingerprint)
         if done is None:
             echo(f"evaluate  {ctx.model.name}: measuring {target.name} under the same protocol")

@@ -13,8 +13,12 @@ from flows.runtime.prefect_runs import name_flow_run
 from flows.runtime.progress import echo
 from flows.runtime.records import Evaluation, Promotion, TrainingRun, Verdict
 from flows.tracking.context import StageContext, publish, skip, stage_run
-from flows.tracking.registry import ModelVersion
+from flows.tracking.registry import Alias, ModelVersion
 from gan_models.escaping import for_markdown
+
+
+class ChampionChangedError(StageError):
+    """Another version became champion after the comparison was made; the message names both."""
 
 
 @flow(name="promote", description=__doc__)
@@ -31,13 +35,21 @@ def promote(config: str, evaluation: Evaluation | None = None) -> Promotion:
     if judged.training is None:
         raise StageError(f"{judged.target} was not trained here, so there is nothing to register; train it first")
     with locked(ctx.settings, f"promote-{model.name}"):
-        opponent = lookup.find_opponent(ctx, judged.training)
-        fingerprint = lookup.fingerprint(model, judged, opponent)
-        name_flow_run(f"promote {model.name} {fingerprint[:7]}")
-        done = lookup.find(ctx, fingerprint)
-        if done:
-            return skip(ctx, done, "promote", model.name, f"version {done.version}: {done.decision}")
-        return _decide(ctx, judged, judged.training, opponent, fingerprint)
+        while True:
+            try:
+                return _promote(ctx, judged, judged.training)
+            except ChampionChangedError as changed:
+                echo(f"promote   {model.name}: {changed}")
+
+
+def _promote(ctx: StageContext, judged: Evaluation, training: TrainingRun) -> Promotion:
+    opponent = lookup.find_opponent(ctx, training)
+    fingerprint = lookup.fingerprint(ctx.model, judged, opponent)
+    name_flow_run(f"promote {ctx.model.name} {fingerprint[:7]}")
+    done = lookup.find(ctx, fingerprint)
+    if done:
+        return skip(ctx, done, "promote", ctx.model.name, f"version {done.version}: {done.decision}")
+    return _decide(ctx, judged, training, opponent, fingerprint)
 
 
 def _decide(
@@ -48,6 +60,7 @@ def _decide(
     with stage_run(ctx, model.name, "promote", fingerprint, name=model.name, tags=tags) as run_id:
         verdicts = judge(ctx, judged, opponent).verdicts
         passed = all(verdict.passed for verdict in verdicts)
+        ctx.tracking.check_current(run_id)
         version = registry.register(
             model.name,
             training.logged_model_id,
@@ -66,7 +79,9 @@ def _decide(
             replaced_version=opponent.version if passed and opponent else None,
             seconds=ctx.seconds,
         )
+        _check_opponent(ctx, training, opponent)
         _move_aliases(ctx, decision)
+        ctx.tracking.check_current(run_id)
         registry.annotate(
             model.name,
             version,
@@ -82,20 +97,33 @@ def _decide(
     return decision
 
 
+def _check_opponent(ctx: StageContext, training: TrainingRun, opponent: ModelVersion | None) -> None:
+    """Raise a ChampionChangedError where the model would now be compared with another version than it was."""
+    present = lookup.find_opponent(ctx, training)
+    was, became = (f"version {version.version}" if version else "none" for version in (opponent, present))
+    if was != became:
+        raise ChampionChangedError(f"the champion to beat was {was} and is now {became}; it is decided again")
+
+
 def _move_aliases(ctx: StageContext, decision: Promotion) -> None:
     """`previous` first: whenever this is interrupted, `champion` points to a version that was evaluated."""
     model, registry = ctx.model.name, ctx.registry
+
+    def point(alias: Alias, version: str | None) -> None:
+        ctx.tracking.check_current(decision.run_id)
+        registry.point(model, alias, version)
+
     if decision.decision != "promoted":
         champion = registry.at(model, "champion")
         if champion is None or champion.version != decision.version:  # a champion judged again is no challenger
-            registry.point(model, "challenger", decision.version)
+            point("challenger", decision.version)
         return
     if decision.replaced_version:
-        registry.point(model, "previous", decision.replaced_version)
-    registry.point(model, "champion", decision.version)
+        point("previous", decision.replaced_version)
+    point("champion", decision.version)
     challenger = registry.at(model, "challenger")
     if challenger and challenger.version == decision.version:
-        registry.point(model, "challenger", None)
+        point("challenger", None)
 
 
 def _lineage(judged: Evaluation, training: TrainingRun, run_tags: dict[str, str]) -> dict[str, str]:

@@ -46,7 +46,7 @@ def train(config: str, dataset: DatasetVersion | None = None) -> TrainingRun:
     version = dataset or dataset_lookup.current(ctx)
     fingerprint = lookup.fingerprint(ctx, version)
     name_flow_run(f"train {model.name} {fingerprint[:7]}")
-    with locked(ctx.settings, f"train-{fingerprint}") as lock:
+    with locked(ctx.settings, f"train-{model.name}-{fingerprint[:12]}") as lock:
         done = lookup.find(ctx, fingerprint)
         if done:
             return skip(ctx, done, "train", model.name, f"trained in run {done.run_id[:7]}")

@@ -3,25 +3,33 @@
 import errno
 import os
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 TEMPORARY_SUFFIX = ".partial"
 
 
-def write_durably(path: Path, content: bytes | memoryview) -> None:
+def write_durably(path: Path, content: bytes | memoryview, may_replace: Callable[[], None] = lambda: None) -> None:
     """Write `content` to `path`: temporary file, fsync, rename, fsync of the directory.
 
     Whenever the machine stops, `path` holds its old content or the new, whole; at worst a `*.partial` stays behind.
+
+    Args:
+        path: of the file.
+        content: all of it.
+        may_replace: called when all is written; where it raises, nothing changes under `path`.
 
     Raises:
         OSError: nothing was written under `path`, and the temporary file is removed.
     """
     temporary = path.with_name(path.name + TEMPORARY_SUFFIX)
+    temporary.unlink(missing_ok=True)  # not to write into the file of a process that is still at it
     try:
         with temporary.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
+        may_replace()
         temporary.replace(path)
     except OSError:
         temporary.unlink(missing_ok=True)

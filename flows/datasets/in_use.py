@@ -14,7 +14,7 @@ from flows.datasets.errors import GoneVersionError, LostVersionError
 from flows.datasets.upkeep import is_lost
 from flows.datasets.versions import restore
 from flows.datasets.withdrawals import Withdrawal, list_path, read_list, withdrawals, write_list
-from flows.runtime.locks import locked
+from flows.runtime.locks import locked_here
 from flows.runtime.progress import echo
 from flows.runtime.records import DatasetVersion
 from flows.tracking.runs import DATASETS_EXPERIMENT, Tracking
@@ -102,7 +102,12 @@ def follow(settings: Settings, tracking: Tracking, name: str) -> InUse:
 
 
 def keep_list(settings: Settings, tracking: Tracking, run_id: str, name: str) -> None:
-    """Keep the list of withdrawn images with the run of a version: a folder that is made again finds it there."""
+    """Keep the list of withdrawn images with the run of a version: a folder that is made again finds it there.
+
+    Raises:
+        StaleAttemptError: another attempt has taken up the run.
+    """
+    tracking.check_current(run_id)
     listed = withdrawals(settings, name)
     if listed:
         tracking.log_files(run_id, [list_path(settings, name)])
@@ -114,5 +119,5 @@ def _kept_list(tracking: Tracking, run_id: str, name: str) -> dict[str, Withdraw
 
 
 def _put(settings: Settings, name: str, entry: dict[str, object] | None) -> None:
-    with locked(settings, "dvc"):
+    with locked_here(settings, "dvc"):
         write_entry(settings, name, entry)

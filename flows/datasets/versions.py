@@ -19,7 +19,7 @@ from flows.datasets.dvc_remote import check_reachable
 from flows.datasets.errors import GoneVersionError, LostVersionError, VersioningError
 from flows.datasets.git import commit_files
 from flows.datasets.remote_objects import lacks
-from flows.runtime.locks import locked
+from flows.runtime.locks import locked_here
 
 
 def add_and_push(settings: Settings, name: str, *, only: str | None = None) -> str:
@@ -36,7 +36,7 @@ def add_and_push(settings: Settings, name: str, *, only: str | None = None) -> s
         VersioningError: DVC is not set up, or the remote cannot be reached.
             What `data.dvc` says of the dataset is then as it was.
     """
-    with locked(settings, "dvc"):
+    with locked_here(settings, "dvc"):
         check_reachable(settings)
         before = entry_of(settings, name)
         try:
@@ -66,7 +66,7 @@ def materialize(settings: Settings, name: str, md5: str) -> Path:
         VersioningError: the remote cannot be reached.
     """
     home = materialized_home(settings, md5)
-    with locked(settings, f"dataset-{md5.removesuffix('.dir')}"):
+    with locked_here(settings, f"dataset-{md5.removesuffix('.dir')}"):
         if is_materialized(settings, md5):
             return home / name
         for _ in range(2):
@@ -122,7 +122,7 @@ def commit_version(settings: Settings, name: str, message: str | None = None) ->
     Raises:
         VersioningError: the project is not in git, or git refuses.
     """
-    with locked(settings, "dvc"):  # an entry whose version is on its way to the remote is not committed
+    with locked_here(settings, "dvc"):  # an entry whose version is on its way to the remote is not committed
         files = [FILE, f"data/{name}.withdrawn.csv"]
         commit_files(settings, files, message or f"data: new version of {name}")
 

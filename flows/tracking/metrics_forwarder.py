@@ -13,6 +13,7 @@ from typing import Any
 
 from flows.runtime.followed_file import FollowedFile
 from flows.runtime.progress import echo
+from flows.tracking.attempts import StaleAttemptError
 from flows.tracking.client import TrackingError
 from flows.tracking.runs import Tracking
 
@@ -43,11 +44,16 @@ class MetricsForwarder:
 
         Returns:
             The newest row of `metrics.jsonl`, or None before there is one.
+
+        Raises:
+            StaleAttemptError: another attempt has taken up the run.
         """
         if time.monotonic() >= self.next_batch:
             self.next_batch = time.monotonic() + SECONDS_BETWEEN_BATCHES
             try:
                 self._send()
+            except StaleAttemptError:
+                raise
             except Exception as error:  # whatever MLflow's client raises, training is not to stop for it
                 self.next_batch = time.monotonic() + SECONDS_AFTER_A_FAILURE
                 echo(f"MLflow takes no metrics now, they are kept and sent later ({str(error)[:120]})")
@@ -59,11 +65,13 @@ class MetricsForwarder:
         """Send all that is left.
 
         Raises:
-            TrackingError: MLflow has not taken it after several attempts.
+            TrackingError: MLflow has not taken it after several attempts, or another attempt has taken up the run.
         """
         for attempt in range(FINAL_ATTEMPTS):
             try:
                 return self._send()
+            except StaleAttemptError:
+                raise
             except Exception as error:
                 reason = str(error)
                 time.sleep(2.0**attempt)
@@ -79,6 +87,7 @@ class MetricsForwarder:
 
     def _send(self) -> None:
         """Send rows beyond the last step that was sent: those of a step that a rollback repeats are not sent twice."""
+        self.tracking.check_current(self.run_id)
         following = replace(self.sent)
         while lines := following.new_lines():
             rows = [row for row in map(json.loads, lines) if row["step"] > self.sent_step]

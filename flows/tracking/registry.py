@@ -52,9 +52,13 @@ class Registry:
 
         Returns:
             The id of the logged model.
+
+        Raises:
+            StaleAttemptError: another attempt has taken up the run.
         """
         import mlflow
 
+        self.tracking.check_current(run_id)
         mlflow.set_tracking_uri(self.tracking.uri)
         with mlflow.start_run(run_id=run_id):
             info = mlflow.pyfunc.log_model(

@@ -9,6 +9,7 @@ import io
 import json
 import logging
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,20 +33,26 @@ class Checkpoints:
         directory: made if missing.
         keep: how many; older ones are removed after each save.
         identity: what the run is, JSON-like: a flat mapping. Checkpoints of another identity are refused.
+        may_write: raises a CheckpointError where the run is another process's by now; asked before files are changed.
     """
 
-    def __init__(self, directory: Path, keep: int, identity: dict[str, Any]) -> None:
+    def __init__(
+        self, directory: Path, keep: int, identity: dict[str, Any], may_write: Callable[[], None] = lambda: None
+    ) -> None:
         self.directory = directory
         self.keep = keep
         self.identity = identity
+        self.may_write = may_write
         directory.mkdir(parents=True, exist_ok=True)
 
     def save(self, step: int, state: dict[str, Any]) -> None:
         """Keep `state`: nested plain containers of tensors, numbers and strings.
 
         Raises:
-            CheckpointError: the disk is full or fails; the checkpoints before this one are untouched.
+            CheckpointError: the disk is full or fails, or the run is another process's by now; the checkpoints before
+                this one are untouched.
         """
+        self.may_write()
         buffer = io.BytesIO()
         torch.save({"step": step, "state": state}, buffer)
         content = buffer.getbuffer()
@@ -55,8 +62,8 @@ class Checkpoints:
             data_path.with_suffix(".json").unlink(
                 missing_ok=True
             )  # Without a manifest it is no checkpoint, until it is whole.
-            write_durably(data_path, content)
-            write_durably(data_path.with_suffix(".json"), json.dumps(manifest, indent=2).encode())
+            write_durably(data_path, content, self.may_write)
+            write_durably(data_path.with_suffix(".json"), json.dumps(manifest, indent=2).encode(), self.may_write)
         except OSError as error:
             full = is_disk_full(error)
             cause = "no space left" if full else str(error)
@@ -64,6 +71,7 @@ class Checkpoints:
                 f"checkpoint of step {step} could not be written to {self.directory}: {cause}; those before it are "
                 f"intact, so {'free some space' if full else 'mend that'} and run again to go on from them"
             ) from None
+        self.may_write()
         # Damaged ones of later steps, which this run was resumed behind, go as well.
         later = [other for other in self._steps() if other > step]
         for old in later + [other for other in self._steps() if other <= step][self.keep :]:

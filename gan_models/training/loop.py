@@ -56,6 +56,7 @@ class Trainer:
         device: to train on.
         processes: that train together. The first writes all files; a batch is shared by all.
         place: where the images of `data` are to live.
+        may_write: raises a CheckpointError where the directory is another process's by now.
 
     Raises:
         ConfigError: batches cannot be shared equally.
@@ -72,7 +73,9 @@ class Trainer:
         device: torch.device,
         processes: Processes = ALONE,
         place: Place = "device",
+        may_write: Callable[[], None] = lambda: None,
     ) -> None:
+        self.may_write = may_write
         self.config, self.data, self.out, self.device, self.processes = config, data, out, device, processes
         self.share = processes.share(config.batch_size)
         prepare(device, config.speed)
@@ -91,12 +94,12 @@ class Trainer:
         judges_accuracy = saturates(self.recipe)
         self.collapse_watch = CollapseWatch(config.health, config.steps, diversity, judges_accuracy=judges_accuracy)
         facts = {**identity(config), "data": data.digest}
-        self.checkpoints = Checkpoints(out / "checkpoints", config.keep_checkpoints, facts)
+        self.checkpoints = Checkpoints(out / "checkpoints", config.keep_checkpoints, facts, may_write)
         self.rollbacks = processes.on_first(lambda: Rollbacks(self.checkpoints.directory))
         self.step, self.saved_step = 0, -1
         self._seen: tuple[int, dict[str, float]] = (-1, {})
         self._load()
-        self.log = RunLog(out, config.steps, self.step) if processes.is_first else None
+        self.log = RunLog(out, config.steps, self.step, may_write) if processes.is_first else None
 
     def run(
         self, should_stop: Callable[[], bool] = lambda: False, progress: Report = lambda step, values: None
@@ -196,6 +199,7 @@ class Trainer:
             raise UnhealthyError(f"{error}; it was rolled back {len(self.rollbacks)} times before") from error
 
         def go_back() -> Rollbacks:
+            self.may_write()
             if self.rollbacks.led_to(self.saved_step):  # From there it has gone wrong before, so go one further.
                 self.checkpoints.discard(self.saved_step)
             self.rollbacks.add(self.step, self.checkpoints.latest_step(), str(error))
@@ -209,6 +213,7 @@ class Trainer:
             self.log.rewind(self.step)
 
     def _write_bundle(self) -> None:
+        self.may_write()
         save_bundle(
             self.out / "bundle",
             self.ema.network,

@@ -17,6 +17,7 @@ from gan_models.training.devices import device_for
 from gan_models.training.distributed import join
 from gan_models.training.identity import config_digest
 from gan_models.training.loop import Outcome, Trainer
+from gan_models.training.ownership import Ownership
 from gan_models.training.placement import load_data
 from gan_models.training.progress import ProgressBars
 
@@ -54,6 +55,7 @@ def train(
     with join(device) as processes, ExitStack() as until_the_end:
         if processes.on_first(lambda: _enter(config, out, until_the_end)):
             return Outcome.DONE
+        may_write = Ownership(out).check if processes.is_first else lambda: None
         is_asked_to_stop = until_the_end.enter_context(_signals_noted())
         with ProgressBars(config.steps, is_shown=processes.is_first) as bars:
 
@@ -69,7 +71,7 @@ def train(
             if processes.is_first:
                 for note in loaded.notes:
                     print(note, file=sys.stderr)
-            trainer = Trainer(config, loaded.training, loaded.previews, out, device, processes, loaded.place)
+            trainer = Trainer(config, loaded.training, loaded.previews, out, device, processes, loaded.place, may_write)
             outcome = trainer.run(is_asked_to_stop, bars.trained)
         if outcome is Outcome.PREEMPTED and processes.is_first:
             print(f"stopped at step {trainer.step} as asked; run again to go on", file=sys.stderr)

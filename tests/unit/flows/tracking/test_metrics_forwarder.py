@@ -13,7 +13,8 @@ from flows.runtime.records import DatasetVersion
 from flows.tracking import metrics_forwarder
 from flows.tracking.client import TrackingError
 from flows.tracking.metrics_forwarder import MetricsForwarder
-from flows.tracking.runs import MAX_BATCH, Tracking
+from flows.tracking.run_contents import MAX_BATCH
+from flows.tracking.runs import Tracking
 from tests.support.checked import present
 from tests.support.mlflow_helpers import open_run
 
