@@ -19,7 +19,6 @@ from flows.tracking.runs import Tracking
 from gan_models.bundles.description import read_description
 from tests.support.checked import present
 from tests.support.compose_processes import ComposeProcesses
-from tests.support.ports import free_port
 from tests.support.project import Project, make_project
 
 STEPS = 60
@@ -61,7 +60,7 @@ def team(empty_database: Path) -> Iterator[Team]:
             stack.lend_dvc_config(project.root)
         stack.finish("deployments", projects[0].root, projects[0].config)
         for service, project in zip(("worker-cpu", "worker-no-gpu"), projects[:2], strict=True):
-            stack.start(service, project.root, "--health-port", str(free_port()))
+            stack.start(service, project.root, "--health-port", "0")
         yield Team(stack, *projects)
     finally:
         stack.stop()
