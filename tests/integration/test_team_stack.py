@@ -60,7 +60,7 @@ def team(empty_database: Path) -> Iterator[Team]:
             stack.lend_dvc_config(project.root)
         stack.finish("deployments", projects[0].root, projects[0].config)
         for service, project in zip(("worker-cpu", "worker-no-gpu"), projects[:2], strict=True):
-            stack.start(service, project.root, "--port", "0")
+            stack.start(service, project.root, "--health-port", "0")
         yield Team(stack, *projects)
     finally:
         stack.stop()
