@@ -17,7 +17,7 @@ from flows.datasets.upkeep import ensure_kept
 from flows.datasets.withdrawals import apply_withdrawals, withdrawals
 from flows.lookup import dataset as lookup
 from flows.runtime.locks import locked
-from flows.runtime.prefect_runs import announce, name_flow_run
+from flows.runtime.prefect_runs import announce, in_one_sentence, name_flow_run
 from flows.runtime.progress import echo, progress, with_rate
 from flows.runtime.records import DatasetVersion
 from flows.sources.base import Source
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 
 @flow(name="dataset", description=__doc__)
+@in_one_sentence
 def dataset(config: str) -> DatasetVersion:
     """Build, validate and version the dataset that a model's config names.
 
@@ -76,7 +77,7 @@ def _build(ctx: StageContext, fingerprint: str, sources: list[Source]) -> Datase
         _log(ctx, version, report)
         echo(f"dataset   {name}: {report.in_words()}")
         tracking.finish(version)
-    publish(ctx, "dataset", name, run_id, f"Version `{md5}` of **{name}**: {_counts(version)}.")
+    publish(ctx, "dataset", name, version, f"Version `{md5}` of **{name}**: {_counts(version)}.")
     announce("atelier.dataset.versioned", f"atelier.dataset.{name}", name, version.model_dump(mode="json"))
     return version
 

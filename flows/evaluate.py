@@ -18,7 +18,7 @@ from flows.lookup.promotion import find_opponent
 from flows.runtime.errors import StageError
 from flows.runtime.followed_file import FollowedFile
 from flows.runtime.locks import locked
-from flows.runtime.prefect_runs import name_flow_run
+from flows.runtime.prefect_runs import in_one_sentence, name_flow_run
 from flows.runtime.progress import Update, echo, progress
 from flows.runtime.records import DatasetVersion, Evaluation, MetricValue, TrainingRun
 from flows.runtime.supervised_process import ChildFailedError, cause_of, evaluation_limits, run_supervised
@@ -28,6 +28,7 @@ from gan_models.bundles.description import BundleError, read_description
 
 
 @flow(name="evaluate", description=__doc__)
+@in_one_sentence
 def evaluate(config: str, training: TrainingRun | None = None, model: str | None = None) -> Evaluation:
     """Measure a model in a process of its own, compare it with the champion, and write the report.
 
@@ -146,7 +147,7 @@ def _evaluate(
         log_judgment(ctx, record, judgment)
         report(ctx, record, judgment, folder)
         tracking.finish(record)
-    publish(ctx, "evaluate", model.name, run_id, review_text(record))
+    publish(ctx, "evaluate", model.name, record, review_text(record))
     return record
 
 

@@ -9,7 +9,7 @@ from flows.lookup import promotion as lookup
 from flows.lookup.evaluation_target import trained_now
 from flows.runtime.errors import StageError
 from flows.runtime.locks import locked
-from flows.runtime.prefect_runs import name_flow_run
+from flows.runtime.prefect_runs import in_one_sentence, name_flow_run
 from flows.runtime.progress import echo
 from flows.runtime.records import Evaluation, Promotion, TrainingRun, Verdict
 from flows.tracking.context import StageContext, publish, skip, stage_run
@@ -22,6 +22,7 @@ class ChampionChangedError(StageError):
 
 
 @flow(name="promote", description=__doc__)
+@in_one_sentence
 def promote(config: str, evaluation: Evaluation | None = None) -> Promotion:
     """Register a model version, apply the config's rules, and promote the version to champion if all of them hold.
 
@@ -93,7 +94,7 @@ def _decide(
         ctx.tracking.describe(run_id, _markdown(decision, verdicts))
         ctx.tracking.finish(decision)
     echo(f"promote   {model.name}: version {version} {decision.decision}, {decision.reason}")
-    publish(ctx, "promote", model.name, run_id, _markdown(decision, verdicts))
+    publish(ctx, "promote", model.name, decision, _markdown(decision, verdicts))
     return decision
 
 

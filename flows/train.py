@@ -20,7 +20,7 @@ from flows.lookup import training as lookup
 from flows.lookup.initial_weights import find_initial_weights, pin
 from flows.runtime.errors import StageError
 from flows.runtime.locks import locked
-from flows.runtime.prefect_runs import name_flow_run
+from flows.runtime.prefect_runs import in_one_sentence, name_flow_run
 from flows.runtime.progress import Update, echo, progress
 from flows.runtime.records import DatasetVersion, TrainingRun
 from flows.runtime.supervised_process import ChildFailedError, cause_of, run_supervised, training_limits
@@ -34,6 +34,7 @@ EXIT_CAUSES = {2: "", 3: "training became unhealthy: ", 75: "training was asked 
 
 
 @flow(name="train", description=__doc__)
+@in_one_sentence
 def train(config: str, dataset: DatasetVersion | None = None) -> TrainingRun:
     """Train a model on exactly one dataset version, in a process of its own; an attempt that was cut short is resumed.
 
@@ -118,7 +119,7 @@ def _train(ctx: StageContext, version: DatasetVersion, fingerprint: str, lock: i
         tracking.finish(record)
     for folder in ("checkpoints", "initial"):
         shutil.rmtree(out / folder, ignore_errors=True)
-    publish(ctx, "train", model.name, run_id, f"Trained **{model.name}** on `{version.name}` `{version.dvc_md5[:7]}`.")
+    publish(ctx, "train", model.name, record, f"Trained **{model.name}** on `{version.name}` `{version.dvc_md5[:7]}`.")
     return record
 
 

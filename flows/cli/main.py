@@ -33,28 +33,31 @@ app.add_typer(storage_commands.app, name="remote", hidden=True)
 def retrain(
     configs: Annotated[list[Path], typer.Argument(help="config files; several are retrained one after the other")],
     on_workers: Annotated[
-        bool, typer.Option("--on-workers", "--remote", help="run every stage as a flow run of its own deployment")
+        bool, typer.Option("--on-workers", "--remote", help="on the workers of a Prefect server, all configs at once")
     ] = False,
 ) -> None:
     """Bring models up to date: dataset, train, evaluate, promote. What has nothing new is skipped."""
-    names = checked_paths(configs)
+    names = checked_paths(configs, with_sources=not on_workers)  # workers may have sources that are not here
     prepare()
     check_prefect()
-    from flows.cli.render import next_commands, retraining_summary
-    from flows.retrain import retrain as retrain_flow
     from flows.runtime.progress import console
 
-    if on_workers and not os.environ.get("PREFECT_API_URL"):
-        raise UsageError("--on-workers needs a Prefect server with workers: start `atelier up` or set PREFECT_API_URL")
-    summaries = []
-    with without_heartbeats():
-        for name in names:
-            retraining = retrain_flow(name, on_workers)
-            summaries.append(retraining_summary(retraining[1].model_name, retraining))
-    for summary in summaries:
-        console.print(summary)
-    settings = Settings()
-    console.print(next_commands(settings.mlflow_tracking_uri, dict(os.environ)))
+    if on_workers:
+        if not os.environ.get("PREFECT_API_URL"):
+            raise UsageError("--on-workers needs a Prefect server: start `atelier up` or set PREFECT_API_URL")
+        from flows.cli.on_workers import retrain_on_workers
+
+        retrainings = retrain_on_workers(names)
+    else:
+        from flows.retrain import retrain as retrain_flow
+
+        with without_heartbeats():
+            retrainings = [retrain_flow(name) for name in names]
+    from flows.cli.render import next_commands, retraining_summary
+
+    for retraining in retrainings:
+        console.print(retraining_summary(retraining[1].model_name, retraining))
+    console.print(next_commands(Settings(), dict(os.environ), retrainings))
 
 
 @app.command()

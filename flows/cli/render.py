@@ -11,8 +11,9 @@ from rich.text import Text
 from rich.tree import Tree
 
 from flows.cli.evaluate import Assessment
-from flows.retrain import Retraining
-from flows.runtime.records import Evaluation, Verdict
+from flows.config.settings import Settings
+from flows.evaluations.retrain_summary import results
+from flows.runtime.records import Evaluation, Retraining, Verdict, by_stage
 from flows.tracking.registry import ModelVersion
 from gan_models.escaping import for_terminal
 
@@ -20,26 +21,20 @@ if TYPE_CHECKING:
     from gan_models.evaluation.result import Metric
 
 NUM_WORST = 3  # labels or styles that a terminal shows of each metric
-STAGES = ("dataset", "train", "evaluate", "promote")
 
 
 def retraining_summary(name: str, retraining: Retraining) -> RenderableType:
     """Return stages, numbers and the decision of one retrain."""
     from gan_models.evaluation.slices import left_out_lines
 
-    version, training, evaluation, promotion = retraining
+    _, _, evaluation, promotion = retraining
     stages = Table(
         "stage", "", Column("seconds", justify="right"), "MLflow run", "result", box=None, padding=(0, 2, 0, 0)
     )
-    results = (
-        f"{version.name} {version.dvc_md5[:7]}, {version.num_train:,} + {version.num_evaluation:,} images",
-        f"{training.recipe}, weights {training.bundle_digest[:7]}",
-        f"{len(evaluation.metrics)} metrics, protocol {evaluation.protocol_id}",
-        f"version {promotion.version}: {promotion.decision}",
-    )
-    for stage, record, result in zip(STAGES, retraining, results, strict=True):
-        state = Text("skipped, nothing new", "dim") if record.skipped else Text("ran", "green")
-        stages.add_row(stage, state, f"{record.seconds:.1f}", record.run_id[:7], _text(result))
+    made = results(retraining)
+    for stage, record in by_stage(retraining).items():
+        state = Text("skipped, nothing new", "dim") if record.skipped else Text("done", "green")
+        stages.add_row(stage, state, f"{record.seconds:.1f}", record.run_id[:7], _text(made[stage]))
     missing = [_text(f"not measured: {line}", "dim") for line in left_out_lines(evaluation.left_out)]
     rules = _rules(promotion.verdicts)
     color = "green" if promotion.decision == "promoted" else "yellow"
@@ -150,11 +145,13 @@ def _metrics(evaluation: Evaluation) -> Table:
     return table
 
 
-def next_commands(tracking_uri: str, environment: dict[str, str]) -> Text:
-    """Return the commands that open the UIs on what was just made, or their addresses where servers are running."""
-    text = Text("\nLook at it:\n", "bold")
-    if tracking_uri.startswith("http"):
-        text.append(f"  MLflow   {tracking_uri}\n", "cyan")
+def next_commands(settings: Settings, environment: dict[str, str], retrainings: Sequence[Retraining]) -> Text:
+    """Return the commands that open the UIs on what was just made, or its pages where servers are running."""
+    text, tracking_uri = Text("\nLook at it:\n", "bold"), settings.mlflow_tracking_uri
+    if page := settings.mlflow_page:
+        for *_, evaluation, promotion in retrainings:
+            text.append(f"  report   {page}/#/runs/{evaluation.run_id}\n", "cyan")
+            text.append(f"  version  {page}/#/models/{promotion.model_name}/versions/{promotion.version}\n", "cyan")
     else:
         text.append(f"  .venv/bin/mlflow ui --backend-store-uri {quote(tracking_uri)}\n", "cyan")
     if "PREFECT_API_URL" in environment:

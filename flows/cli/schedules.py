@@ -18,10 +18,10 @@ WAITING = FlowRunFilter.model_validate({"state": {"type": {"any_": ["SCHEDULED"]
 
 @dataclass(frozen=True)
 class Schedule:
-    """A schedule of a deployment for one config. `next_run` is None where no run waits, and `trouble` or `off` why."""
+    """When a model's flow runs by itself. `next_run` is None where no run waits, and `trouble` or `off` why."""
 
     config: str
-    deployment: str
+    flow: str
     next_run: datetime | None = None
     off: str = ""
     trouble: str = ""
@@ -30,15 +30,16 @@ class Schedule:
         """Return it as `atelier doctor` shows it."""
         when = f" {self.next_run:%Y-%m-%d %H:%M} UTC" if self.next_run else ""
         why = f" ({self.trouble or self.off})" if self.trouble or self.off else ""
-        return f"{self.deployment}{when}{why}"
+        return f"{self.flow}{when}{why}"
 
 
 def read_schedules() -> list[Schedule]:
     """Return every schedule of every deployment on the Prefect server of the environment."""
     with get_client(sync_client=True) as client:
         pools = {pool.name: pool for pool in client.read_work_pools()}
+        flows = {flow.id: flow.name for flow in client.read_flows()}
         return [
-            _schedule(schedule, deployment, runs, pools.get(deployment.work_pool_name or ""))
+            _schedule(schedule, flows[deployment.flow_id], deployment, runs, pools.get(deployment.work_pool_name or ""))
             for deployment in _deployments(client)
             for runs in [_waiting_runs(client, deployment)]
             for schedule in deployment.schedules
@@ -51,23 +52,23 @@ def lines_of(settings: Settings, schedules: list[Schedule]) -> list[str]:
     lines = []
     for config in sorted({*in_project, *(schedule.config for schedule in schedules)}):
         own = [str(schedule) for schedule in schedules if schedule.config == config]
-        none = "never: no schedule names it; add one to prefect.yaml and run `prefect deploy --all`"
+        none = "never: no schedule names it; add one to prefect.yaml and run `atelier deploy`"
         lines.append(f"{config}: {', '.join(own) or none}")
     return lines
 
 
 def _schedule(
-    schedule: DeploymentSchedule, deployment: DeploymentResponse, runs: list[FlowRun], pool: WorkPool | None
+    schedule: DeploymentSchedule, flow: str, deployment: DeploymentResponse, runs: list[FlowRun], pool: WorkPool | None
 ) -> Schedule:
     config = str({**deployment.parameters, **schedule.parameters}.get("config", "no config"))
     if deployment.paused:
-        return Schedule(config, deployment.name, off="the deployment is paused")
+        return Schedule(config, flow, off="the deployment is paused")
     if not schedule.active:
-        return Schedule(config, deployment.name, off="switched off")
+        return Schedule(config, flow, off="switched off")
     own = [run for run in runs if run.created_by and run.created_by.id == schedule.id]
     if not own:
-        return Schedule(config, deployment.name, trouble="no run is planned: the server's log says why")
-    return Schedule(config, deployment.name, own[0].expected_start_time, trouble=_why_not(deployment, own[0], pool))
+        return Schedule(config, flow, trouble="no run is planned: the server's log says why")
+    return Schedule(config, flow, own[0].expected_start_time, trouble=_why_not(deployment, own[0], pool))
 
 
 def _why_not(deployment: DeploymentResponse, run: FlowRun, pool: WorkPool | None) -> str:

@@ -139,6 +139,12 @@ class Settings(BaseSettings):
         return set_or_running or f"sqlite:///{self.state / 'mlflow.db'}"
 
     @property
+    def mlflow_page(self) -> str | None:
+        """Where a browser finds MLflow, None where it has no server."""
+        uri = self.mlflow_tracking_uri
+        return self.mlflow_ui or (uri if uri.startswith("http") else None)
+
+    @property
     def artifact_root(self) -> Path:
         """Where a local MLflow keeps artifacts; with or without its server, so that both see the same files."""
         return self.state / "mlartifacts"

@@ -1,23 +1,24 @@
-"""A stage in Prefect: its server, the name of its flow run, its artifact, and calling it as a deployment."""
+"""What a flow tells Prefect of its run: name, tags, artifact, where its records are, and why it failed."""
 
+import functools
 import os
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ParamSpec, TypeVar, cast
 from uuid import UUID
 
 import httpx
 from prefect.artifacts import create_markdown_artifact
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.objects import FlowRun
-from prefect.deployments import run_deployment
 from prefect.events import emit_event
 from prefect.runtime import flow_run
+from prefect.states import Failed
 
-from flows.runtime.errors import StageError
 from flows.runtime.records import Record, Stage
-from gan_models.errors import AtelierError
+from gan_models.errors import AtelierError, is_mendable
+from gan_models.text import one_line
 
-AnyRecord = TypeVar("AnyRecord", bound=Record)
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
 
 
 class PrefectServerError(AtelierError):
@@ -84,35 +85,43 @@ def announce(event: str, resource_id: str, resource_name: str, payload: dict[str
         emit_event(event, resource=resource, payload=payload)
 
 
-def call_deployment(
-    stage: Stage,
-    fingerprint: str,
-    parameters: dict[str, Any],
-    timeout_seconds: float,
-    find: Callable[[], AnyRecord | None],
-) -> AnyRecord:
-    """Run a stage as a flow run of its own deployment and wait for it.
+def tag_flow_run(tags: Iterable[str]) -> None:
+    """Add tags to the current flow run, besides those that it has; do nothing outside of one."""
+    if flow_run.id:
+        with get_client(sync_client=True) as client:
+            client.update_flow_run(UUID(flow_run.id), tags=sorted({*flow_run.tags, *tags}))
 
-    The idempotency key makes a retried parent find the run it had submitted instead of submitting a second one.
 
-    Args:
-        find: reads the record that the stage leaves in MLflow.
+def leave_records(records: Mapping[Stage, Record]) -> None:
+    """Say on the current flow run which MLflow runs hold the records of stages; do nothing outside of one.
 
-    Raises:
-        StageError: the flow run ended in any state but Completed, or left no record.
+    Labels are the one thing of a flow run that its caller sees from another machine: results lie on a disk.
     """
-    run = run_deployment(
-        f"{stage}/{stage}",
-        parameters=parameters,
-        timeout=timeout_seconds,
-        idempotency_key=f"{flow_run.id}:{stage}:{fingerprint}:{flow_run.run_count}",
-    )
-    assert isinstance(run, FlowRun)
-    if run.state is None or not run.state.is_completed():
-        state = run.state.name if run.state else "unknown"
-        why = run.state.message if run.state and run.state.message else "see its log in the Prefect UI"
-        raise StageError(f"stage {stage} ended as {state} in flow run '{run.name}': {why}")
-    record = find()
-    if record is None:
-        raise StageError(f"stage {stage} completed in flow run '{run.name}' but left no finished run in MLflow")
-    return record
+    if flow_run.id:
+        with get_client(sync_client=True) as client:
+            client.update_flow_run_labels(
+                UUID(flow_run.id),
+                {
+                    f"atelier.{stage}.{name}": value
+                    for stage, record in records.items()
+                    for name, value in record.model_dump(include={"run_id", "skipped", "seconds"}).items()
+                },
+            )
+
+
+def in_one_sentence(stage: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """Let a flow that fails for a reason that a person can mend end with that sentence as its state's message.
+
+    Whoever calls the flow gets the error as always; Prefect's own message begins with words of its own.
+    """
+
+    @functools.wraps(stage)
+    def run(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        try:
+            return stage(*args, **kwargs)
+        except Exception as error:
+            if not (flow_run.id and is_mendable(error)):
+                raise
+            return cast(Result, Failed(message=one_line(error), data=error))
+
+    return run

@@ -4,7 +4,7 @@ Every record is frozen and serializes to JSON: it is the result of a flow, a par
 (Prefect's UI shows it as a form), and a tag on the MLflow run it describes.
 """
 
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict
 
@@ -102,3 +102,11 @@ class Promotion(Record):
     verdicts: tuple[Verdict, ...] = ()
     replaced_version: str | None = None
     decided_by: str = "rules"
+
+
+Retraining = tuple[DatasetVersion, TrainingRun, Evaluation, Promotion]
+
+
+def by_stage(retraining: Retraining) -> dict[Stage, Record]:
+    """Return the records of a retrain by the stages that made them, in their order."""
+    return dict(zip(get_args(Stage), retraining, strict=True))

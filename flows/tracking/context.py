@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from prefect.client.schemas.objects import FlowRun
 from prefect.exceptions import TerminationSignal
 
 from flows.config.model_config import ModelConfig, read_model_config
 from flows.config.settings import Settings
-from flows.runtime.prefect_runs import flow_run_id, leave_artifact
+from flows.runtime.errors import StageError
+from flows.runtime.prefect_runs import flow_run_id, leave_artifact, leave_records
 from flows.runtime.progress import echo
 from flows.runtime.records import Record, Stage
 from flows.tracking.registry import Registry
@@ -82,14 +84,35 @@ def _reason(error: BaseException) -> str:
 def skip(ctx: StageContext, record: AnyRecord, stage: Stage, name: str, what: str) -> AnyRecord:
     """Tell that a stage has nothing to do, and return the record of when it was done."""
     echo(f"{stage:<9} {name}: nothing new, {what}")
-    publish(ctx, stage, name, record.run_id, f"**Nothing new.** {what[0].upper()}{what[1:]}.")
-    return record.model_copy(update={"skipped": True, "seconds": ctx.seconds})
+    skipped = record.model_copy(update={"skipped": True, "seconds": ctx.seconds})
+    publish(ctx, stage, name, skipped, f"**Nothing new.** {what[0].upper()}{what[1:]}.")
+    return skipped
 
 
-def publish(ctx: StageContext, stage: Stage, name: str, run_id: str, text: str) -> None:
-    """Leave an artifact on the flow run that says what the stage did, with the way to the MLflow run."""
-    where = f"MLflow run `{run_id}`"
-    page = ctx.settings.mlflow_ui or (ctx.tracking.uri if ctx.tracking.is_server else None)
-    if page:
-        where = f"[{where}]({page}/#/runs/{run_id})"
+def publish(ctx: StageContext, stage: Stage, name: str, record: Record, text: str) -> None:
+    """Leave on the flow run what the stage did, with the way to the MLflow run, for a person and for the parent."""
+    where = f"MLflow run `{record.run_id}`"
+    if page := ctx.settings.mlflow_page:
+        where = f"[{where}]({page}/#/runs/{record.run_id})"
     leave_artifact(f"{stage}-{name}", f"{text}\n\n{where}", description=stage)
+    leave_records({stage: record})
+
+
+def record_left(tracking: Tracking, kind: type[AnyRecord], stage: Stage, run: FlowRun) -> AnyRecord:
+    """Return the record of a stage that a flow run names, whatever environment made it.
+
+    Nothing is looked for by a fingerprint: who made the record may have had another PyTorch, or other code.
+
+    Raises:
+        StageError: the run names none, or this MLflow does not have it.
+    """
+    names = {name: run.labels.get(f"atelier.{stage}.{name}") for name in ("run_id", "skipped", "seconds")}
+    if names["run_id"] is None:
+        raise StageError(f"flow run '{run.name}' ended without saying which MLflow run holds its record")
+    record = tracking.record(kind, str(names["run_id"]))
+    if record is None:
+        raise StageError(
+            f"flow run '{run.name}' left its record in MLflow run {names['run_id']}, which {tracking.uri} does not "
+            "have; set MLFLOW_TRACKING_URI to the server of the workers"
+        )
+    return record.model_copy(update={"skipped": names["skipped"], "seconds": names["seconds"]})

@@ -15,9 +15,9 @@ from prefect.settings import PREFECT_API_URL
 from flows.cli.evaluate import Assessment, assess
 from flows.evaluate import evaluate
 from flows.promote import promote
-from flows.retrain import Retraining, retrain
+from flows.retrain import retrain
 from flows.runtime.errors import StageError
-from flows.runtime.records import TrainingRun
+from flows.runtime.records import Retraining, TrainingRun
 from flows.tracking.context import StageContext
 from flows.tracking.registry import Registry
 from gan_models.bundles.bundle import load_bundle, save_bundle

@@ -13,8 +13,8 @@ from prefect.settings import PREFECT_API_URL
 from flows.config.settings import Settings
 from flows.datasets.dvc_file import tracked_md5
 from flows.promote import promote
-from flows.retrain import Retraining, retrain
-from flows.runtime.records import DatasetVersion, Evaluation
+from flows.retrain import retrain
+from flows.runtime.records import DatasetVersion, Evaluation, Retraining
 from flows.tracking.registry import Registry
 from flows.tracking.runs import DATASETS_EXPERIMENT, Tracking
 from tests.support.checked import present

@@ -9,10 +9,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import httpx
 import pytest
+import yaml
 
 from flows.config.settings import Settings
 from flows.runtime.records import Evaluation, TrainingRun
@@ -23,6 +24,7 @@ from tests.support.project import Project, hear_ctrl_c, make_project, point_envi
 COMMAND = str(Path(sys.executable).with_name("atelier"))
 PATIENCE_SECONDS = 300
 WORKING = ("Running", "Completed")
+STAGES = ("dataset", "train", "evaluate", "promote")
 T = TypeVar("T")
 
 
@@ -42,6 +44,7 @@ def two_free_ports() -> int:
 def running(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Iterator[tuple[Project, int]]:
     """A project with `atelier up` running in it, and the port of its Prefect server."""
     project = make_project(tmp_path_factory.mktemp("up") / "project", empty_database)
+    add_deployments(project)
     with pytest.MonkeyPatch.context() as monkeypatch, terminal_of(project).open("wb") as terminal:
         point_environment(monkeypatch, project)
         for name in ("MLFLOW_TRACKING_URI", "PREFECT_API_URL"):
@@ -59,6 +62,16 @@ def running(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> I
                 assert probe.connect_ex(("127.0.0.1", stopped)) != 0, f"something still listens on port {stopped}"
 
 
+def add_deployments(project: Project) -> None:
+    """Give the project's model deployments in prefect.yaml, without schedules."""
+    file = project.root / "prefect.yaml"
+    content = yaml.safe_load(file.read_text())
+    for demo in content["deployments"][:5]:
+        parameters = {**demo["parameters"], "config": project.config}
+        content["deployments"].append({**demo, "name": "tiny-digits", "parameters": parameters, "schedules": []})
+    file.write_text(yaml.safe_dump(content))
+
+
 def terminal_of(project: Project) -> Path:
     return project.root.with_name("up.txt")
 
@@ -74,11 +87,23 @@ def api(port: int, call: str, content: dict[str, object] | None = None) -> list[
     return list(ask(port, "POST", f"{call}/filter", content or {}).json())
 
 
-def submit(port: int, stage: str, config: str) -> str:
-    """Submit a flow run of a stage's deployment; its id."""
-    (deployment,) = [row["id"] for row in api(port, "deployments") if row["name"] == stage]
-    content: dict[str, object] = {"parameters": {"config": config}, "state": {"type": "SCHEDULED"}}
-    return str(ask(port, "POST", f"deployments/{deployment}/create_flow_run", content).json()["id"])
+def deployments(port: int) -> dict[str, dict[str, Any]]:
+    """The deployments by the names of their flow and their model."""
+    flows = {row["id"]: row["name"] for row in api(port, "flows")}
+    return {f"{flows[row['flow_id']]}/{row['name']}": row for row in api(port, "deployments")}
+
+
+def submit(port: int, name: str, **parameters: object) -> str:
+    """Submit a flow run of a deployment, as a trigger does; its id."""
+    content: dict[str, object] = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
+    call = f"deployments/{deployments(port)[name]['id']}/create_flow_run"
+    return str(ask(port, "POST", call, content).json()["id"])
+
+
+def runs_of(port: int, name: str) -> list[dict[str, Any]]:
+    """The flow runs of a deployment that are due, the first one first."""
+    condition = {"deployment_id": {"any_": [deployments(port)[name]["id"]]}, "start_time": {"is_null_": False}}
+    return api(port, "flow_runs", {"flow_runs": condition, "sort": "START_TIME_ASC"})
 
 
 def ended(port: int, run_id: str) -> bool:
@@ -107,31 +132,76 @@ def run(project: Project, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+class Retrained(NamedTuple):
+    """A retrain on the workers: of the command that looked on first and was stopped, and of the one that joined."""
+
+    interrupted: subprocess.CompletedProcess[str]
+    joined: subprocess.CompletedProcess[str]
+    second: dict[str, Any]  # the flow run that a trigger submitted while it ran
+
+
+def start(project: Project, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [COMMAND, *arguments],
+        cwd=project.root,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=hear_ctrl_c,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+
+
+def read_until(command: subprocess.Popen[str], text: str) -> str:
+    """Read lines of a command to the one that has a text in it, and return them."""
+    assert command.stdout is not None
+    read = ""
+    for line in command.stdout:
+        read += line
+        if text in line:
+            return read
+    raise AssertionError(read + command.communicate()[1])
+
+
+def end_of(command: subprocess.Popen[str], read: str) -> subprocess.CompletedProcess[str]:
+    rest, errors = command.communicate(timeout=PATIENCE_SECONDS)
+    return subprocess.CompletedProcess(command.args, command.returncode, read + rest, errors)
+
+
 @pytest.fixture(scope="module")
-def retrained(running: tuple[Project, int]) -> subprocess.CompletedProcess[str]:
-    """A retrain on the workers, once it has ended."""
-    project, _ = running
-    return run(project, "retrain", project.config, "--on-workers")
+def retrained(running: tuple[Project, int]) -> Retrained:
+    """A retrain on the workers, with a person who leaves and comes back and a trigger that fires meanwhile."""
+    project, port = running
+    first = start(project, "retrain", project.config, "--on-workers")
+    read = read_until(first, "retrain tiny-digits: running")
+    first.send_signal(signal.SIGINT)
+    interrupted = end_of(first, read)
+    again = start(project, "retrain", project.config, "--on-workers")
+    read = read_until(again, "is joined")
+    second = submit(port, "retrain/tiny-digits", config=project.config, remote=True)
+    joined = end_of(again, read)
+    wait_for(lambda: ended(port, second), "end of the second retrain")
+    return Retrained(interrupted, joined, ask(port, "GET", f"flow_runs/{second}").json())
 
 
 def active_schedules(port: int) -> set[tuple[str, str]]:
-    """Deployment and slug, the name of the config, of every schedule that is switched on."""
+    """Deployment and slug of every schedule that is switched on."""
     return {
-        (str(deployment["name"]), str(schedule["slug"]))
-        for deployment in api(port, "deployments")
+        (name, str(schedule["slug"]))
+        for name, deployment in deployments(port).items()
         for schedule in deployment["schedules"]
         if schedule["active"]
     }
 
 
-def wait_for_planned_runs(port: int) -> set[tuple[str, str]]:
-    """Deployments and configs of the runs that wait for their time, once every active schedule has some."""
-    names = {row["id"]: str(row["name"]) for row in api(port, "deployments")}
+def wait_for_planned_runs(port: int) -> set[str]:
+    """Deployments of the runs that wait for their time, once every active schedule has some."""
+    names = {row["id"]: name for name, row in deployments(port).items()}
 
-    def planned() -> set[tuple[str, str]]:
+    def planned() -> set[str]:
         runs = api(port, "flow_runs", {"flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}})
-        found = {(names[run["deployment_id"]], Path(run["parameters"]["config"]).stem) for run in runs}
-        return found if found >= active_schedules(port) else set()
+        found = {names[run["deployment_id"]] for run in runs}
+        return found if found >= {name for name, _ in active_schedules(port)} else set()
 
     return wait_for(planned, "run of every schedule")
 
@@ -139,8 +209,18 @@ def wait_for_planned_runs(port: int) -> set[tuple[str, str]]:
 def test_every_active_schedule_has_runs_that_wait_for_their_time(running: tuple[Project, int]):
     _, port = running
     models = ("digits-generator", "photo-restorer")
-    assert active_schedules(port) == {(stage, model) for stage in ("retrain", "dataset") for model in models}
-    assert wait_for_planned_runs(port) >= active_schedules(port)
+    slugs = {"retrain": "weekly", "dataset": "nightly"}
+    assert active_schedules(port) == {(f"{flow}/{model}", slug) for flow, slug in slugs.items() for model in models}
+    assert wait_for_planned_runs(port) >= {name for name, _ in active_schedules(port)}
+
+
+def test_each_model_has_deployments_of_its_own_name_that_run_one_at_a_time(running: tuple[Project, int]):
+    _, port = running
+    models = ("digits-generator", "photo-restorer", "tiny-digits")
+    found = deployments(port)
+    assert set(found) == {f"{flow}/{model}" for flow in ("retrain", *STAGES) for model in models}
+    assert {row["global_concurrency_limit"]["limit"] for row in found.values()} == {1}
+    assert {name.partition("/")[0] for name, row in found.items() if row["work_pool_name"] == "gpu"} == {"train"}
 
 
 def test_doctor_says_when_each_model_runs_next_or_why_it_does_not(running: tuple[Project, int]):
@@ -152,7 +232,7 @@ def test_doctor_says_when_each_model_runs_next_or_why_it_does_not(running: tuple
     assert re.search(r"dataset 20\d\d-\d\d-\d\d 01:00 UTC", line)
     assert "train (switched off)" in line
     assert f"{project.config}: never: no schedule names it; add one to prefect.yaml" in told
-    (retrain,) = [row["id"] for row in api(port, "deployments") if row["name"] == "retrain"]
+    retrain = deployments(port)["retrain/digits-generator"]["id"]
     ask(port, "POST", f"deployments/{retrain}/pause_deployment")
     assert "retrain (the deployment is paused)" in run(project, "doctor").stdout
     ask(port, "POST", f"deployments/{retrain}/resume_deployment")
@@ -160,38 +240,83 @@ def test_doctor_says_when_each_model_runs_next_or_why_it_does_not(running: tuple
 
 def test_an_error_in_a_worker_is_told_in_the_terminal(running: tuple[Project, int]):
     project, port = running
-    submit(port, "dataset", "configs/nowhere.yaml")
+    submit(port, "dataset/tiny-digits", config="configs/nowhere.yaml")
     wait_for(lambda: "there is no config" in terminal_of(project).read_text(), "error in the terminal")
     assert "cpu worker: " in terminal_of(project).read_text()
 
 
-def test_a_second_run_of_a_deployment_waits_for_the_first(running: tuple[Project, int]):
-    project, port = running
-    both = [submit(port, "dataset", project.config) for _ in range(2)]
-    wait_for(lambda: all(ended(port, run_id) for run_id in both), "end of two runs")
-    histories = [ask(port, "GET", f"flow_run_states/?flow_run_id={run_id}").json() for run_id in both]
-    assert [history[-1]["name"] for history in histories] == ["Completed", "Completed"]
-    assert any(state["name"] == "AwaitingConcurrencySlot" for history in histories for state in history)
-    times = sorted([state["timestamp"] for state in history if state["name"] in WORKING] for history in histories)
-    assert max(times[0]) < min(times[1]), "they ran side by side"
-
-
-def test_a_remote_retrain_runs_every_stage_as_a_flow_run_of_its_own_deployment(
-    running: tuple[Project, int], retrained: subprocess.CompletedProcess[str]
+def test_whoever_leaves_is_told_that_the_workers_go_on_and_joins_them_with_the_same_command(
+    running: tuple[Project, int], retrained: Retrained
 ):
     project, port = running
-    assert retrained.returncode == 0, retrained.stdout + retrained.stderr
-    assert "version 1: promoted" in retrained.stdout
-    deployments = {row["id"]: row["name"] for row in api(port, "deployments")}
-    assert set(deployments.values()) == {"retrain", "dataset", "train", "evaluate", "promote"}
-    flow_runs = [row for row in api(port, "flow_runs") if row["parameters"].get("config") == project.config]
-    runs = {deployments[row["deployment_id"]]: row for row in flow_runs if row["deployment_id"]}
-    assert set(runs) == {"dataset", "train", "evaluate", "promote"}
-    assert all(row["state_type"] == "COMPLETED" for row in runs.values())
-    assert str(runs["train"]["name"]).startswith("train tiny-digits ")
-    assert runs["train"]["work_pool_name"] == "gpu"
-    artifacts = {row["key"] for row in api(port, "artifacts")}
-    assert {"dataset-tiny", "train-tiny-digits", "evaluate-tiny-digits", "promote-tiny-digits"} <= artifacts
+    first, second = runs_of(port, "retrain/tiny-digits")
+    page = f"http://127.0.0.1:{port}/runs/flow-run/{first['id']}"
+    interrupted, joined = retrained.interrupted, retrained.joined
+    assert interrupted.returncode == 1
+    assert f"the workers go on: {page}" in interrupted.stderr
+    assert f"`prefect flow-run cancel {first['id']}`" in interrupted.stderr
+    assert f"`atelier retrain {project.config} --on-workers`" in interrupted.stderr
+    assert "Traceback" not in interrupted.stderr
+    assert joined.returncode == 0, joined.stdout + joined.stderr
+    assert f"is running already, and is joined: {page}" in joined.stdout
+    assert second["id"] == retrained.second["id"], "and no other was submitted"
+
+
+def test_a_retrain_on_workers_shows_how_it_gets_on_and_what_came_of_it(
+    running: tuple[Project, int], retrained: Retrained
+):
+    _, port = running
+    first, _ = runs_of(port, "retrain/tiny-digits")
+    (training,) = runs_of(port, "train/tiny-digits")
+    told = retrained.joined.stdout
+    page = f"http://127.0.0.1:{port}/runs/flow-run"
+    assert re.search(rf"train tiny-digits.*: running  {page}/{training['id']}", told)
+    assert f"{training['name']}: done  {page}/{training['id']}" in told
+    assert f"retrain tiny-digits: version 1 promoted, all 1 rules hold  {page}/{first['id']}" in told
+    assert [line for line in told.splitlines() if re.search("(dataset|train|evaluate|promote) +done +[0-9]", line)]
+    assert f"http://127.0.0.1:{port + 1}/#/models/tiny-digits/versions/1" in told
+
+
+def test_a_trigger_delivered_twice_retrains_once(running: tuple[Project, int], retrained: Retrained):
+    _, port = running
+    both = runs_of(port, "retrain/tiny-digits")
+    histories = [ask(port, "GET", f"flow_run_states/?flow_run_id={row['id']}").json() for row in both]
+    assert [history[-1]["name"] for history in histories] == ["Completed", "Completed"]
+    assert "AwaitingConcurrencySlot" in {state["name"] for state in histories[1]}
+    times = [[state["timestamp"] for state in history if state["name"] in WORKING] for history in histories]
+    assert max(times[0]) < min(times[1]), "they ran side by side"
+    assert retrained.second["state"]["message"] == "nothing new; version 1 is champion"
+    assert [retrained.second["labels"][f"atelier.{stage}.skipped"] for stage in STAGES] == [True] * 4
+    assert len(runs_of(port, "train/tiny-digits")) == 1
+
+
+@pytest.mark.usefixtures("retrained")
+def test_only_what_another_pool_serves_leaves_the_process_of_the_parent(running: tuple[Project, int]):
+    _, port = running
+    first, _ = runs_of(port, "retrain/tiny-digits")
+    stages = api(port, "flow_runs", {"flow_runs": {"parent_flow_run_id": {"any_": [first["id"]]}}})
+    assert {row["name"].partition(" ")[0]: row["work_pool_name"] for row in stages} == {
+        "dataset": None,
+        "train": "gpu",
+        "evaluate": None,
+        "promote": None,
+    }
+    assert all(row["state_type"] == "COMPLETED" for row in stages)
+
+
+@pytest.mark.usefixtures("retrained")
+def test_a_person_finds_a_retrain_and_what_it_decided_in_prefect(running: tuple[Project, int]):
+    _, port = running
+    first, _ = runs_of(port, "retrain/tiny-digits")
+    assert set(first["tags"]) == {"model:tiny-digits", "dataset:tiny", "decision:promoted"}
+    assert first["state"]["message"] == "version 1 promoted, all 1 rules hold"
+    artifacts = {row["key"]: row["data"] for row in api(port, "artifacts") if row["flow_run_id"] == first["id"]}
+    summary = artifacts["retrain-tiny-digits"]
+    assert [row.split(" | ")[:2] for row in summary.splitlines()[4:8]] == [[f"| {stage}", "done"] for stage in STAGES]
+    assert summary.count(f"http://127.0.0.1:{port + 1}/#/runs/") == 4
+    assert f"http://127.0.0.1:{port + 1}/#/models/tiny-digits/versions/1" in summary
+    stages = {row["key"] for row in api(port, "artifacts")}
+    assert {"dataset-tiny", "train-tiny-digits", "evaluate-tiny-digits", "promote-tiny-digits"} <= stages
 
 
 @pytest.mark.usefixtures("retrained")

@@ -7,6 +7,7 @@ import pytest
 from rich.console import Console
 
 from flows.cli.render import next_commands, retraining_summary
+from flows.config.settings import Settings
 from flows.runtime.records import DatasetVersion, Evaluation, MetricValue, Promotion, TrainingRun, Verdict
 
 
@@ -40,8 +41,9 @@ def test_a_label_is_shown_as_it_is(label, shown):
     assert "\x1b" not in out.getvalue()
 
 
-def test_commands_can_be_pasted_where_a_path_has_a_space():
-    shown = next_commands("sqlite:////home/ada/my project/mlflow.db", {"PREFECT_HOME": "/home/ada/my project/.atelier"})
+def test_commands_can_be_pasted_where_a_path_has_a_space(monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:////home/ada/my project/mlflow.db")
+    shown = next_commands(Settings(), {"PREFECT_HOME": "/home/ada/my project/.atelier"}, [])
     ui, server = (line.strip() for line in shown.plain.splitlines()[2:])
     assert shlex.split(ui)[-2:] == ["--backend-store-uri", "sqlite:////home/ada/my project/mlflow.db"]
     assert shlex.split(server)[0] == "PREFECT_HOME=/home/ada/my project/.atelier"

@@ -1,0 +1,155 @@
+"""`atelier retrain --on-workers`: a run of the model's deployment is submitted, or joined, and followed to its end."""
+
+import contextlib
+import importlib
+import threading
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from shlex import quote
+from typing import Any
+from uuid import UUID
+
+import httpx
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import FlowRunFilter
+from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.sorting import FlowRunSort
+from prefect.utilities.urls import url_for
+
+from flows.config.model_config import read_model_config
+from flows.config.settings import Settings
+from flows.runtime.deployments import POLL_SECONDS, find_deployment, has_ended, is_completed, why_it_waits
+from flows.runtime.progress import print_plain
+from flows.runtime.records import DatasetVersion, Evaluation, Promotion, Retraining, TrainingRun
+from flows.tracking.context import record_left
+from flows.tracking.runs import Tracking
+from gan_models.errors import AtelierError
+
+SOON = timedelta(minutes=1)  # a run that is planned for no later is one that is to start now
+
+
+class RetrainOnWorkersError(AtelierError):
+    """Retrains on workers that did not come to a good end; the message says which, why, and where to look."""
+
+
+def retrain_on_workers(configs: Sequence[str]) -> list[Retraining]:
+    """Retrain models on workers, all at once, and show how they get on.
+
+    Args:
+        configs: files, relative to the project.
+
+    Returns:
+        What each one left, of those that were completed.
+
+    Raises:
+        StageError: there is no deployment for a model.
+        RetrainOnWorkersError: a retrain has failed; those that have not are told first.
+    """
+    with get_client(sync_client=True) as client:
+        runs = [_submit_or_join(client, config) for config in configs]
+        # What the summary is read with takes seconds to import: better while the workers work.
+        threading.Thread(target=importlib.import_module, args=("mlflow",), daemon=True).start()
+        try:
+            ended = _Followed(client, runs).to_their_end()
+        except KeyboardInterrupt:
+            raise SystemExit(_still_running(runs, configs)) from None
+    failed = [f"'{run.name}' {_in_words(client, run)}: {url_for(run)}" for run in ended if not is_completed(run)]
+    if failed:
+        raise RetrainOnWorkersError("; ".join(failed))
+    return [_left_by(run) for run in ended]
+
+
+def _submit_or_join(client: SyncPrefectClient, config: str) -> FlowRun:
+    """Return a run of the model's deployment that has not ended: one that is to start now or has, or a new one."""
+    settings = Settings()
+    model = read_model_config(settings.root / config).name
+    deployment = find_deployment("retrain", model, config)
+    states: dict[str, Any] = {"type": {"any_": ["SCHEDULED", "PENDING", "RUNNING"]}}
+    live = client.read_flow_runs(
+        flow_run_filter=FlowRunFilter.model_validate(
+            {
+                "deployment_id": {"any_": [deployment.id]},
+                "state": states,
+                "expected_start_time": {"before_": datetime.now(UTC) + SOON},
+            }
+        ),
+        sort=FlowRunSort.EXPECTED_START_TIME_DESC,
+    )
+    same = [run for run in live if run.parameters.get("config") == config]
+    if same:  # the last of them: one that waits will see what has changed since another began
+        print_plain(f"retrain {model} is running already, and is joined: {url_for(same[0])}")
+        return same[0]
+    parameters = {"config": config, "remote": True}
+    return client.create_flow_run_from_deployment(deployment.id, parameters=parameters, name=f"retrain {model}")
+
+
+class _Followed:
+    """Retrains on workers, and what a person was told of them and of their stages."""
+
+    def __init__(self, client: SyncPrefectClient, runs: Sequence[FlowRun]) -> None:
+        self._client = client
+        self._ids = [run.id for run in runs]
+        self._told: dict[UUID, str] = {}
+
+    def to_their_end(self) -> list[FlowRun]:
+        """Print what changes until all of them have ended; in the order they were given."""
+        while True:
+            with contextlib.suppress(httpx.TransportError):  # a server that is being restarted
+                parents = {run.id: run for run in self._read({"id": {"any_": self._ids}})}
+                stages = self._read({"parent_flow_run_id": {"any_": self._ids}})
+                for run in [*stages, *parents.values()]:
+                    self._tell(run)
+                if all(map(has_ended, parents.values())):
+                    return [parents[run_id] for run_id in self._ids]
+            time.sleep(POLL_SECONDS)
+
+    def _read(self, condition: dict[str, Any]) -> list[FlowRun]:
+        found = FlowRunFilter.model_validate(condition)
+        return self._client.read_flow_runs(flow_run_filter=found, sort=FlowRunSort.EXPECTED_START_TIME_ASC)
+
+    def _tell(self, run: FlowRun) -> None:
+        now = _in_words(self._client, run)
+        if run.state_type == StateType.PENDING and not run.work_pool_name:
+            return  # a stage that the parent is about to run itself
+        if self._told.get(run.id) != now:
+            self._told[run.id] = now
+            print_plain(f"{run.name}: {now}  {url_for(run)}")
+
+
+def _in_words(client: SyncPrefectClient, run: FlowRun) -> str:
+    """Return what a run does or waits for, or how it ended."""
+    state = run.state
+    if state is None:
+        return "is being submitted"
+    if state.is_scheduled():
+        return why_it_waits(client, run)
+    if state.is_pending():
+        return "is being started by a worker"
+    if not state.is_final():
+        return state.name.lower() if state.name else "running"
+    skipped = any(value for name, value in run.labels.items() if name.endswith(".skipped"))
+    if state.is_completed():
+        return state.message or ("skipped, nothing new" if skipped else "done")
+    return f"{state.name}: {state.message}" if state.message else str(state.name)
+
+
+def _left_by(run: FlowRun) -> Retraining:
+    tracking = Tracking(Settings())
+    return (
+        record_left(tracking, DatasetVersion, "dataset", run),
+        record_left(tracking, TrainingRun, "train", run),
+        record_left(tracking, Evaluation, "evaluate", run),
+        record_left(tracking, Promotion, "promote", run),
+    )
+
+
+def _still_running(runs: Sequence[FlowRun], configs: Sequence[str]) -> str:
+    """Return what a person should know who has stopped to look on."""
+    cancel = " && ".join(f"prefect flow-run cancel {run.id}" for run in runs)
+    links = ", ".join(str(url_for(run)) for run in runs)
+    again = " ".join(quote(config) for config in configs)
+    return (
+        f"the workers go on: {links}\n"
+        f"cancel with `{cancel}`, or look on again with `atelier retrain {again} --on-workers`"
+    )
