@@ -17,6 +17,7 @@ from flows.lookup.evaluation_target import EvaluationTarget, named, registered, 
 from flows.lookup.promotion import find_opponent
 from flows.runtime.errors import StageError
 from flows.runtime.followed_file import FollowedFile
+from flows.runtime.gpus import hold_free_gpu
 from flows.runtime.locks import locked
 from flows.runtime.prefect_runs import in_one_sentence, name_flow_run
 from flows.runtime.progress import Update, echo, progress
@@ -175,9 +176,9 @@ def _measure(ctx: StageContext, target: EvaluationTarget, bundle: Path, fingerpr
     log, followed = home / "evaluation.log", FollowedFile(out / "progress.jsonl")
     log.unlink(missing_ok=True)
     try:
-        with progress(f"evaluate {ctx.model.name}") as update:
+        with hold_free_gpu(ctx.settings.gpu_locks) as gpus, progress(f"evaluate {ctx.model.name}") as update:
             watch = lambda: _show_progress(followed, update)  # noqa: E731
-            code = run_supervised(arguments, log, evaluation_limits(ctx.settings), lock, watch)
+            code = run_supervised(arguments, log, evaluation_limits(ctx.settings), lock, watch, gpus=gpus)
     except ChildFailedError as error:
         raise StageError(f"the evaluation of '{ctx.model.name}' {error}") from None
     if code:

@@ -11,6 +11,7 @@ from typing import Any
 
 from prefect import flow
 
+from flows.config.model_config import ModelConfig
 from flows.config.run_config import write_run_config
 from flows.config.settings import Settings
 from flows.datasets import versions
@@ -19,6 +20,7 @@ from flows.lookup import dataset as dataset_lookup
 from flows.lookup import training as lookup
 from flows.lookup.initial_weights import find_initial_weights, pin
 from flows.runtime.errors import StageError
+from flows.runtime.gpus import gpus_here, hold_gpus
 from flows.runtime.locks import locked
 from flows.runtime.prefect_runs import in_one_sentence, name_flow_run
 from flows.runtime.progress import Update, echo, progress
@@ -70,7 +72,8 @@ def dry_run(config: str) -> int:
         _begin(ctx, Path(folder))
         command = [sys.executable, "-m", "gan_models.training", "--config", str(Path(folder) / "config.yaml")]
         command += ["--data", str(data), "--out", str(Path(folder) / "run"), "--dry-run"]
-        environment = {**os.environ, "WORLD_SIZE": str(ctx.settings.train_processes)}  # as torchrun says it
+        num_processes = len(gpus_here()[: _num_gpus(ctx.model)]) or ctx.settings.train_processes
+        environment = {**os.environ, "WORLD_SIZE": str(num_processes)}  # as torchrun says it
         return subprocess.run(command, env=environment, check=False).returncode
 
 
@@ -151,15 +154,24 @@ def _run_trainer(ctx: StageContext, data: Path, out: Path, lock: int, forwarder:
         StageError: it did not end well; the message says why and whether it can be resumed.
     """
     log = out / "training.log"
+    tell = lambda what: echo(f"train     {ctx.model.name}: {what}")  # noqa: E731
     try:
-        with progress(f"train {ctx.model.name}") as update:
+        with (
+            hold_gpus(ctx.settings.gpu_locks, _num_gpus(ctx.model), tell) as gpus,
+            progress(f"train {ctx.model.name}") as update,
+        ):
             watch = lambda: _show_progress(forwarder, update)  # noqa: E731
-            arguments = _trainer_arguments(ctx.settings, out / "config.yaml", data, out)
-            code = run_supervised(arguments, log, training_limits(ctx.settings), lock, watch)
+            num_processes = len(gpus.uuids) or ctx.settings.train_processes
+            arguments = _trainer_arguments(ctx.settings, out / "config.yaml", data, out, num_processes)
+            code = run_supervised(arguments, log, training_limits(ctx.settings), lock, watch, gpus=gpus)
     except ChildFailedError as error:
         raise StageError(f"the training of '{ctx.model.name}' {error}") from None
     if code:
         raise StageError(_cause(ctx.model.name, code, log))
+
+
+def _num_gpus(model: ModelConfig) -> int:
+    return 0 if model.train.device == "cpu" else model.resources.gpus
 
 
 def _show_progress(forwarder: MetricsForwarder, update: Update) -> None:
@@ -168,11 +180,11 @@ def _show_progress(forwarder: MetricsForwarder, update: Update) -> None:
         update(row["step"], row["steps"], _summary(row["values"]))
 
 
-def _trainer_arguments(settings: Settings, config: Path, data: Path, out: Path) -> list[str]:
+def _trainer_arguments(settings: Settings, config: Path, data: Path, out: Path, num_processes: int) -> list[str]:
     """Return what Python is started with: several processes through `torchrun`, which is a module of PyTorch."""
     launcher = []
-    if settings.train_processes > 1:
-        launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={settings.train_processes}"]
+    if num_processes > 1:
+        launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={num_processes}"]
     arguments = ["--config", str(config), "--data", str(data), "--out", str(out)]
     arguments += ["--cache", str(settings.state / "cache" / "images")]
     return [*launcher, "-m", "gan_models.training", *arguments]

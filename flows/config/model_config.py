@@ -17,6 +17,12 @@ from gan_models.evaluation.metrics.catalog import METRICS
 REFERENCE = re.compile(r"models:/(?P<name>[^/@\s]+)(?:@(?P<alias>[^/@\s]+)|/(?P<version>[0-9]+))")
 
 
+class ResourcesConfig(Section):
+    """What a model takes of a machine. It decides no result, and no fingerprint holds it."""
+
+    gpus: int = Field(1, ge=1, le=1_024, description="that it trains on, one process each; fewer where there are fewer")
+
+
 class ModelConfig(Section):
     """One model: what it is, the data it learns from, how it is trained, judged and promoted."""
 
@@ -28,6 +34,7 @@ class ModelConfig(Section):
     train: TrainConfig
     evaluate: EvaluateConfig = EvaluateConfig()
     promote: PromoteConfig
+    resources: ResourcesConfig = ResourcesConfig()
 
     @model_validator(mode="after")
     def _begins_from_what_can_be_named(self) -> "ModelConfig":

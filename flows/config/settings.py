@@ -44,7 +44,13 @@ class Settings(BaseSettings):
     downloads: Path | None = Field(None, description="of torchvision: sources; without it `.atelier/downloads`")
     dask_address: str | None = Field(None, description="of a Dask scheduler that decodes images; none: done here")
     train_processes: int = Field(
-        1, ge=1, le=1_024, description="of one training run, on one machine: as many as it has GPUs"
+        1,
+        ge=1,
+        le=1_024,
+        description="of one training run on a machine without GPUs; else one a GPU, as the model says",
+    )
+    gpu_locks: Path = Field(
+        Path("/tmp/atelier-gpus"), description="locks on this machine's GPUs: the same folder for all who share them"
     )
     commit_data: bool = Field(False, description="commit data.dvc to git when a new version was pushed")
     mlflow_ui: str | None = Field(None, description="where a browser finds MLflow, if not at MLFLOW_TRACKING_URI")

@@ -17,6 +17,7 @@ from pathlib import Path
 import psutil
 
 from flows.config.settings import Settings
+from flows.runtime.gpus import NO_GPUS, HeldGpus
 from flows.runtime.grace import TRAINER_SECONDS
 from flows.runtime.process_tree import ended_with_parent
 from gan_models.errors import AtelierError
@@ -71,6 +72,7 @@ def run_supervised(
     lock: int,
     watch: Callable[[], None] = lambda: None,
     *,
+    gpus: HeldGpus = NO_GPUS,
     grace_seconds: float = TRAINER_SECONDS,
 ) -> int:
     """Run `python <arguments>` to its end, in a session of its own: Ctrl-C is for this process, which passes it on.
@@ -81,6 +83,7 @@ def run_supervised(
         log: takes what the process prints, after what earlier ones have printed.
         lock: the descriptor of a lock that the process inherits: should this one die, the next attempt waits for it.
         watch: called now and then while the process lives. Whatever it raises ends the process too.
+        gpus: that it computes on, and inherits the locks of.
         grace_seconds: between asking it to end and killing it.
 
     Returns:
@@ -95,10 +98,10 @@ def run_supervised(
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=stream,
-            pass_fds=[lock],
+            pass_fds=[lock, *gpus.locks],
             start_new_session=True,
             preexec_fn=ended_with_parent(),
-            env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"},
+            env={**os.environ, **gpus.environment, "PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"},
         )
     _be_killed_first(child.pid)
     end = time.monotonic() + limits.seconds

@@ -12,8 +12,10 @@ from mlflow import MlflowClient
 
 from flows.dataset import dataset
 from flows.runtime.errors import StageError
+from flows.runtime.gpus import hold_gpus
 from flows.train import dry_run, train
 from tests.support.checked import present
+from tests.support.gpus import pretend_gpus
 from tests.support.project import Project, start_stage
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -91,11 +93,20 @@ def test_one_setting_trains_with_several_processes(project: Project, monkeypatch
     assert len(MlflowClient().get_metric_history(trained.run_id, "loss/generator")) == 6
 
 
-def test_what_several_processes_say_of_a_failure_is_passed_on(project: Project, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("ATELIER_TRAIN_PROCESSES", "2")
-    project.edit("train", recipe={"name": "dcgan", "width": 8, "latent_dim": 8, "learning_rate": 1e30})
+def test_a_model_trains_by_a_process_on_each_gpu_it_asks_for_and_what_they_say_of_a_failure_is_passed_on(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    locks = pretend_gpus(tmp_path, monkeypatch, "GPU-0a", "GPU-1b", "GPU-2c")
+    project.edit("resources", gpus=2)
+    project.edit("train", batch_size=7)
+    version = dataset(project.config)
+    with pytest.raises(StageError, match="batch_size is 7, which 2 processes cannot share"):
+        train(project.config, version)
+    project.edit("train", batch_size=8, recipe={"name": "dcgan", "width": 8, "latent_dim": 8, "learning_rate": 1e30})
     with pytest.raises(StageError, match="unhealthy"):
-        train(project.config, dataset(project.config))
+        train(project.config, version)
+    with hold_gpus(locks, 3, pytest.fail) as gpus:
+        assert len(gpus.uuids) == 3, "all are free again"
 
 
 def test_a_dry_run_prints_what_would_be_trained_and_begins_nothing(project: Project, capfd: pytest.CaptureFixture[str]):

@@ -47,7 +47,7 @@ class Project:
         """Change keys of a section of the config."""
         file = self.root / self.config
         content = yaml.safe_load(file.read_text())
-        content[section].update(values)
+        content.setdefault(section, {}).update(values)
         file.write_text(yaml.safe_dump(content))
 
     def add_digits(self, first: int, last: int) -> None:
