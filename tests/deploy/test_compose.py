@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from flows.config.settings import Settings
+from flows.runtime.grace import CONTAINER_SECONDS, FLOW_SECONDS, TRAINER_SECONDS, WORKER_SECONDS
 from tests.support.compose_processes import resolved_compose
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -105,6 +106,20 @@ def test_servers_outweigh_workers_where_processors_are_short(services):
     workers = {it["cpu_shares"] for name, it in services.items() if name.startswith("worker")}
     servers = {services[name]["cpu_shares"] for name in ("postgres", "s3", "prefect-server", "mlflow-server")}
     assert max(workers) < min(servers)
+
+
+def test_whoever_stops_a_worker_waits_longer_than_the_worker_does_for_its_trainers_checkpoint(services):
+    given = {it["stop_grace_period"] for name, it in services.items() if name.startswith("worker")}
+    assert given == {f"{CONTAINER_SECONDS / 60:.0f}m0s"}
+    assert TRAINER_SECONDS < FLOW_SECONDS < WORKER_SECONDS < CONTAINER_SECONDS
+
+
+def test_a_server_that_starts_again_knows_who_holds_which_slot(services):
+    """Prefect keeps leases in memory by default; a slot whose lease is lost stays taken for ever."""
+    server = services["prefect-server"]
+    home = server["environment"]["PREFECT_HOME"]
+    assert server["environment"]["PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE"].endswith(".filesystem")
+    assert any(home.startswith(volume["target"]) for volume in server["volumes"])
 
 
 def test_the_stack_starts_without_a_gpu_and_only_one_worker_asks_for_it(services):
