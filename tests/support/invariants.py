@@ -4,8 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from flows.retrain import Retraining
-from flows.runtime.records import DatasetVersion, Evaluation, Promotion, Record, TrainingRun
+from flows.runtime.records import DatasetVersion, Evaluation, Promotion, Record, Retraining, TrainingRun
 from flows.tracking.context import StageContext
 from flows.tracking.registry import ModelVersion
 from flows.tracking.runs import DATASETS_EXPERIMENT
