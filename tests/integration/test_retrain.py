@@ -8,16 +8,20 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactFilter
 from prefect.settings import PREFECT_API_URL
 
 from flows.config.settings import Settings
 from flows.datasets.dvc_file import tracked_md5
+from flows.lookup import training as training_lookup
 from flows.promote import promote
 from flows.retrain import retrain
 from flows.runtime.records import DatasetVersion, Evaluation, Retraining
 from flows.tracking.registry import Registry
 from flows.tracking.runs import DATASETS_EXPERIMENT, Tracking
 from tests.support.checked import present
+from tests.support.other_environment import gpu_worker
 from tests.support.project import Project, Snapshot, make_project, point_environment
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -110,6 +114,37 @@ def test_a_reviewer_finds_the_dataset_curves_pictures_and_the_report_in_mlflow(w
 
 def test_a_retrain_with_nothing_new_skips_every_stage_and_makes_no_version(world: Project, registry: Registry):
     assert [record.skipped for record in again(world)] == [True, True, True, True]
+    assert len(registry.versions("tiny-digits")) == 1
+
+
+def test_a_page_tags_and_a_message_say_in_prefect_what_came_of_a_retrain(
+    world: Project, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("ATELIER_MLFLOW_UI", "https://mlflow.test")
+    state = retrain(world.config, return_state=True)
+    assert state.message == "nothing new; version 1 is champion"
+    with get_client(sync_client=True) as client:
+        run = client.read_flow_run(present(state.state_details.flow_run_id))
+        own = ArtifactFilter.model_validate({"flow_run_id": {"any_": [run.id]}})
+        (page,) = client.read_artifacts(artifact_filter=own)
+    assert set(run.tags) == {"model:tiny-digits", "dataset:tiny", "decision:nothing new"}
+    assert page.key == "retrain-tiny-digits"
+    text = str(page.data)
+    stages = ("dataset", "train", "evaluate", "promote")
+    assert [row.split(" | ")[:2] for row in text.splitlines()[4:8]] == [[f"| {stage}", "skipped"] for stage in stages]
+    for stage in stages:
+        assert f"(https://mlflow.test/#/runs/{run.labels[f'atelier.{stage}.run_id']})" in text
+    assert "(https://mlflow.test/#/models/tiny-digits/versions/1): promoted." in text
+
+
+def test_what_a_worker_with_another_pytorch_has_trained_is_found_by_what_the_worker_says(
+    world: Project, registry: Registry, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(training_lookup, "torch_version", lambda: "0.0+cpu")  # of the parent alone
+    with gpu_worker("tiny-digits"):
+        records = retrain(world.config, remote=True)
+    assert [record.skipped for record in records] == [True, True, True, True]
+    assert records[1].run_id == present(registry.at("tiny-digits", "champion")).tags["training_run"]
     assert len(registry.versions("tiny-digits")) == 1
 
 
