@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +15,9 @@ from flows.cli.errors import UsageError, in_one_line
 from flows.cli.stage_runner import Config, check_prefect, checked_paths, dry_run, prepare, run_stage, without_heartbeats
 from flows.config.settings import Settings
 from gan_models.escaping import for_terminal
+
+if TYPE_CHECKING:
+    from flows.runtime.records import Retraining
 
 INTERRUPTED = 130  # what Typer makes of Ctrl-C
 
@@ -40,24 +43,30 @@ def retrain(
     names = checked_paths(configs, with_sources=not on_workers)  # workers may have sources that are not here
     prepare()
     check_prefect()
-    from flows.runtime.progress import console
-
     if on_workers:
         if not os.environ.get("PREFECT_API_URL"):
             raise UsageError("--on-workers needs a Prefect server: start `atelier up` or set PREFECT_API_URL")
         from flows.cli.on_workers import retrain_on_workers
 
-        retrainings = retrain_on_workers(names)
+        ended = retrain_on_workers(names)
+        _show(ended.left())
+        ended.check()
     else:
         from flows.retrain import retrain as retrain_flow
 
         with without_heartbeats():
             retrainings = [retrain_flow(name) for name in names]
+        _show(retrainings)
+
+
+def _show(retrainings: list["Retraining"]) -> None:
     from flows.cli.render import next_commands, retraining_summary
+    from flows.runtime.progress import console
 
     for retraining in retrainings:
         console.print(retraining_summary(retraining[1].model_name, retraining))
-    console.print(next_commands(Settings(), dict(os.environ), retrainings))
+    if retrainings:
+        console.print(next_commands(Settings(), dict(os.environ), retrainings))
 
 
 @app.command()

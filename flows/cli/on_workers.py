@@ -1,27 +1,33 @@
 """`atelier retrain --on-workers`: a run of the model's deployment is submitted, or joined, and followed to its end."""
 
-import contextlib
 import importlib
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from shlex import quote
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID
 
-import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.filters import FlowRunFilter
+from prefect.client.schemas.filters import FlowRunFilter, LogFilter
 from prefect.client.schemas.objects import FlowRun, StateType
-from prefect.client.schemas.sorting import FlowRunSort
+from prefect.client.schemas.sorting import FlowRunSort, LogSort
 from prefect.utilities.urls import url_for
 
 from flows.config.model_config import read_model_config
 from flows.config.settings import Settings
-from flows.runtime.deployments import POLL_SECONDS, find_deployment, has_ended, is_completed, why_it_waits
+from flows.runtime.deployments import (
+    POLL_SECONDS,
+    find_deployment,
+    has_ended,
+    is_completed,
+    server_may_restart,
+    why_it_waits,
+)
 from flows.runtime.progress import print_plain
-from flows.runtime.records import DatasetVersion, Evaluation, Promotion, Retraining, TrainingRun
+from flows.runtime.records import DatasetVersion, Evaluation, Promotion, Retraining, Stage, TrainingRun
 from flows.tracking.context import record_left
 from flows.tracking.runs import Tracking
 from gan_models.errors import AtelierError
@@ -29,35 +35,64 @@ from gan_models.errors import AtelierError
 SOON = timedelta(minutes=1)  # a run that is planned for no later is one that is to start now
 
 
+NUM_LINES = 50  # of logs that are looked at each time
+
+
 class RetrainOnWorkersError(AtelierError):
     """Retrains on workers that did not come to a good end; the message says which, why, and where to look."""
 
 
-def retrain_on_workers(configs: Sequence[str]) -> list[Retraining]:
-    """Retrain models on workers, all at once, and show how they get on.
+@dataclass(frozen=True)
+class OnWorkers:
+    """Retrains on workers that have ended, in the order in which they were asked for."""
+
+    runs: list[FlowRun]
+
+    def left(self) -> list[Retraining]:
+        """Return what those have left that were completed.
+
+        Raises:
+            StageError: the MLflow that is set here does not have it.
+        """
+        tracking = Tracking(Settings())
+        return [
+            (
+                record_left(tracking, DatasetVersion, "dataset", run),
+                record_left(tracking, TrainingRun, "train", run),
+                record_left(tracking, Evaluation, "evaluate", run),
+                record_left(tracking, Promotion, "promote", run),
+            )
+            for run in self.runs
+            if is_completed(run)
+        ]
+
+    def check(self) -> None:
+        """Raise a RetrainOnWorkersError if one of them was not completed."""
+        failed = [f"'{run.name}' {_how_it_ended(run)} ({url_for(run)})" for run in self.runs if not is_completed(run)]
+        if failed:
+            raise RetrainOnWorkersError("; ".join(failed))
+
+
+def retrain_on_workers(configs: Sequence[str]) -> OnWorkers:
+    """Retrain models on workers, all at once, and show how they get on until all have ended.
 
     Args:
         configs: files, relative to the project.
 
-    Returns:
-        What each one left, of those that were completed.
-
     Raises:
         StageError: there is no deployment for a model.
-        RetrainOnWorkersError: a retrain has failed; those that have not are told first.
     """
+    runs: list[FlowRun] = []
     with get_client(sync_client=True) as client:
-        runs = [_submit_or_join(client, config) for config in configs]
-        # What the summary is read with takes seconds to import: better while the workers work.
-        threading.Thread(target=importlib.import_module, args=("mlflow",), daemon=True).start()
         try:
-            ended = _Followed(client, runs).to_their_end()
+            runs += (_submit_or_join(client, config) for config in configs)
+            # What a summary is read with takes seconds to import: better while the workers work.
+            threading.Thread(target=importlib.import_module, args=("mlflow",), daemon=True).start()
+            return OnWorkers(_Followed(client, runs).to_their_end())
         except KeyboardInterrupt:
+            if not runs:
+                raise
             raise SystemExit(_still_running(runs, configs)) from None
-    failed = [f"'{run.name}' {_in_words(client, run)}: {url_for(run)}" for run in ended if not is_completed(run)]
-    if failed:
-        raise RetrainOnWorkersError("; ".join(failed))
-    return [_left_by(run) for run in ended]
 
 
 def _submit_or_join(client: SyncPrefectClient, config: str) -> FlowRun:
@@ -91,15 +126,18 @@ class _Followed:
         self._client = client
         self._ids = [run.id for run in runs]
         self._told: dict[UUID, str] = {}
+        self._began = datetime.now(UTC)
+        self._lines: set[UUID] = set()
 
     def to_their_end(self) -> list[FlowRun]:
         """Print what changes until all of them have ended; in the order they were given."""
         while True:
-            with contextlib.suppress(httpx.TransportError):  # a server that is being restarted
+            with server_may_restart():
                 parents = {run.id: run for run in self._read({"id": {"any_": self._ids}})}
                 stages = self._read({"parent_flow_run_id": {"any_": self._ids}})
                 for run in [*stages, *parents.values()]:
                     self._tell(run)
+                self._tell_log([*stages, *parents.values()])
                 if all(map(has_ended, parents.values())):
                     return [parents[run_id] for run_id in self._ids]
             time.sleep(POLL_SECONDS)
@@ -116,6 +154,15 @@ class _Followed:
             self._told[run.id] = now
             print_plain(f"{run.name}: {now}  {url_for(run)}")
 
+    def _tell_log(self, runs: Sequence[FlowRun]) -> None:
+        """Print what stages have told since, which is how far they are; what Prefect tells is left out."""
+        wanted = {"flow_run_id": {"any_": [run.id for run in runs]}, "timestamp": {"after_": self._began}}
+        lines = self._client.read_logs(LogFilter.model_validate(wanted), limit=NUM_LINES, sort=LogSort.TIMESTAMP_DESC)
+        for line in reversed(lines):
+            if line.id not in self._lines and line.message.startswith(get_args(Stage)):
+                self._lines.add(line.id)
+                print_plain(f"  {line.message}")
+
 
 def _in_words(client: SyncPrefectClient, run: FlowRun) -> str:
     """Return what a run does or waits for, or how it ended."""
@@ -131,17 +178,12 @@ def _in_words(client: SyncPrefectClient, run: FlowRun) -> str:
     skipped = any(value for name, value in run.labels.items() if name.endswith(".skipped"))
     if state.is_completed():
         return state.message or ("skipped, nothing new" if skipped else "done")
-    return f"{state.name}: {state.message}" if state.message else str(state.name)
+    return _how_it_ended(run)
 
 
-def _left_by(run: FlowRun) -> Retraining:
-    tracking = Tracking(Settings())
-    return (
-        record_left(tracking, DatasetVersion, "dataset", run),
-        record_left(tracking, TrainingRun, "train", run),
-        record_left(tracking, Evaluation, "evaluate", run),
-        record_left(tracking, Promotion, "promote", run),
-    )
+def _how_it_ended(run: FlowRun) -> str:
+    message = run.state.message if run.state else None
+    return f"{run.state_name}: {message}" if message else str(run.state_name)
 
 
 def _still_running(runs: Sequence[FlowRun], configs: Sequence[str]) -> str:

@@ -1,7 +1,8 @@
 """Deployments in Prefect: which there is of a model, a run of it on a worker, and why a run waits."""
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from time import monotonic, sleep
 from typing import Any
@@ -94,6 +95,18 @@ def has_ended(run: FlowRun) -> bool:
     return not state.is_crashed() or datetime.now(UTC) - state.timestamp > REST
 
 
+@contextmanager
+def server_may_restart() -> Iterator[None]:
+    """Pass over a server that does not answer or answers that it cannot: runs on workers go on without it."""
+    try:
+        yield
+    except httpx.TransportError:
+        return
+    except httpx.HTTPStatusError as error:
+        if error.response.is_client_error:
+            raise
+
+
 def find_pool(client: SyncPrefectClient, name: str | None) -> WorkPool | None:
     """Return a work pool, None where there is none of this name."""
     try:
@@ -131,18 +144,14 @@ def _wait(run: FlowRun, timeout_seconds: float) -> FlowRun:
     told, end = "", monotonic() + timeout_seconds
     with get_client(sync_client=True) as client:
         while monotonic() < end:
-            try:
+            with server_may_restart():
                 run = client.read_flow_run(run.id)
                 if has_ended(run):
                     break
                 reason = why_it_waits(client, run) if run.state and run.state.is_scheduled() else ""
                 if reason and reason != told:
-                    echo(f"{run.name}: {reason}")
+                    echo(f"waiting   {run.name}: {reason}")
                     told = reason
-            except (httpx.TransportError, httpx.HTTPStatusError) as error:
-                if isinstance(error, httpx.HTTPStatusError) and error.response.is_client_error:
-                    raise
-                # A server that is being restarted: the run goes on without it, and so does this one.
             sleep(POLL_SECONDS)
     return run
 
