@@ -13,6 +13,7 @@ from uuid import UUID
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import FlowRunFilter, LogFilter
 from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.sorting import FlowRunSort, LogSort
 from prefect.utilities.urls import url_for
 
@@ -33,8 +34,6 @@ from flows.tracking.runs import Tracking
 from gan_models.errors import AtelierError
 
 SOON = timedelta(minutes=1)  # a run that is planned for no later is one that is to start now
-
-
 NUM_LINES = 50  # of logs that are looked at each time
 
 
@@ -80,12 +79,14 @@ def retrain_on_workers(configs: Sequence[str]) -> OnWorkers:
         configs: files, relative to the project.
 
     Raises:
-        StageError: there is no deployment for a model.
+        StageError: there is no deployment for a model; nothing is submitted then.
+        RetrainOnWorkersError: a flow run was deleted.
     """
+    deployments = [_deployment(config) for config in configs]
     runs: list[FlowRun] = []
     with get_client(sync_client=True) as client:
         try:
-            runs += (_submit_or_join(client, config) for config in configs)
+            runs += (_submit_or_join(client, *each) for each in zip(deployments, configs, strict=True))
             # What a summary is read with takes seconds to import: better while the workers work.
             threading.Thread(target=importlib.import_module, args=("mlflow",), daemon=True).start()
             return OnWorkers(_Followed(client, runs).to_their_end())
@@ -95,28 +96,28 @@ def retrain_on_workers(configs: Sequence[str]) -> OnWorkers:
             raise SystemExit(_still_running(runs, configs)) from None
 
 
-def _submit_or_join(client: SyncPrefectClient, config: str) -> FlowRun:
-    """Return a run of the model's deployment that has not ended: one that is to start now or has, or a new one."""
-    settings = Settings()
-    model = read_model_config(settings.root / config).name
-    deployment = find_deployment("retrain", model, config)
-    states: dict[str, Any] = {"type": {"any_": ["SCHEDULED", "PENDING", "RUNNING"]}}
+def _deployment(config: str) -> DeploymentResponse:
+    return find_deployment("retrain", read_model_config(Settings().root / config).name, config)
+
+
+def _submit_or_join(client: SyncPrefectClient, deployment: DeploymentResponse, config: str) -> FlowRun:
+    """Return a run of the deployment that has not ended: one that is to start now or has begun, or else a new one."""
+    condition = {
+        "deployment_id": {"any_": [deployment.id]},
+        "state": {"type": {"any_": ["SCHEDULED", "PENDING", "RUNNING"]}},
+        "expected_start_time": {"before_": datetime.now(UTC) + SOON},
+    }
     live = client.read_flow_runs(
-        flow_run_filter=FlowRunFilter.model_validate(
-            {
-                "deployment_id": {"any_": [deployment.id]},
-                "state": states,
-                "expected_start_time": {"before_": datetime.now(UTC) + SOON},
-            }
-        ),
-        sort=FlowRunSort.EXPECTED_START_TIME_DESC,
+        flow_run_filter=FlowRunFilter.model_validate(condition), sort=FlowRunSort.EXPECTED_START_TIME_DESC
     )
+    name = f"retrain {deployment.name}"
     same = [run for run in live if run.parameters.get("config") == config]
     if same:  # the last of them: one that waits will see what has changed since another began
-        print_plain(f"retrain {model} is running already, and is joined: {url_for(same[0])}")
+        print_plain(f"{name} is under way already, and is joined: {url_for(same[0])}")
         return same[0]
-    parameters = {"config": config, "remote": True}
-    return client.create_flow_run_from_deployment(deployment.id, parameters=parameters, name=f"retrain {model}")
+    return client.create_flow_run_from_deployment(
+        deployment.id, parameters={"config": config, "remote": True}, name=name
+    )
 
 
 class _Followed:
@@ -138,6 +139,8 @@ class _Followed:
                 for run in [*stages, *parents.values()]:
                     self._tell(run)
                 self._tell_log([*stages, *parents.values()])
+                if len(parents) < len(self._ids):
+                    raise RetrainOnWorkersError("its flow run is no longer there: it was deleted on the Prefect server")
                 if all(map(has_ended, parents.values())):
                     return [parents[run_id] for run_id in self._ids]
             time.sleep(POLL_SECONDS)
@@ -147,9 +150,9 @@ class _Followed:
         return self._client.read_flow_runs(flow_run_filter=found, sort=FlowRunSort.EXPECTED_START_TIME_ASC)
 
     def _tell(self, run: FlowRun) -> None:
-        now = _in_words(self._client, run)
         if run.state_type == StateType.PENDING and not run.work_pool_name:
             return  # a stage that the parent is about to run itself
+        now = _in_words(self._client, run)
         if self._told.get(run.id) != now:
             self._told[run.id] = now
             print_plain(f"{run.name}: {now}  {url_for(run)}")
@@ -167,14 +170,12 @@ class _Followed:
 def _in_words(client: SyncPrefectClient, run: FlowRun) -> str:
     """Return what a run does or waits for, or how it ended."""
     state = run.state
-    if state is None:
-        return "is being submitted"
-    if state.is_scheduled():
+    if state is None or state.is_scheduled():
         return why_it_waits(client, run)
     if state.is_pending():
         return "is being started by a worker"
     if not state.is_final():
-        return state.name.lower() if state.name else "running"
+        return str(state.name).lower()
     skipped = any(value for name, value in run.labels.items() if name.endswith(".skipped"))
     if state.is_completed():
         return state.message or ("skipped, nothing new" if skipped else "done")

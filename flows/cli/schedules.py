@@ -3,14 +3,16 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache, partial
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId, FlowRunFilter
-from prefect.client.schemas.objects import DeploymentSchedule, FlowRun, WorkPool, WorkPoolStatus
+from prefect.client.schemas.objects import DeploymentSchedule, FlowRun, WorkPool
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.sorting import FlowRunSort
 
 from flows.config.settings import Settings
+from flows.runtime.deployments import find_pool, trouble_of
 
 PAGE = 200  # what a Prefect server gives at once
 WAITING = FlowRunFilter.model_validate({"state": {"type": {"any_": ["SCHEDULED"]}}})
@@ -36,10 +38,9 @@ class Schedule:
 def read_schedules() -> list[Schedule]:
     """Return every schedule of every deployment on the Prefect server of the environment."""
     with get_client(sync_client=True) as client:
-        pools = {pool.name: pool for pool in client.read_work_pools()}
-        flows = {flow.id: flow.name for flow in client.read_flows()}
+        flow, pool = cache(client.read_flow), cache(partial(find_pool, client))
         return [
-            _schedule(schedule, flows[deployment.flow_id], deployment, runs, pools.get(deployment.work_pool_name or ""))
+            _schedule(schedule, flow(deployment.flow_id).name, deployment, runs, pool(deployment.work_pool_name))
             for deployment in _deployments(client)
             for runs in [_waiting_runs(client, deployment)]
             for schedule in deployment.schedules
@@ -73,13 +74,8 @@ def _schedule(
 
 def _why_not(deployment: DeploymentResponse, run: FlowRun, pool: WorkPool | None) -> str:
     """Return why a planned run would not start, empty where it would."""
-    if pool is None:
-        return f"there is no work pool '{deployment.work_pool_name}'"
-    if pool.is_paused:
-        return f"work pool '{pool.name}' is paused"
-    if pool.status == WorkPoolStatus.NOT_READY:
-        return f"no worker asks work pool '{pool.name}' for runs"
-    return "late: its workers are busy" if run.state and run.state.name == "Late" else ""
+    late = "late: its workers are busy" if run.state and run.state.name == "Late" else ""
+    return trouble_of(deployment.work_pool_name, pool) or late
 
 
 def _deployments(client: SyncPrefectClient) -> Iterator[DeploymentResponse]:

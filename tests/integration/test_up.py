@@ -258,7 +258,7 @@ def test_whoever_leaves_is_told_that_the_workers_go_on_and_joins_them_with_the_s
     assert f"`atelier retrain {project.config} --on-workers`" in interrupted.stderr
     assert "Traceback" not in interrupted.stderr
     assert joined.returncode == 0, joined.stdout + joined.stderr
-    assert f"is running already, and is joined: {page}" in joined.stdout
+    assert f"is under way already, and is joined: {page}" in joined.stdout
     assert second["id"] == retrained.second["id"], "and no other was submitted"
 
 
@@ -270,6 +270,7 @@ def test_a_retrain_on_workers_shows_how_it_gets_on_and_what_came_of_it(
     (training,) = runs_of(port, "train/tiny-digits")
     told = retrained.joined.stdout
     page = f"http://127.0.0.1:{port}/runs/flow-run"
+    assert "  train     tiny-digits: logging the model\n" in told
     assert re.search(rf"train tiny-digits.*: running  {page}/{training['id']}", told)
     assert f"{training['name']}: done  {page}/{training['id']}" in told
     assert f"retrain tiny-digits: version 1 promoted, all 1 rules hold  {page}/{first['id']}" in told
