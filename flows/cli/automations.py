@@ -10,9 +10,11 @@ from prefect.events.schemas.automations import Automation
 from flows.config.settings import Settings
 
 HEARTBEAT = "prefect.flow-run.heartbeat"
-CANCELLING, PENDING, CRASHED = (f"prefect.flow-run.{name}" for name in ("Cancelling", "Pending", "Crashed"))
+PENDING, RUNNING, CANCELLING, CRASHED = (
+    f"prefect.flow-run.{name}" for name in ("Pending", "Running", "Cancelling", "Crashed")
+)
 ENDS = {CRASHED, *(f"prefect.flow-run.{name}" for name in ("Completed", "Failed", "Cancelled", "TimedOut"))}
-LIVES_ON = {f"prefect.flow-run.{name}" for name in ("Running", "Scheduled", "AwaitingRetry", "AwaitingConcurrencySlot")}
+QUEUED = {f"prefect.flow-run.{name}" for name in ("Scheduled", "AwaitingRetry", "AwaitingConcurrencySlot")}
 FLOWS = ["retrain", "dataset", "train", "evaluate", "promote"]
 OF_OURS = ResourceSpecification({"prefect.resource.role": "flow", "prefect.resource.name": FLOWS})
 OF_A_DEPLOYMENT = ResourceSpecification({"prefect.resource.role": "deployment"})
@@ -28,18 +30,22 @@ def wanted(settings: Settings) -> list[AutomationCore]:
             name="atelier: a run without a heartbeat has crashed",
             description=f"Its process or machine is gone, where nothing was heard of it for {silence:g} s.",
             trigger=_missing({HEARTBEAT}, {HEARTBEAT, CANCELLING, *ENDS}, silence),
-            actions=[
-                ChangeFlowRunState(
-                    state=StateType.CRASHED, message=f"No heartbeat for {silence:g} s: its process or machine is gone."
-                )
-            ],
+            actions=[_crash(silence)],
+        ),
+        AutomationCore(
+            name="atelier: a run on a worker without a first heartbeat has crashed",
+            description=f"Its process or machine was gone at once, where none came within {silence:g} s.",
+            trigger=_missing({RUNNING}, {HEARTBEAT, CANCELLING, *ENDS}, silence, deployed=True),
+            actions=[_crash(silence)],
         ),
         AutomationCore(
             name="atelier: a crashed run is begun again",
             description=f"Until it was begun {settings.max_attempts} times (ATELIER_MAX_ATTEMPTS).",
             enabled=settings.max_attempts > 1,
             # Reacting to the crash itself would do it twice: an event is handled again where the database was busy.
-            trigger=_missing({CRASHED}, LIVES_ON, SECONDS_OF_REST, deployed=True, attempts=settings.max_attempts - 1),
+            trigger=_missing(
+                {CRASHED}, {RUNNING, *QUEUED}, SECONDS_OF_REST, deployed=True, attempts=settings.max_attempts - 1
+            ),
             actions=[_queue_again(f"It crashed, and is begun {settings.max_attempts} times at most.")],
         ),
         AutomationCore(
@@ -51,7 +57,7 @@ def wanted(settings: Settings) -> list[AutomationCore]:
         AutomationCore(
             name="atelier: a run that its worker took and did not start goes back to the queue",
             description=f"Its worker is gone, where a run is Pending for {SECONDS_TO_START:g} s.",
-            trigger=_missing({PENDING}, {CANCELLING, *ENDS, *LIVES_ON}, SECONDS_TO_START, deployed=True),
+            trigger=_missing({PENDING}, {CANCELLING, RUNNING, *ENDS, *QUEUED}, SECONDS_TO_START, deployed=True),
             actions=[_queue_again("Its worker did not start it.")],
         ),
     ]
@@ -99,6 +105,11 @@ def _missing(
         threshold=1,
         within=timedelta(seconds=seconds),
     )
+
+
+def _crash(silence: float) -> ChangeFlowRunState:
+    message = f"No heartbeat for {silence:g} s: its process or machine is gone."
+    return ChangeFlowRunState(state=StateType.CRASHED, message=message)
 
 
 def _queue_again(message: str) -> ChangeFlowRunState:

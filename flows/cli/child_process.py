@@ -38,6 +38,11 @@ class ChildProcess:
         self._start()
 
     @property
+    def pid(self) -> int:
+        """Return its number, another one each time it was started."""
+        return self._process.pid
+
+    @property
     def is_running(self) -> bool:
         """Return whether it lives."""
         return self._process.poll() is None

@@ -1,0 +1,108 @@
+"""Workers that are stopped, flow runs that are killed, machines that are gone (faults 5, 7, 8, 49, 50)."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from mlflow import MlflowClient
+
+from flows.dataset import dataset
+from flows.runtime.process_tree import marked
+from tests.support.checked import present
+from tests.support.prefect_stack import Stack, Worker, running_stack, wait_for
+from tests.support.project import Project, make_project, point_environment
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Iterator[Stack]:
+    """A project with a dataset, and a training that takes days."""
+    project = make_project(tmp_path_factory.mktemp("supervision") / "project", empty_database)
+    project.edit("train", steps=10_000_000, checkpoint_every=10)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        point_environment(monkeypatch, project)
+        with running_stack(project) as stack:
+            stack.deploy(max_attempts=2)
+            with stack.reached():
+                dataset(project.config)
+            yield stack
+
+
+def checkpoints(project: Project) -> set[str]:
+    return {path.name for path in project.root.glob(".atelier/runs/*/checkpoints/*.json")}
+
+
+def training_runs() -> list[Any]:
+    client = MlflowClient()
+    experiment = present(client.get_experiment_by_name("tiny-digits")).experiment_id
+    return list(client.search_runs([experiment], "tags.stage = 'train'"))
+
+
+def flow_process(worker: Worker) -> psutil.Process:
+    (found,) = psutil.Process(worker.process.pid).children()
+    return found
+
+
+def wait_for_state(stack: Stack, run_id: str, name: str) -> dict[str, Any]:
+    def reached() -> dict[str, Any] | None:
+        run = stack.run(run_id)
+        return run if run["state_name"] == name else None
+
+    return wait_for(reached, f"{name} flow run")
+
+
+def test_stopping_a_worker_ends_its_training_with_a_checkpoint_and_the_next_worker_goes_on(stack: Stack):
+    """And the same run is begun again after a crash, as often as is set and not more often."""
+    project = stack.project
+    run_id = stack.submit("train/tiny-digits")
+    worker = stack.start_worker("gpu")
+    before = wait_for(lambda: checkpoints(project), "checkpoint")
+    assert stack.slots_taken() == 1
+    assert worker.stop() == 0
+    assert marked(worker.mark) == []
+    stopped_at = max(checkpoints(project))
+    assert stopped_at > max(before), "no new checkpoint"
+    assert stack.run(run_id)["state_name"] in ("Crashed", "AwaitingRetry")
+    assert stack.slots_taken() == 0
+    (run,) = training_runs()
+    assert run.info.status == "FAILED"
+    assert "stopped by SIGTERM" in run.data.tags["reason"]
+
+    second = stack.start_worker("gpu")
+    wait_for_state(stack, run_id, "Running")
+    wait_for(lambda: max(checkpoints(project), default="") > stopped_at, "checkpoint of the second attempt")
+    assert "step-000000.json" not in checkpoints(project), "it began anew"
+    flow_process(second).kill()
+    crashed = wait_for_state(stack, run_id, "Crashed")
+    assert crashed["run_count"] == 2
+    assert stack.slots_taken() == 0
+    wait_for(lambda: marked(second.mark) == [psutil.Process(second.process.pid)], "end of the trainer without a flow")
+    assert second.stop() == 0
+    assert stack.history(run_id).count("Running") == 2
+    assert stack.run(run_id)["state_name"] == "Crashed", "it was begun more often than is set"
+
+
+def test_runs_on_a_machine_that_is_gone_end_and_are_queued_again_unless_a_person_cancels_them(stack: Stack):
+    ids = stack.ids()
+    stack.ask("PATCH", "work_pools/gpu", {"concurrency_limit": 2})
+    stack.deploy(silence_seconds=10)
+    try:
+        assert stack.ids() == ids, "deploying again made something twice, or anew"
+        assert stack.ask("GET", "work_pools/gpu")["concurrency_limit"] == 2, "what a person has set is gone"
+        killed = stack.submit("train/tiny-digits")
+        worker = stack.start_worker("gpu")
+        wait_for_state(stack, killed, "Running")
+        worker.die()
+        cancelled = stack.submit("dataset/tiny-digits")
+        for state in ("PENDING", "RUNNING", "CANCELLING"):  # as a machine leaves it that is gone by now
+            stack.set_state(cancelled, state)
+        wait_for_state(stack, cancelled, "Cancelled")
+        wait_for_state(stack, killed, "AwaitingRetry")
+        assert stack.history(killed)[-2:] == ["Crashed", "AwaitingRetry"]
+        assert "Crashed" not in stack.history(cancelled)
+        assert stack.slots_taken() == 0
+        stack.set_state(killed, "CANCELLING")
+        wait_for_state(stack, killed, "Cancelled")
+    finally:
+        stack.automate(max_attempts=2)
