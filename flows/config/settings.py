@@ -53,6 +53,7 @@ class Settings(BaseSettings):
         Path("/tmp/atelier-gpus"), description="locks on this machine's GPUs: the same folder for all who share them"
     )
     commit_data: bool = Field(False, description="commit data.dvc to git when a new version was pushed")
+    push_data: bool = Field(False, description="push that commit as well, to where git pushes the branch")
     mlflow_ui: str | None = Field(None, description="where a browser finds MLflow, if not at MLFLOW_TRACKING_URI")
     training_memory_gib: float | None = Field(
         None, gt=0, description="what a training may use; without it, nine tenths of the machine's or container's"
