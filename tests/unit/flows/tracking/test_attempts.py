@@ -25,7 +25,9 @@ def log_a_model(tracking: Tracking, run_id: str, folder: Path) -> None:
 
 def send_metrics(tracking: Tracking, run_id: str, folder: Path) -> None:
     (folder / "metrics.jsonl").write_text('{"step": 1, "steps": 2, "time": 1.0, "values": {"loss/generator": 1.0}}\n')
-    MetricsForwarder(tracking, run_id, folder).send_new()
+    forwarder = MetricsForwarder(tracking, run_id, folder)
+    forwarder.send_new()
+    forwarder.wait()
 
 
 def flush_metrics(tracking: Tracking, run_id: str, folder: Path) -> None:
