@@ -9,7 +9,7 @@ from prefect import flow
 from flows.datasets import versions
 from flows.datasets.data_folder import check_data_folder
 from flows.datasets.dvc_remote import check_reachable
-from flows.datasets.in_use import catch_up, follow, keep_list
+from flows.datasets.in_use import catch_up, follow
 from flows.datasets.layout import has_layout, has_other_tiles, write_layout
 from flows.datasets.lineage import keep_lineage
 from flows.datasets.removal import commit_if_allowed
@@ -73,7 +73,6 @@ def _build(ctx: StageContext, fingerprint: str, sources: list[Source]) -> Datase
             seconds=ctx.seconds,
         )
         shutil.rmtree(lookup.arriving_folder(settings, name), ignore_errors=True)
-        keep_list(settings, tracking, run_id, name)
         _log(ctx, version, report)
         echo(f"dataset   {name}: {report.in_words()}")
         tracking.finish(version)

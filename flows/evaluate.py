@@ -50,6 +50,7 @@ def evaluate(config: str, training: TrainingRun | None = None, model: str | None
     with locked(ctx.settings, f"evaluate-{ctx.model.name}-{fingerprint[:12]}") as lock:
         done = lookup.find(ctx, fingerprint)
         if done:
+            done = lookup.of_target(done, target)
             return skip(ctx, done, "evaluate", ctx.model.name, f"evaluated in run {done.run_id[:7]}")
         return _evaluate(ctx, target, fingerprint, lock, lambda record: judge_against(ctx, record, opponent))
 

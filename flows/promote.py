@@ -36,6 +36,7 @@ def promote(config: str, evaluation: Evaluation | None = None) -> Promotion:
     if judged.training is None:
         raise StageError(f"{judged.target} was not trained here, so there is nothing to register; train it first")
     with locked(ctx.settings, f"promote-{model.name}"):
+        _tell_of_a_lost_champion(ctx)
         while True:
             try:
                 return _promote(ctx, judged, judged.training)
@@ -48,7 +49,7 @@ def _promote(ctx: StageContext, judged: Evaluation, training: TrainingRun) -> Pr
     fingerprint = lookup.fingerprint(ctx.model, judged, opponent)
     name_flow_run(f"promote {ctx.model.name} {fingerprint[:7]}")
     done = lookup.find(ctx, fingerprint)
-    if done:
+    if done and lookup.still_holds(ctx, done):
         return skip(ctx, done, "promote", ctx.model.name, f"version {done.version}: {done.decision}")
     return _decide(ctx, judged, training, opponent, fingerprint)
 
@@ -104,6 +105,19 @@ def _check_opponent(ctx: StageContext, training: TrainingRun, opponent: ModelVer
     was, became = (f"version {version.version}" if version else "none" for version in (opponent, present))
     if was != became:
         raise ChampionChangedError(f"the champion to beat was {was} and is now {became}; it is decided again")
+
+
+def _tell_of_a_lost_champion(ctx: StageContext) -> None:
+    """Say what of the champion someone deleted; where only the alias is gone, set it again."""
+    name, registry = ctx.model.name, ctx.registry
+    champion = lookup.champion_of(ctx)
+    if champion and registry.at(name, "champion") is None:
+        registry.point(name, "champion", champion.version)
+        echo(f"promote   {name}: nothing was champion; version {champion.version}, promoted last, is it again")
+    if champion and not registry.has_files(champion.logged_model_id):
+        echo(f"promote   {name}: champion version {champion.version} cannot be served, its files are gone")
+    if champion is None and (last := lookup.last_promoted(ctx)):
+        echo(f"promote   {name}: the champion, version {last.version}, was deleted; this model is decided on alone")
 
 
 def _move_aliases(ctx: StageContext, decision: Promotion) -> None:

@@ -144,6 +144,24 @@ def remove(
     remove_from_dataset(settings, tracking, dataset, ids=id or [], sources=source or [], reason=reason, who=who)
 
 
+@app.command()
+def readmit(
+    config: Config,
+    reason: Annotated[str, typer.Option(help="why, in a sentence; it is kept")],
+    id: Annotated[list[str] | None, typer.Option(help="of an image, or its beginning; may be repeated")] = None,
+    source: Annotated[list[str] | None, typer.Option(help="where images came from; all tiles of it")] = None,
+    who: Annotated[str | None, typer.Option(help="who decides; without it, whom git knows")] = None,
+) -> None:
+    """Take withdrawn images in again, from their sources, with the next version."""
+    from flows.datasets.removal import readmit as take_in
+    from flows.datasets.withdrawals import RemovalError
+
+    if not id and not source:
+        raise RemovalError("say which images: --id with an image's id, or --source with where it came from")
+    settings, dataset, tracking = _enter(config)
+    take_in(settings, tracking, dataset, ids=id or [], sources=source or [], reason=reason, who=who)
+
+
 def difference_in_words(settings: Settings, name: str, found: "Difference") -> list[str]:
     """Return what `atelier dataset diff` prints."""
     from flows.datasets.withdrawals import withdrawals

@@ -35,7 +35,9 @@ class SourceConfig(Section):
     hosts: tuple[str, ...] = Field(
         (), description="of a table: hosts of its addresses that may be in this machine's own network"
     )
-    max_hours: float = Field(12, gt=0, le=24 * 7, description="of a table: how long reading its addresses may take")
+    max_hours: float = Field(
+        12, gt=0, le=24 * 7, description="of a table's addresses, a bucket, torchvision: how long reading may take"
+    )
     pairs: dict[DomainName, Annotated[str, Field(min_length=1)]] | None = Field(
         None, min_length=2, max_length=2, description="two domains and the sub-folder of each, as {photo: A, map: B}"
     )

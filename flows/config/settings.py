@@ -53,6 +53,7 @@ class Settings(BaseSettings):
         Path("/tmp/atelier-gpus"), description="locks on this machine's GPUs: the same folder for all who share them"
     )
     commit_data: bool = Field(False, description="commit data.dvc to git when a new version was pushed")
+    push_data: bool = Field(False, description="push that commit as well, to where git pushes the branch")
     mlflow_ui: str | None = Field(None, description="where a browser finds MLflow, if not at MLFLOW_TRACKING_URI")
     training_memory_gib: float | None = Field(
         None, gt=0, description="what a training may use; without it, nine tenths of the machine's or container's"
@@ -166,7 +167,7 @@ class Settings(BaseSettings):
             "MLFLOW_TRACKING_URI": self.mlflow_tracking_uri,
             "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
             "MLFLOW_DISABLE_TELEMETRY": "true",
-            "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+            "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "5",  # a minute of pauses: a server that restarts costs no stage
             "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
             "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
             "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",

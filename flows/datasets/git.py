@@ -5,6 +5,7 @@ the code that made it.
 """
 
 import difflib
+import os
 import shlex
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -117,7 +118,13 @@ def _run(arguments: Sequence[str], settings: Settings, entered: bytes | None = N
     command = ["git", *arguments]
     try:
         done = subprocess.run(
-            command, cwd=settings.root, input=entered, capture_output=True, timeout=TIMEOUT_SECONDS, check=False
+            command,
+            cwd=settings.root,
+            env={**os.environ, "GIT_TERMINAL_PROMPT": "0"},  # a worker has nobody to ask for a password
+            input=entered,
+            capture_output=True,
+            timeout=TIMEOUT_SECONDS,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise VersioningError(f"git cannot be run: {error}") from None

@@ -1,8 +1,8 @@
 """Which version of a dataset is in use, where a project's folder may have been left behind.
 
-`data.dvc` says so, and MLflow has a record of every version. A folder that was made again, such as a container's, has
-the `data.dvc` and the list of withdrawn images of its image, or none: MLflow then knows a newer version than the one
-that the file names. That one is in use, or images would come back that were withdrawn, and others would be lost.
+`data.dvc` says so, and MLflow has a record of every version. A folder that was made again, such as a container's, or
+that of a worker while another one built, has an older `data.dvc`, or none: MLflow then knows a newer version than the
+one that the file names. That one is in use, or images would be lost.
 """
 
 from dataclasses import dataclass
@@ -13,13 +13,11 @@ from flows.datasets.dvc_remote import default_remote
 from flows.datasets.errors import GoneVersionError, LostVersionError
 from flows.datasets.upkeep import is_lost
 from flows.datasets.versions import restore
-from flows.datasets.withdrawals import Withdrawal, list_path, read_list, withdrawals, write_list
+from flows.datasets.withdrawal_ledger import SharedList, mirror, shared_list
 from flows.runtime.locks import locked_here
 from flows.runtime.progress import echo
 from flows.runtime.records import DatasetVersion
 from flows.tracking.runs import DATASETS_EXPERIMENT, Tracking
-
-WITHDRAWN_TAG = "withdrawn"  # how many images are on the list that the run keeps
 
 
 @dataclass(frozen=True)
@@ -30,14 +28,14 @@ class InUse:
     record: what MLflow knows of it; None where nothing
     newest: the record of the last version that MLflow knows, which is another one only where `data.dvc` is ahead
     is_behind: whether `data.dvc` names none, an older one, or one that MLflow does not know and that is lost
-    withdrawn: the list of images that were taken out, by id
+    listed: the images that were taken out, as all workers see them
     """
 
     md5: str | None
     record: DatasetVersion | None
     newest: DatasetVersion | None
     is_behind: bool
-    withdrawn: dict[str, Withdrawal]
+    listed: SharedList
 
 
 def find_in_use(settings: Settings, tracking: Tracking, name: str) -> InUse:
@@ -47,16 +45,13 @@ def find_in_use(settings: Settings, tracking: Tracking, name: str) -> InUse:
         VersioningError: `data.dvc` is damaged.
         RemovalError: the list of withdrawn images is damaged.
     """
-    used, listed = tracked_md5(settings, name), withdrawals(settings, name)
+    used, listed = tracked_md5(settings, name), shared_list(settings, tracking, name)
     known = tracking.finished(DatasetVersion, DATASETS_EXPERIMENT, "dataset", dataset=name)
     if not known:
         return InUse(used, None, None, False, listed)
-    newest, _, tags = known[0]
+    newest = known[0][0]
     records = {record.dvc_md5: record for record, _, _ in reversed(known)}
     is_behind = used != newest.dvc_md5 and (used is None or used in records or is_lost(settings, name, used))
-    has_no_list = not list_path(settings, name).exists()
-    if int(tags.get(WITHDRAWN_TAG, 0)) and (is_behind or has_no_list):
-        listed = _kept_list(tracking, newest.run_id, name) | listed
     md5 = newest.dvc_md5 if is_behind else used
     return InUse(md5, records.get(md5 or ""), newest, is_behind, listed)
 
@@ -91,31 +86,12 @@ def catch_up(settings: Settings, tracking: Tracking, name: str) -> InUse:
 def follow(settings: Settings, tracking: Tracking, name: str) -> InUse:
     """Let `data.dvc` and the list of withdrawn images say what is in use, and return that; nothing is fetched."""
     before, found = tracked_md5(settings, name), find_in_use(settings, tracking, name)
-    if found.withdrawn != withdrawals(settings, name):
-        write_list(settings, name, found.withdrawn)
-        echo(f"dataset   {name}: the list of withdrawn images is that of the last version, which MLflow kept")
+    mirror(settings, tracking, name, found.listed)
     if found.is_behind:
         named = f"names {before[:7]}, which is older or lost" if before else "names no version"
         echo(f"dataset   {name}: data.dvc {named}; going on from {(found.md5 or '')[:7]}, the last that MLflow knows")
         _put(settings, name, {"md5": found.md5})
     return found
-
-
-def keep_list(settings: Settings, tracking: Tracking, run_id: str, name: str) -> None:
-    """Keep the list of withdrawn images with the run of a version: a folder that is made again finds it there.
-
-    Raises:
-        StaleAttemptError: another attempt has taken up the run.
-    """
-    tracking.check_current(run_id)
-    listed = withdrawals(settings, name)
-    if listed:
-        tracking.log_files(run_id, [list_path(settings, name)])
-        tracking.set_tags(run_id, {WITHDRAWN_TAG: str(len(listed))})
-
-
-def _kept_list(tracking: Tracking, run_id: str, name: str) -> dict[str, Withdrawal]:
-    return read_list(tracking.fetch(run_id, f"{name}.withdrawn.csv"))
 
 
 def _put(settings: Settings, name: str, entry: dict[str, object] | None) -> None:

@@ -10,9 +10,18 @@ from flows.datasets import versions
 from flows.datasets.dvc_file import tracked_md5
 from flows.datasets.dvc_remote import check_reachable
 from flows.datasets.errors import VersioningError
-from flows.datasets.in_use import catch_up, keep_list
+from flows.datasets.git import git
+from flows.datasets.in_use import catch_up
 from flows.datasets.lineage import keep_lineage
-from flows.datasets.withdrawals import RemovalError, apply_withdrawals, find_images, record_withdrawals, withdrawals
+from flows.datasets.withdrawal_ledger import enter, mirror, shared_list
+from flows.datasets.withdrawals import (
+    RemovalError,
+    apply_withdrawals,
+    decided,
+    find_images,
+    withdrawals,
+    write_list,
+)
 from flows.runtime.fingerprint import digest_of
 from flows.runtime.locks import locked
 from flows.runtime.progress import echo
@@ -33,8 +42,8 @@ def remove_from_dataset(
 ) -> DatasetVersion:
     """Make a version without the images that are meant. The sources are not asked: what is new there stays there.
 
-    The list of withdrawn images is written first. If anything fails after that, the same call, or the next run of the
-    dataset stage, ends what was begun.
+    What is withdrawn is entered in MLflow first, from where it holds for every worker. If anything fails after that,
+    the same call, or the next run of the dataset stage, ends what was begun.
 
     Raises:
         RemovalError: it is not clear which images are meant; nothing is done.
@@ -53,10 +62,13 @@ def remove_from_dataset(
             if used is not None:
                 state = f"is to be built again first, since version {used[:7]} is lost: run `atelier dataset`"
             raise RemovalError(f"the dataset '{name}' {state}")
-        images = find_images(folder, withdrawals(settings, name), ids, sources)
-        record_withdrawals(settings, name, images, reason=reason, who=who)
-        apply_withdrawals(settings, name, folder)
         listed = withdrawals(settings, name)
+        images = find_images(folder, listed, ids, sources)
+        new = {key: source for key, source in images.items() if key not in listed}
+        listed |= (entered := decided(settings, new, reason=reason, who=who))
+        enter(tracking, name, withdrawn=entered.values())
+        write_list(settings, name, listed)
+        apply_withdrawals(settings, name, folder)
         entries = [listed[key] for key in images]
         change = f"{len(entries):,} withdrawn by {entries[0].who}: {entries[0].reason}"
         fingerprint = digest_of(dataset=name, content=content_digest(folder), withdrawn=sorted(listed))
@@ -85,7 +97,6 @@ def remove_from_dataset(
             )
             tracking.log_dataset(run_id, version, "version")
             tracking.log_table(run_id, [asdict(entry) for entry in entries], "withdrawn.json")
-            keep_list(settings, tracking, run_id, name)
             tracking.describe(run_id, f"Version `{md5}` of **{name}**: {change}.")
             tracking.finish(version)
         except BaseException as error:
@@ -97,9 +108,40 @@ def remove_from_dataset(
     return version
 
 
+def readmit(
+    settings: Settings,
+    tracking: Tracking,
+    config: DatasetConfig,
+    *,
+    ids: Sequence[str],
+    sources: Sequence[str],
+    reason: str,
+    who: str | None,
+) -> int:
+    """Take images from the list again, for every worker: the next version has them from their sources.
+
+    Returns:
+        How many there are.
+
+    Raises:
+        RemovalError: it is not clear which images are meant; nothing is done.
+    """
+    name = config.name
+    with locked(settings, f"build-{name}"):
+        mirror(settings, tracking, name, shared_list(settings, tracking, name))
+        listed = withdrawals(settings, name)
+        if not listed:
+            raise RemovalError(f"no image of the dataset '{name}' is withdrawn")
+        images = find_images(None, listed, ids, sources)
+        enter(tracking, name, readmitted=decided(settings, images, reason=reason, who=who).values())
+        write_list(settings, name, {key: entry for key, entry in listed.items() if key not in images})
+    echo(f"dataset   {name}: {len(images):,} images are no longer withdrawn; the next `atelier dataset` takes them in")
+    return len(images)
+
+
 def commit_if_allowed(settings: Settings, name: str, message: str | None = None) -> bool:
-    """Commit what git keeps of a dataset, where this worker is told to. A version is whole without a commit, in DVC and
-    MLflow, so that one which git refuses is told of and nothing more.
+    """Commit what git keeps of a dataset, and push it, where this worker is told to. A version is whole without either,
+    in DVC and MLflow, so that what git refuses is told of and nothing more.
 
     Returns:
         Whether it was committed.
@@ -111,4 +153,9 @@ def commit_if_allowed(settings: Settings, name: str, message: str | None = None)
     except VersioningError as error:
         echo(f"dataset   {name}: the version is whole in DVC and MLflow, but not committed: {error}")
         return False
+    if settings.push_data:
+        try:
+            git(["push", "--quiet"], settings)
+        except VersioningError as error:
+            echo(f"dataset   {name}: the version is whole in DVC and MLflow, and committed, but not pushed: {error}")
     return True

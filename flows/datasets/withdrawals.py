@@ -1,7 +1,8 @@
 """Images that people asked to have taken out: who, when and why is kept, and they never come back from their source.
 
-`data/<name>.withdrawn.csv` is a list to be read by people and kept in git. What is on it is left out of every later
-version; versions made before still hold it, because a version never changes.
+`data/<name>.withdrawn.csv` is a list to be read by people and kept in git, and the mirror of what MLflow keeps
+(`withdrawal_ledger`). What is on it is left out of every later version; versions made before still hold it, because a
+version never changes.
 """
 
 import csv
@@ -50,15 +51,7 @@ def withdrawals(settings: Settings, name: str) -> dict[str, Withdrawal]:
     Raises:
         RemovalError: it cannot be read: no version is made then, or what is on it could come back.
     """
-    return read_list(list_path(settings, name))
-
-
-def read_list(path: Path) -> dict[str, Withdrawal]:
-    """Return the list in a file, by id; nothing where there is no such file.
-
-    Raises:
-        RemovalError: it cannot be read.
-    """
+    path = list_path(settings, name)
     try:
         rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")), strict=True))
         names = [field.name for field in fields(Withdrawal)]
@@ -84,13 +77,16 @@ def write_list(settings: Settings, name: str, listed: Mapping[str, Withdrawal]) 
 
 
 def find_images(
-    directory: Path, listed: Mapping[str, Withdrawal], ids: Sequence[str], sources: Sequence[str]
+    directory: Path | None, listed: Mapping[str, Withdrawal], ids: Sequence[str], sources: Sequence[str]
 ) -> dict[str, str]:
     """Return id and source of the images in a dataset that are meant: by id, or the beginning of one, or by source.
 
     A photograph that was cut into tiles is named by its source, which takes out all of them. With one side of a pair
     goes the other. What is on the list already is found there, so that a removal that was cut short can be asked for
     again. Only what is found is held in memory, however many images there are.
+
+    Args:
+        directory: of the dataset; None where only the list is meant.
 
     Raises:
         RemovalError: one of them means no image, or an id more than one.
@@ -112,32 +108,31 @@ def find_images(
         if meant:
             found[key] = source
             pairs |= {pair} if pair is not None else set()
+    where = "in the dataset" if directory else "on the list"
     for beginning, keys in by_id.items():
         if len(keys) != 1:
-            what = f"means {len(keys)} images; give more of it" if keys else "is of no image in the dataset"
+            what = f"means {len(keys)} images; give more of it" if keys else f"is of no image {where}"
             raise RemovalError(f"the id {beginnings[beginning]!r} {what}")
     for source, keys in by_source.items():
         if not keys:
-            raise RemovalError(f"no image in the dataset came from {source!r}; {_hint(directory, listed, source)}")
+            raise RemovalError(f"no image {where} came from {source!r}; {_hint(directory, listed, source)}")
     if pairs:
         found |= {key: source for key, source, pair in _keys(directory, listed) if pair in pairs}
     return found
 
 
-def record_withdrawals(settings: Settings, name: str, images: dict[str, str], *, reason: str, who: str | None) -> None:
-    """Put images, by id and source, on the dataset's list, durably. Those that are on it stay as they are.
+def decided(settings: Settings, images: Mapping[str, str], *, reason: str, who: str | None) -> dict[str, Withdrawal]:
+    """Return lines for images, by id and source, that a person has decided on now.
 
     Raises:
-        RemovalError: there is no reason, or the list cannot be read.
+        RemovalError: there is no reason.
     """
     reason = one_line(reason)
     if not reason:
-        raise RemovalError("a removal has a reason that another person understands; give one with --reason")
-    listed = withdrawals(settings, name)
+        raise RemovalError("there has to be a reason that another person understands; give one with --reason")
     when = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     by = who or current_person(settings) or getpass.getuser()
-    new = {key: Withdrawal(key, source, when, by, reason) for key, source in images.items() if key not in listed}
-    write_list(settings, name, listed | new)
+    return {key: Withdrawal(key, source, when, by, reason) for key, source in images.items()}
 
 
 def apply_withdrawals(settings: Settings, name: str, directory: Path) -> set[str]:
@@ -154,14 +149,14 @@ def apply_withdrawals(settings: Settings, name: str, directory: Path) -> set[str
     return remove_images(directory, listed) if listed and shard_paths(directory) else set()
 
 
-def _keys(directory: Path, listed: Mapping[str, Withdrawal]) -> Iterator[tuple[str, str, str | None]]:
+def _keys(directory: Path | None, listed: Mapping[str, Withdrawal]) -> Iterator[tuple[str, str, str | None]]:
     """Yield id, source and pair of what is on the list, and of every image of a dataset."""
     yield from ((key, entry.source, None) for key, entry in listed.items())
-    for row in iterate_rows(directory, ["id", "source", "pair"]):
+    for row in iterate_rows(directory, ["id", "source", "pair"]) if directory else ():
         yield row["id"], row["source"], row["pair"]
 
 
-def _hint(directory: Path, listed: Mapping[str, Withdrawal], given: str) -> str:
+def _hint(directory: Path | None, listed: Mapping[str, Withdrawal], given: str) -> str:
     example = ""
     for _, source, _ in _keys(directory, listed):
         if source.endswith(f"/{given}"):

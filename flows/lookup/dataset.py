@@ -48,7 +48,7 @@ def fingerprint(ctx: StageContext, sources: list[Source] | None = None) -> str:
         SourceError: a source is not there.
     """
     config = ctx.model.dataset
-    withdrawn = sorted(find_in_use(ctx.settings, ctx.tracking, config.name).withdrawn)
+    withdrawn = sorted(find_in_use(ctx.settings, ctx.tracking, config.name).listed.withdrawn)
     return digest_of(
         config=config,
         sources=[source.fingerprint() for source in sources or open_sources(ctx.settings, config)],

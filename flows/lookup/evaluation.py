@@ -47,6 +47,13 @@ def find(ctx: StageContext, fingerprint: str) -> Evaluation | None:
     return ctx.tracking.find_finished(Evaluation, ctx.model.name, "evaluate", fingerprint=fingerprint)
 
 
+def of_target(done: Evaluation, target: EvaluationTarget) -> Evaluation:
+    """Return an evaluation as one of the training that is asked for: the same weights may have been trained again."""
+    if target.training is None or done.training == target.training:
+        return done
+    return done.model_copy(update={"training": target.training})
+
+
 def current(ctx: StageContext, target: EvaluationTarget) -> Evaluation:
     """Return the evaluation of a target.
 
@@ -56,7 +63,7 @@ def current(ctx: StageContext, target: EvaluationTarget) -> Evaluation:
     done = find(ctx, fingerprint(ctx, target))
     if done is None:
         raise StageError(f"the present model of '{ctx.model.name}' is not evaluated; run `atelier evaluate` first")
-    return done
+    return of_target(done, target)
 
 
 def _facts_of_metrics(model: ModelConfig) -> dict[str, list[object]]:

@@ -10,12 +10,38 @@ from flows.tracking.registry import ModelVersion
 def find_opponent(ctx: StageContext, judged: TrainingRun | None) -> ModelVersion | None:
     """Return the version to be better than: the champion, or what it replaced where the judged model is champion.
 
-    The latter is so when it is measured again, or when an attempt died between moving the alias and recording it.
+    The latter is so when it is measured again, or when an attempt died between moving the alias and recording it. A
+    champion whose files are gone can serve nobody, and is none.
     """
-    champion = ctx.registry.at(ctx.model.name, "champion")
+    champion = champion_of(ctx)
     if champion and judged and champion.logged_model_id == judged.logged_model_id:
         return ctx.registry.at(ctx.model.name, "previous")
+    if champion and not ctx.registry.has_files(champion.logged_model_id):
+        return None
     return champion
+
+
+def champion_of(ctx: StageContext) -> ModelVersion | None:
+    """Return the version that the alias names; where someone deleted the alias alone, the last that was promoted."""
+    registry, name = ctx.registry, ctx.model.name
+    last = None if (champion := registry.at(name, "champion")) else last_promoted(ctx)
+    if last is None or not registry.is_registered(name):
+        return champion
+    return next((version for version in registry.versions(name) if version.version == last.version), None)
+
+
+def last_promoted(ctx: StageContext) -> Promotion | None:
+    """Return the last decision that made a champion of the model."""
+    decisions = ctx.tracking.finished(Promotion, ctx.model.name, "promote")
+    return next((decision for decision, _, _ in decisions if decision.decision == "promoted"), None)
+
+
+def still_holds(ctx: StageContext, decision: Promotion) -> bool:
+    """Return whether a decision is what the registry says: after a promotion, that there is a champion to be served."""
+    if decision.decision != "promoted":
+        return True
+    champion = ctx.registry.at(decision.model_name, "champion")
+    return champion is not None and ctx.registry.has_files(champion.logged_model_id)
 
 
 def fingerprint(model: ModelConfig, judged: Evaluation, opponent: ModelVersion | None) -> str:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from gan_models.evaluation.result import LeftOut, Slice
 
 Stage = Literal["dataset", "train", "evaluate", "promote"]
+RunKind = Stage | Literal["withdrawal"]  # what a run in MLflow is of
 
 
 class Record(BaseModel):

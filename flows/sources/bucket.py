@@ -10,6 +10,7 @@ from typing import IO, NamedTuple
 
 from flows.sources import s3
 from flows.sources.base import SourceError, SourceItem
+from flows.sources.deadline import Deadline
 from flows.sources.files import check_size, is_ignored, plain_name, read_file
 from flows.sources.labels import FolderLabels, first_folder, labels_by_folder
 from gan_models.ingest.decoding import UnreadableImageError
@@ -34,18 +35,20 @@ class BucketSource:
         spec: the address, as it stands in the config.
         arriving: the folder for what arrives.
         folders_are_labels: whether the names of sub-folders say what the images show.
+        max_hours: that reading all of them may take.
 
     Raises:
         StorageError: the address names no bucket.
     """
 
-    def __init__(self, spec: str, arriving: Path, *, folders_are_labels: bool = True) -> None:
+    def __init__(self, spec: str, arriving: Path, *, folders_are_labels: bool = True, max_hours: float = 12) -> None:
         self.spec = spec
         bucket, prefix = s3.split_url(spec)
         self._url = f"{s3.SCHEME}{bucket}/" + (f"{prefix.rstrip('/')}/" if prefix else "")
         self._prefix_length = len(self._url) - len(f"{s3.SCHEME}{bucket}/")
         self._arriving = arriving
         self._folders_are_labels = folders_are_labels
+        self._max_hours = max_hours
 
     @property
     def num_items(self) -> int:
@@ -62,7 +65,7 @@ class BucketSource:
 
     def items(self) -> Iterator[SourceItem]:
         """Yield the objects in the order of the listing, which is that of the keys."""
-        listing = self._listing.file
+        listing, deadline = self._listing.file, Deadline.after(self._max_hours)
         listing.seek(0)
         while line := listing.readline():
             found = s3.S3Object(*json.loads(line))
@@ -70,7 +73,7 @@ class BucketSource:
             name = plain_name(found.key[self._prefix_length :])
             yield SourceItem(
                 path=name,
-                read=partial(_read, self._url, found, self._arriving),
+                read=partial(_read, self._url, found, self._arriving, deadline),
                 label=self._listing.labels.of(name),
                 source=self.spec,
                 size=found.size,
@@ -104,7 +107,8 @@ class BucketSource:
         return _Listing(file, count, digest.hexdigest(), labels)
 
 
-def _read(url: str, found: s3.S3Object, arriving: Path) -> bytes:
+def _read(url: str, found: s3.S3Object, arriving: Path, deadline: Deadline) -> bytes:
+    deadline.seconds_left()
     check_size(found.size)
     if not found.size:
         return b""

@@ -53,11 +53,14 @@ def open_source(
 
 
 def _check_keys(config: SourceConfig) -> None:
-    """Refuse what is said of a table where the source is none: it would be ignored."""
+    """Refuse what is said of a table, or of what comes over a network, where a source is none: it would be ignored."""
     if config.path.lower().endswith(TABLE_SUFFIXES):
         return
+    comes_over_a_network = config.path.startswith(SCHEME) or config.path in TORCHVISION_SOURCES
     for key in ("image_column", "label_column", "hosts", "max_hours"):
         if getattr(config, key) != SourceConfig.model_fields[key].default:
+            if key == "max_hours" and comes_over_a_network:
+                continue
             raise SourceError(
                 f"the source {config.path!r} is no table ({', '.join(TABLE_SUFFIXES)}), and {key!r} is said of tables; "
                 "leave it out"
@@ -68,13 +71,13 @@ def _open(config: SourceConfig, root: Path, downloads: Path, arriving: Path) -> 
     spec, by_folder = config.path, config.labels == "folder" and not config.pairs
     if spec.startswith(SCHEME):
         try:
-            return BucketSource(spec, arriving, folders_are_labels=by_folder)
+            return BucketSource(spec, arriving, folders_are_labels=by_folder, max_hours=config.max_hours)
         except StorageError as error:
             raise SourceError(str(error)) from None
     if spec in BUILTIN_SOURCES:
         return BUILTIN_SOURCES[spec]()
     if spec in TORCHVISION_SOURCES:
-        return TorchvisionSource(spec, downloads)
+        return TorchvisionSource(spec, downloads, max_hours=config.max_hours)
     folder = root / spec
     is_named = spec.startswith(("builtin:", PREFIX))
     if is_named or not folder.exists():

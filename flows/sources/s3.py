@@ -16,12 +16,15 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
 
+from flows.sources.deadline import within
 from gan_models.errors import AtelierError
 from gan_models.files import is_disk_full
 from gan_models.text import one_line
 
 SCHEME = "s3://"
 CONNECT_SECONDS, READ_SECONDS, ATTEMPTS = 10, 60, 5
+REQUEST_SECONDS = 600.0  # for an answer, with all attempts, and however the bytes trickle in
+MIN_BYTES_PER_SECOND = 50_000  # of an object, beyond that
 _BLOCK = 1 << 20
 _GONE = ("NoSuchKey", "404", "PreconditionFailed", "412", "InvalidRange", "416")
 _REMEDIES = {
@@ -73,7 +76,8 @@ def list_objects(url: str, *, endpoint: str | None = None) -> Iterator[S3Object]
     """
     bucket, prefix = split_url(url)
     with _in_words(f"{url} cannot be listed", endpoint):
-        for page in _client(endpoint).get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+        pages = iter(_client(endpoint).get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix))
+        while page := within(REQUEST_SECONDS, lambda: next(pages, None)):
             for found in page.get("Contents", []):
                 yield S3Object(str(found["Key"]), str(found["ETag"]).strip('"'), int(found["Size"]))
 
@@ -96,13 +100,16 @@ def fetch(url: str, wanted: S3Object, target: Path, *, endpoint: str | None = No
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f"{target.name}.partial")
     with _in_words(f"{SCHEME}{bucket}/{wanted.key} cannot be read", endpoint), partial.open("ab") as file:
-        for attempt in range(1, ATTEMPTS + 1):
-            try:
-                _go_on(bucket, wanted, file, endpoint)
-                break
-            except (IncompleteReadError, ReadTimeoutError, ResponseStreamingError):
-                if attempt == ATTEMPTS:
-                    raise
+
+        def download() -> None:
+            for attempt in range(1, ATTEMPTS + 1):
+                try:
+                    return _go_on(bucket, wanted, file, endpoint)
+                except (IncompleteReadError, ReadTimeoutError, ResponseStreamingError):
+                    if attempt == ATTEMPTS:
+                        raise
+
+        within(_seconds_for(wanted.size), download)
     partial.rename(target)
 
 
@@ -132,10 +139,11 @@ def read(url: str, *, limit: int, endpoint: str | None = None) -> bytes:
     """
     bucket, key = split_url(url)
     with _in_words(f"{url} cannot be read", endpoint):
-        answer = _client(endpoint).get_object(Bucket=bucket, Key=key)
-        if answer["ContentLength"] > limit:
-            raise StorageError(f"{url} has {answer['ContentLength']:,} bytes, more than the limit of {limit:,}")
-        return bytes(answer["Body"].read())
+        answer = within(REQUEST_SECONDS, lambda: _client(endpoint).get_object(Bucket=bucket, Key=key))
+        size = answer["ContentLength"]
+        if size > limit:
+            raise StorageError(f"{url} has {size:,} bytes, more than the limit of {limit:,}")
+        return bytes(within(_seconds_for(size), answer["Body"].read))
 
 
 def send(file: Path, url: str, *, endpoint: str | None = None) -> None:
@@ -147,7 +155,8 @@ def send(file: Path, url: str, *, endpoint: str | None = None) -> None:
     """
     bucket, key = split_url(url)
     with _in_words(f"{url} cannot be written", endpoint), file.open("rb") as stream:
-        _client(endpoint).upload_fileobj(stream, bucket, key)
+        seconds = _seconds_for(file.stat().st_size)
+        within(seconds, lambda: _client(endpoint).upload_fileobj(stream, bucket, key))
 
 
 def probe(url: str, *, endpoint: str | None = None) -> str:
@@ -177,6 +186,10 @@ def probe(url: str, *, endpoint: str | None = None) -> str:
     finally:
         with _in_words(f"an object cannot be deleted below {url}", endpoint):
             client.delete_object(Bucket=bucket, Key=key)
+
+
+def _seconds_for(size: int) -> float:
+    return REQUEST_SECONDS + size / MIN_BYTES_PER_SECOND
 
 
 @functools.cache
@@ -228,6 +241,8 @@ def _in_words(what: str, endpoint: str | None) -> Iterator[None]:
         ) from None
     except exceptions.BotoCoreError as error:
         raise StorageError(f"{what}: {one_line(error, 300)}") from None
+    except TimeoutError as error:
+        raise StorageError(f"{what}: {error}; run again when the server or the network is faster") from None
     except OSError as error:
         if not is_disk_full(error):
             raise

@@ -1,7 +1,6 @@
 """Images that a CSV or Parquet table names, by paths or addresses, with their labels."""
 
 import re
-import time
 from collections import Counter
 from collections.abc import Iterator
 from functools import cached_property, partial
@@ -12,6 +11,7 @@ from typing import Any
 from flows.config.dataset_section import SourceConfig
 from flows.sources import s3, web
 from flows.sources.base import SourceError, SourceItem
+from flows.sources.deadline import Deadline
 from flows.sources.files import file_digest, plain_name, read_file, sha256_of, size_and_version
 from flows.sources.labels import label_text
 from flows.sources.sqlite_rows import SortedRows
@@ -55,8 +55,7 @@ class TableSource:
 
     def items(self) -> Iterator[SourceItem]:
         """Yield the files of the rows, sorted by path or address."""
-        hours = self._config.max_hours
-        limits = web.WebLimits(self._config.hosts, time.time() + 3600 * hours, hours)
+        limits = web.WebLimits(self._config.hosts, Deadline.after(self._config.max_hours))
         for place, label in self._rows:
             size, version = (0, place) if _is_address(place) else size_and_version(self._file.parent / place)
             yield SourceItem(

@@ -5,7 +5,9 @@ function of its pixels, as for every other source.
 """
 
 import hashlib
+import socket
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
 from importlib.metadata import version
@@ -15,10 +17,12 @@ from typing import Any
 from PIL import Image
 
 from flows.sources.base import SourceError, SourceItem
+from flows.sources.deadline import within
 from gan_models.ingest.decoding import UnreadableImageError, encode_png
 from gan_models.text import one_line
 
 PREFIX = "torchvision:"
+SILENCE_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -40,8 +44,9 @@ class _Kind:
 class TorchvisionSource:
     """One dataset, downloaded when its images are first asked for; importing torchvision takes seconds."""
 
-    def __init__(self, spec: str, downloads: Path) -> None:
+    def __init__(self, spec: str, downloads: Path, *, max_hours: float = 12) -> None:
         self.spec = spec
+        self._max_hours = max_hours
         self._name = spec.removeprefix(PREFIX)
         self._kind = _KINDS[self._name]
         self._downloads = downloads
@@ -85,16 +90,29 @@ class TorchvisionSource:
         from torchvision import datasets
 
         self._downloads.mkdir(parents=True, exist_ok=True)
-        wanted = getattr(datasets, self._name)
+        wanted, parts = getattr(datasets, self._name), self._kind.parts
         try:
-            return {
-                part: wanted(self._downloads, download=True, **options) for part, options in self._kind.parts.items()
-            }
+            with _silence_is_an_error():
+                return within(
+                    self._max_hours * 3600,
+                    lambda: {part: wanted(self._downloads, download=True, **parts[part]) for part in parts},
+                )
         except Exception as error:  # torchvision lets through whatever a network or a damaged file leads to
             raise SourceError(
                 f"could not download or read {self.spec} ({one_line(error, 300)}); "
                 f"put its files, as its own page offers them, into {self._downloads / self._kind.folder}"
             ) from error
+
+
+@contextmanager
+def _silence_is_an_error() -> Iterator[None]:
+    """Let connections made meanwhile fail where the server says nothing for long; torchvision sets no limit."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(SILENCE_SECONDS)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
 
 
 def _as_png(dataset: Any, number: int) -> bytes:  # noqa: ANN401

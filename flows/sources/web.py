@@ -10,7 +10,6 @@ import functools
 import ipaddress
 import socket
 import ssl
-import time
 import urllib.request
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +17,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from flows.sources.base import SourceError
+from flows.sources.deadline import Deadline
 from flows.sources.files import check_size
 from gan_models.ingest.decoding import UnreadableImageError
 
@@ -36,27 +35,11 @@ class WebLimits:
     """What reading the addresses of one source may do.
 
     hosts: names that may lead to this machine or its network
-    until: when reading all of the source has to have ended, in seconds since 1970
-    hours: how long that is from its beginning, for the message
+    deadline: of all of them together
     """
 
     hosts: tuple[str, ...] = ()
-    until: float = float("inf")
-    hours: float = float("inf")
-
-    def seconds_left(self) -> float:
-        """Return how many seconds the source has left.
-
-        Raises:
-            SourceError: it has none.
-        """
-        left = self.until - time.time()
-        if left <= 0:
-            raise SourceError(
-                f"the images behind web addresses took more than the {self.hours:g} hours that their source has; "
-                "set its `max_hours` higher, or put the files into a folder or a bucket"
-            )
-        return left
+    deadline: Deadline = Deadline()
 
 
 def read(address: str, limits: WebLimits, *, seconds: float = FILE_SECONDS) -> bytes:
@@ -71,7 +54,7 @@ def read(address: str, limits: WebLimits, *, seconds: float = FILE_SECONDS) -> b
         UnreadableImageError: it is refused, does not answer, is too large, or takes too long.
         SourceError: the source has no time left.
     """
-    allowed = min(seconds, limits.seconds_left())
+    allowed = min(seconds, limits.deadline.seconds_left())
     try:
         # A thread of its own, because the caller may be within an event loop, as in a notebook.
         with ThreadPoolExecutor(1) as thread:

@@ -18,6 +18,7 @@ from flows.runtime.progress import echo
 from flows.runtime.records import Record, Stage
 from flows.tracking.registry import Registry
 from flows.tracking.runs import Tracking
+from gan_models.text import one_line
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 
@@ -70,7 +71,10 @@ def stage_run(
     try:
         yield run_id
     except BaseException as error:
-        ctx.tracking.fail(run_id, _reason(error))
+        try:
+            ctx.tracking.fail(run_id, _reason(error))
+        except Exception as silence:  # whatever MLflow's client raises: why the stage failed is what a person needs
+            echo(f"{stage:<9} {name}: MLflow could not be told that the run failed ({one_line(silence, 120)})")
         raise
 
 

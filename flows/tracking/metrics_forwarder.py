@@ -1,11 +1,12 @@
 """What a training process writes to its folder, sent to MLflow as it appears.
 
-The folder is the buffer: while MLflow refuses or hangs, training goes on at its speed and the rows wait in
-`metrics.jsonl`. How far they were sent is kept next to it, so that a resumed run sends nothing twice.
+The folder is the buffer: while MLflow refuses or hangs, training goes on at its speed, watched as before, and the rows
+wait in `metrics.jsonl`. How far they were sent is kept next to it, so that a resumed run sends nothing twice.
 """
 
 import json
 import re
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -16,10 +17,13 @@ from flows.runtime.progress import echo
 from flows.tracking.attempts import StaleAttemptError
 from flows.tracking.client import TrackingError
 from flows.tracking.runs import Tracking
+from gan_models.text import one_line
 
 SECONDS_BETWEEN_BATCHES = 5.0
 SECONDS_AFTER_A_FAILURE = 30.0
-FINAL_ATTEMPTS = 5
+FINAL_ATTEMPTS = 12  # in some seven minutes: longer than a server takes to restart
+MAX_PAUSE_SECONDS = 60.0
+MAX_BATCH_SECONDS = 600.0  # for what is on its way when training ends
 
 
 class MetricsForwarder:
@@ -38,9 +42,11 @@ class MetricsForwarder:
         self.seen = FollowedFile(metrics)
         self.newest: dict[str, Any] | None = None
         self.next_batch = 0.0
+        self._sending: threading.Thread | None = None
+        self._stale: StaleAttemptError | None = None
 
     def send_new(self) -> dict[str, Any] | None:
-        """Send what has appeared, if a batch is due.
+        """Begin to send what has appeared, if a batch is due and none is on its way; MLflow is not waited for.
 
         Returns:
             The newest row of `metrics.jsonl`, or None before there is one.
@@ -48,18 +54,29 @@ class MetricsForwarder:
         Raises:
             StaleAttemptError: another attempt has taken up the run.
         """
-        if time.monotonic() >= self.next_batch:
-            self.next_batch = time.monotonic() + SECONDS_BETWEEN_BATCHES
-            try:
-                self._send()
-            except StaleAttemptError:
-                raise
-            except Exception as error:  # whatever MLflow's client raises, training is not to stop for it
-                self.next_batch = time.monotonic() + SECONDS_AFTER_A_FAILURE
-                echo(f"MLflow takes no metrics now, they are kept and sent later ({str(error)[:120]})")
+        if self._stale:
+            raise self._stale
+        if time.monotonic() >= self.next_batch and not (self._sending and self._sending.is_alive()):
+            self._sending = threading.Thread(target=self._send_batch, daemon=True)
+            self._sending.start()
         while lines := self.seen.new_lines():
             self.newest = json.loads(lines[-1])
         return self.newest
+
+    def wait(self) -> None:
+        """Wait for the batch that is on its way.
+
+        Raises:
+            TrackingError: MLflow neither takes nor refuses it, or another attempt has taken up the run.
+        """
+        if self._sending:
+            self._sending.join(MAX_BATCH_SECONDS)
+            if self._sending.is_alive():
+                raise TrackingError(
+                    f"MLflow has not answered for {MAX_BATCH_SECONDS:.0f} s; run again, nothing is trained again"
+                )
+        if self._stale:
+            raise self._stale
 
     def flush(self) -> None:
         """Send all that is left.
@@ -67,15 +84,26 @@ class MetricsForwarder:
         Raises:
             TrackingError: MLflow has not taken it after several attempts, or another attempt has taken up the run.
         """
+        self.wait()
         for attempt in range(FINAL_ATTEMPTS):
             try:
                 return self._send()
             except StaleAttemptError:
                 raise
             except Exception as error:
-                reason = str(error)
-                time.sleep(2.0**attempt)
+                reason = one_line(error, 300)
+                time.sleep(min(2.0**attempt, MAX_PAUSE_SECONDS))
         raise TrackingError(f"MLflow did not take the run's metrics: {reason}; run again, nothing is trained again")
+
+    def _send_batch(self) -> None:
+        self.next_batch = time.monotonic() + SECONDS_BETWEEN_BATCHES
+        try:
+            self._send()
+        except StaleAttemptError as error:
+            self._stale = error
+        except Exception as error:  # whatever MLflow's client raises, training is not to stop for it
+            self.next_batch = time.monotonic() + SECONDS_AFTER_A_FAILURE
+            echo(f"MLflow takes no metrics now, they are kept and sent later ({one_line(error, 120)})")
 
     def _state(self) -> dict[str, Any]:
         """Return how far this run was sent, nothing where it was another one."""

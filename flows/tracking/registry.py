@@ -15,6 +15,7 @@ import gan_models
 from flows.config.model_config import REFERENCE
 from flows.tracking.client import every_page
 from flows.tracking.runs import Tracking
+from gan_models.bundles.description import DESCRIPTION
 from gan_models.errors import AtelierError
 from gan_models.text import did_you_mean
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import RegisteredModel
 
 Alias = Literal["challenger", "champion", "previous"]
+BUNDLE = "artifacts/bundle"  # within a logged model
 SERVING_PACKAGES = ("mlflow", "torch", "safetensors", "numpy", "pillow", "pydantic", "pyyaml")
 
 
@@ -92,7 +94,19 @@ class Registry:
                     raise UnknownModelError(f"the files of {logged_model_id} cannot be fetched: {error}") from None
                 Path(arriving).rename(folder)
                 Path(arriving).mkdir()
-        return folder / "artifacts" / "bundle"
+        return folder / BUNDLE
+
+    def has_files(self, logged_model_id: str) -> bool:
+        """Return whether MLflow has the bundle of a logged model still; one request or two, and nothing is fetched."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            found = self.tracking.client.list_logged_model_artifacts(logged_model_id, BUNDLE)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            return False
+        return any(Path(file.path).name == DESCRIPTION for file in found)
 
     # Registered versions
 

@@ -13,7 +13,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from flows.config.settings import Settings
-from flows.runtime.records import Record, Stage
+from flows.runtime.records import Record, RunKind
 from flows.tracking.attempts import Attempts, StaleAttemptError
 from flows.tracking.client import TrackingError, every_page
 from flows.tracking.run_contents import RunContents
@@ -35,7 +35,7 @@ class Tracking(RunContents):
 
     # Finding what is done
 
-    def find_finished(self, record: type[AnyRecord], experiment: str, stage: Stage, **tags: str) -> AnyRecord | None:
+    def find_finished(self, record: type[AnyRecord], experiment: str, stage: RunKind, **tags: str) -> AnyRecord | None:
         """Return the record of the newest finished run of a stage with all of these tags, or None."""
         tags = {"stage": stage, **tags}
         condition = " and ".join(f"tags.{name} = '{value}'" for name, value in tags.items())
@@ -45,7 +45,7 @@ class Tracking(RunContents):
         return None
 
     def finished(
-        self, record: type[AnyRecord], experiment: str, stage: Stage, **tags: str
+        self, record: type[AnyRecord], experiment: str, stage: RunKind, **tags: str
     ) -> list[tuple[AnyRecord, datetime, dict[str, str]]]:
         """Return records, times in UTC and tags of all finished runs of a stage with these tags, the newest first."""
         known = self.client.get_experiment_by_name(experiment)
@@ -109,7 +109,7 @@ class Tracking(RunContents):
     # Runs
 
     def open_run(
-        self, experiment: str, stage: Stage, fingerprint: str, *, name: str, tags: Mapping[str, str | None]
+        self, experiment: str, stage: RunKind, fingerprint: str, *, name: str, tags: Mapping[str, str | None]
     ) -> str:
         """Return the id of the unfinished run with this fingerprint, or of a new one, which then shows as running.
 

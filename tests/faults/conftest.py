@@ -1,5 +1,6 @@
 """Fixtures of the platform."""
 
+from tests.support.mlflow_server import mlflow_server as mlflow_server
 from tests.support.project import atelier as atelier
 from tests.support.project import dead_address as dead_address
 from tests.support.project import empty_database as empty_database

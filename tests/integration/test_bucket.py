@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from flows.config.dataset_section import SourceConfig
 from flows.datasets.builder import build_dataset
 from flows.sources.base import SourceError
 from flows.sources.open import open_source
@@ -155,6 +156,12 @@ def test_a_bucket_or_prefix_that_holds_nothing_is_refused(inbox):
         open_source(f"s3://{inbox.bucket}/empty", inbox.root).num_items  # noqa: B018
     with pytest.raises(SourceError, match="not an address in S3"):
         open_source("s3://", inbox.root)
+
+
+def test_a_bucket_that_takes_longer_than_it_may_ends_the_build(inbox):
+    (item, *_) = open_source(SourceConfig(path=f"s3://{inbox.bucket}/in", max_hours=1e-12), inbox.root).items()
+    with pytest.raises(SourceError, match="hours that their source has; set its `max_hours` higher"):
+        item.read()
 
 
 def test_a_user_without_rights_and_a_wrong_secret_are_told(inbox, monkeypatch):

@@ -1,6 +1,7 @@
 """The dataset stage: the same images make the same version, bad files are set aside, nothing is half written."""
 
 import json
+import shutil
 import zipfile
 from collections import Counter
 from pathlib import Path
@@ -14,6 +15,7 @@ from flows.dataset import dataset
 from flows.datasets.builder import DatasetRefusedError
 from flows.datasets.dvc_file import tracked_md5
 from flows.datasets.errors import VersioningError
+from flows.datasets.removal import commit_if_allowed
 from flows.sources.base import SourceError
 from flows.tracking.runs import DATASETS_EXPERIMENT
 from gan_models.data.shards import read_rows
@@ -71,13 +73,27 @@ def test_cutting_images_otherwise_builds_the_dataset_anew(project: Project):
     assert second.num_train + second.num_evaluation == first.num_train + first.num_evaluation
 
 
-def test_a_worker_that_may_commit_leaves_the_new_version_in_git(project: Project, monkeypatch: pytest.MonkeyPatch):
+def test_a_worker_that_may_commit_and_push_leaves_the_new_version_in_git(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    team = tmp_path / "team.git"
+    project.git("init", "--quiet", "--bare", str(team))
+    project.git("remote", "add", "origin", str(team))
+    project.git("config", "push.default", "upstream")
+    project.git("push", "--quiet", "--set-upstream", "origin", "HEAD:main")
     monkeypatch.setenv("ATELIER_COMMIT_DATA", "true")
+    monkeypatch.setenv("ATELIER_PUSH_DATA", "true")
     (project.root / "unrelated.txt").write_text("someone's work")
     project.git("add", "unrelated.txt")
     version = dataset(project.config)
     assert project.git("show", "HEAD:data.dvc").count(version.dvc_md5) == 1
     assert project.git("status", "--porcelain").strip() == "A  unrelated.txt"
+    assert project.git("--git-dir", str(team), "show", "main:data.dvc").count(version.dvc_md5) == 1
+    shutil.rmtree(team)
+    assert commit_if_allowed(Settings(), "tiny")
+    assert (
+        "whole in DVC and MLflow, and committed, but not pushed: `git push --quiet` failed" in capsys.readouterr().out
+    )
 
 
 def test_a_version_that_could_not_be_pushed_does_not_exist(project: Project):

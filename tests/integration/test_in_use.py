@@ -15,8 +15,8 @@ from flows.datasets.expectations import DatasetRefusedError
 from flows.datasets.history import versions
 from flows.datasets.in_use import find_in_use
 from flows.datasets.remote_objects import missing_in_remote
-from flows.datasets.removal import remove_from_dataset
-from flows.datasets.withdrawals import withdrawals
+from flows.datasets.removal import readmit, remove_from_dataset
+from flows.datasets.withdrawals import RemovalError, withdrawals
 from flows.runtime.records import DatasetVersion
 from flows.tracking.runs import Tracking
 from gan_models.data.shards import read_rows
@@ -116,13 +116,24 @@ def test_a_withdrawn_image_stays_out_when_the_folder_is_made_again_and_the_datas
     assert [entry.source for entry in withdrawals(Settings(), "tiny").values()] == [gone]
 
 
-def test_an_image_whose_line_a_person_took_from_the_list_comes_back(
+def test_a_withdrawn_image_comes_back_when_a_person_readmits_it_and_not_when_its_line_is_lost(
     project: Project, first: DatasetVersion, build: Callable[[], DatasetVersion]
 ):
-    remove(project, "inbox/digit-7/003.png")
+    source = "inbox/digit-7/003.png"
+    remove(project, source)
     file = project.root / "data" / "tiny.withdrawn.csv"
-    file.write_text(file.read_text().splitlines()[0] + "\n")
+    listed = file.read_text()
+    file.write_text(listed.splitlines()[0] + "\n")
+    assert num_images(build()) == 89
+    assert file.read_text() == listed
+    settings = Settings()
+    config = read_model_config(project.root / project.config).dataset
+    with pytest.raises(RemovalError, match=r"no image on the list came from 'inbox/1\.png'"):
+        readmit(settings, Tracking(settings), config, ids=[], sources=["inbox/1.png"], reason="x", who=None)
+    readmit(settings, Tracking(settings), config, ids=[], sources=[source], reason="a mistake", who="Ada")
     assert num_images(build()) == 90
+    file.write_text(listed)
+    assert find_in_use(settings, Tracking(settings), "tiny").listed.withdrawn == {}, "an old list withdraws nothing"
 
 
 def test_what_is_nowhere_is_built_from_its_sources_unless_most_of_it_would_be_gone(

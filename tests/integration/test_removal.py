@@ -16,7 +16,7 @@ from flows.datasets.dvc_file import tracked_md5
 from flows.datasets.errors import VersioningError
 from flows.datasets.history import choose, compare, versions
 from flows.datasets.removal import remove_from_dataset
-from flows.datasets.withdrawals import RemovalError, record_withdrawals, withdrawals
+from flows.datasets.withdrawals import RemovalError, decided, withdrawals, write_list
 from flows.runtime.records import DatasetVersion
 from flows.tracking.runs import Tracking
 from gan_models.data.shards import read_rows, shard_paths
@@ -137,8 +137,8 @@ def test_all_images_of_a_source_are_named_by_it_and_mistakes_change_nothing(
 def test_a_list_holds_no_formula_and_is_read_back_as_it_was_meant(project: Project):
     settings = Settings()
     source = "inbox/=cmd|' -C calc'!A0.png"
-    record_withdrawals(settings, "tiny", {"a" * 64: source}, reason="-1, please", who="@ada")
-    record_withdrawals(settings, "tiny", {"b" * 64: "inbox/2.png"}, reason="'quoted'", who="Bob")
+    first = decided(settings, {"a" * 64: source}, reason="-1, please", who="@ada")
+    write_list(settings, "tiny", first | decided(settings, {"b" * 64: "inbox/2.png"}, reason="'quoted'", who="Bob"))
     listed = withdrawals(settings, "tiny")
     assert (listed["a" * 64].source, listed["a" * 64].reason, listed["a" * 64].who) == (source, "-1, please", "@ada")
     assert listed["b" * 64].reason == "'quoted'"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -219,6 +220,36 @@ def test_a_champion_that_fails_new_rules_keeps_serving_and_does_not_become_a_cha
     assert promotion.version == champion.version
     assert present(registry.at("tiny-digits", "champion")).version == champion.version
     assert present(registry.at("tiny-digits", "challenger")).version == challenger.version
+
+
+@pytest.mark.parametrize(
+    ("lost", "champion", "told"),
+    [
+        ("alias", "3", "nothing was champion; version 3, promoted last, is it again"),
+        ("version", "4", "the champion, version 3, was deleted; this model is decided on alone"),
+        ("model", "1", "the champion, version 3, was deleted; this model is decided on alone"),
+        ("files", "4", "champion version 3 cannot be served, its files are gone"),
+    ],
+)
+def test_a_champion_that_someone_deleted_is_missed_and_there_is_one_again(
+    later: Project, registry: Registry, capsys: pytest.CaptureFixture[str], lost: str, champion: str, told: str
+):
+    client, before = MlflowClient(), present(registry.at("tiny-digits", "champion"))
+    if lost == "alias":
+        client.delete_registered_model_alias("tiny-digits", "champion")
+    elif lost == "version":
+        client.delete_model_version("tiny-digits", before.version)
+    elif lost == "model":
+        client.delete_registered_model("tiny-digits")
+    else:
+        shutil.rmtree(later.root / ".atelier" / "mlartifacts" / "tiny-digits" / "models" / before.logged_model_id)
+        assert not registry.has_files(before.logged_model_id)
+    promotion = again(later)[3]
+    assert told in capsys.readouterr().out
+    now = present(registry.at("tiny-digits", "champion"))
+    assert (now.version, promotion.version, promotion.decision) == (champion, champion, "promoted")
+    assert registry.has_files(now.logged_model_id)
+    assert [record.skipped for record in again(later)] == [True, True, True, True]
 
 
 def test_every_run_says_what_it_is_and_every_finished_one_carries_its_record(later: Project, registry: Registry):

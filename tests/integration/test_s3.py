@@ -122,6 +122,20 @@ def test_throttling_is_waited_out(s3_server, bucket, tmp_path):
     assert (tmp_path / "one").read_bytes() == b"1"
 
 
+def test_a_server_that_drips_breaks_the_deadline_of_each_request(s3_server, bucket, tmp_path, monkeypatch):
+    put(s3_server, bucket, one=b"1" * 10_000)
+    (found,) = list_objects(f"s3://{bucket}")
+    monkeypatch.setattr("flows.sources.s3.REQUEST_SECONDS", 1.0)
+    with faulty_proxy(s3_server.endpoint) as proxy:
+        proxy.always("drip", "GET")
+        too_long = "takes more than 1.* seconds; run again when the server or the network is faster"
+        refused(too_long, lambda: fetch(f"s3://{bucket}", found, tmp_path / "one", endpoint=proxy.endpoint))
+        refused(too_long, lambda: read(f"s3://{bucket}/one", limit=10_000, endpoint=proxy.endpoint))
+        refused(too_long, lambda: list(list_objects(f"s3://{bucket}", endpoint=proxy.endpoint)))
+    fetch(f"s3://{bucket}", found, tmp_path / "one")
+    assert (tmp_path / "one").read_bytes() == b"1" * 10_000
+
+
 def test_a_full_disk_is_said(s3_server, bucket, tmp_path):
     put(s3_server, bucket, one=b"1" * 1000)
     (found,) = list_objects(f"s3://{bucket}")

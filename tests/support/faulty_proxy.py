@@ -1,4 +1,4 @@
-"""An HTTP proxy in front of a real server that throttles, fails, hangs, or hangs up when it is told to.
+"""An HTTP proxy in front of a real server that throttles, fails, hangs, drips, or hangs up when it is told to.
 
 It can stand behind TLS and want to be shown something. The client's own `Host` header is passed on, so that signatures
 for S3 stay valid.
@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Literal
 from urllib.parse import urlsplit
 
-Fault = Literal["throttle", "fail", "hang", "reset"]
+Fault = Literal["throttle", "fail", "hang", "reset", "drip"]
 _SLOW_DOWN = b"<?xml version='1.0'?><Error><Code>SlowDown</Code><Message>Reduce your request rate.</Message></Error>"
 
 
@@ -48,10 +48,6 @@ class FaultyProxy:
             return fault
 
         self.fault = of
-
-    def all_requests(self, fault: Fault | None) -> None:
-        """Every request goes wrong, or none."""
-        self.fault = lambda asked, path: fault
 
     def always(self, fault: Fault, method: str) -> None:
         """Every request of a method goes wrong."""
@@ -98,9 +94,9 @@ def faulty_proxy(target: str, tls: ssl.SSLContext | None = None) -> Iterator[Fau
                 return
             finally:
                 connection.close()
-            self.answer(response.status, response.getheaders(), content)
+            self.answer(response.status, response.getheaders(), content, drip=fault == "drip")
 
-        def answer(self, status: int, headers: list[tuple[str, str]], content: bytes) -> None:
+        def answer(self, status: int, headers: list[tuple[str, str]], content: bytes, *, drip: bool = False) -> None:
             self.send_response_only(status)
             for name, value in headers:
                 if name.lower() not in ("content-length", "transfer-encoding", "connection"):
@@ -108,7 +104,10 @@ def faulty_proxy(target: str, tls: ssl.SSLContext | None = None) -> Iterator[Fau
             length = dict(headers).get("Content-Length", "0") if self.command == "HEAD" else str(len(content))
             self.send_header("Content-Length", length)
             self.end_headers()
-            self.wfile.write(content)
+            for start in range(len(content) if drip else 0):
+                self.wfile.write(content[start : start + 1])
+                proxy.released.wait(0.05)
+            self.wfile.write(b"" if drip else content)
 
         do_GET = do_PUT = do_POST = do_PATCH = do_DELETE = do_HEAD = handle_one  # noqa: N815
 

@@ -7,6 +7,7 @@ around it but to replace those constants, and nothing else, by the MD5 of what t
 import gzip
 import hashlib
 import pickle
+import socket
 import struct
 import subprocess
 import sys
@@ -144,6 +145,18 @@ def test_a_dataset_of_torchvision_is_split_by_the_platform(tmp_path, monkeypatch
     report = build_dataset([source], tmp_path / "data", evaluation_share=0.4, quarantine=tmp_path / "quarantine")
     assert (report.num_new, report.quarantined) == (12, ())
     assert {row["domain"] for row in read_rows(tmp_path / "data", ["domain"])} == {"photo"}
+
+
+@pytest.mark.parametrize(("silence", "hours"), [(0.2, 12), (60, 1e-5)])
+def test_a_server_that_says_nothing_or_drips_holds_up_nobody_for_ever(tmp_path, monkeypatch, silence, hours):
+    monkeypatch.setattr("flows.sources.torchvision.SILENCE_SECONDS", silence)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        monkeypatch.setattr(datasets.MNIST, "mirrors", [address])  # in place of the real one
+        source = open_source(SourceConfig(path="torchvision:MNIST", max_hours=hours), ROOT, tmp_path)
+        with pytest.raises(SourceError, match=r"could not download .*torchvision:MNIST"):
+            _ = source.num_items
+    assert socket.getdefaulttimeout() is None
 
 
 def test_without_a_network_one_is_told_where_to_put_the_files(tmp_path, monkeypatch, dead_address):

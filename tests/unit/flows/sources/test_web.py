@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager
 import pytest
 
 from flows.sources.base import SourceError
+from flows.sources.deadline import Deadline
 from flows.sources.web import WebLimits, is_public, read
 from gan_models.ingest.decoding import UnreadableImageError
 
@@ -148,7 +149,7 @@ def test_a_server_that_says_nothing_has_so_long():
 
 def test_a_source_whose_time_is_over_ends_the_build():
     with pytest.raises(SourceError, match=r"more than the 2 hours that their source has; set its `max_hours`"):
-        read("http://images.example/x", WebLimits(until=time.time() - 1, hours=2))
+        read("http://images.example/x", WebLimits(deadline=Deadline(until=time.time() - 1, hours=2)))
 
 
 def test_errors_are_told_in_a_sentence(dead_address):

@@ -1,6 +1,7 @@
 """What training writes, on its way to MLflow: kept while MLflow refuses, sent once."""
 
 import json
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,11 @@ from tests.support.mlflow_helpers import open_run
 
 
 class MoodyTracking(Tracking):
-    """Real MLflow that refuses metrics, or takes them and loses its reply, when told to: no server does on command."""
+    """Real MLflow that refuses metrics, hangs, or takes them and loses its reply: no server does so on command."""
 
     mood = "well"
     num_requests = 0
+    released = threading.Event()
 
     def log_metrics(
         self,
@@ -33,11 +35,22 @@ class MoodyTracking(Tracking):
         dataset: DatasetVersion | None = None,
     ) -> None:
         self.num_requests += 1
+        if self.mood == "hangs":
+            self.released.wait()
         if self.mood == "refuses":
             raise MlflowException("500 Internal Server Error")
         super().log_metrics(run_id, rows, model_id, dataset)
         if self.mood == "loses its reply":
             raise MlflowException("connection reset by peer")
+
+
+class Forwarder(MetricsForwarder):
+    """One whose batches have arrived, or failed, when it says what is new."""
+
+    def send_new(self) -> dict[str, Any] | None:
+        newest = super().send_new()
+        self.wait()
+        return newest
 
 
 class Training:
@@ -91,7 +104,7 @@ def pictures(tracking: Tracking, run_id: str) -> int:
 @pytest.mark.usefixtures("at_once")
 def test_rows_are_kept_while_mlflow_refuses_and_sent_once_later(moody: MoodyTracking, training: Training):
     run_id = open_run(moody)
-    forwarder = MetricsForwarder(moody, run_id, training.folder)
+    forwarder = Forwarder(moody, run_id, training.folder)
     training.write(1, 2)
     assert present(forwarder.send_new())["step"] == 2
     moody.mood = "refuses"
@@ -109,7 +122,7 @@ def test_rows_are_kept_while_mlflow_refuses_and_sent_once_later(moody: MoodyTrac
 @pytest.mark.usefixtures("at_once")
 def test_rows_whose_reply_was_lost_are_in_mlflow_once(moody: MoodyTracking, training: Training):
     run_id = open_run(moody)
-    forwarder = MetricsForwarder(moody, run_id, training.folder)
+    forwarder = Forwarder(moody, run_id, training.folder)
     training.write(1, 2)
     moody.mood = "loses its reply"
     forwarder.send_new()
@@ -124,7 +137,7 @@ def test_a_batch_that_broke_off_in_the_middle_is_in_mlflow_once(
     moody: MoodyTracking, training: Training, monkeypatch: pytest.MonkeyPatch
 ):
     run_id = open_run(moody)
-    forwarder = MetricsForwarder(moody, run_id, training.folder)
+    forwarder = Forwarder(moody, run_id, training.folder)
     steps = list(range(1, MAX_BATCH // 2 + 3))  # two values a row: two requests
     training.write(*steps)
     log_batch, sizes = moody.client.log_batch, []
@@ -148,15 +161,15 @@ def test_after_a_restart_only_what_is_new_is_sent(moody: MoodyTracking, training
     run_id = open_run(moody)
     training.write(1, 2)
     training.write_sample(2)
-    MetricsForwarder(moody, run_id, training.folder).send_new()
+    Forwarder(moody, run_id, training.folder).send_new()
     moody.mood = "refuses"
     training.write(3)
-    MetricsForwarder(moody, run_id, training.folder).send_new()
+    Forwarder(moody, run_id, training.folder).send_new()
     moody.mood = "well"
     moody.num_requests = 0
     training.write(4)
     training.write_sample(4)
-    restarted = MetricsForwarder(moody, run_id, training.folder)
+    restarted = Forwarder(moody, run_id, training.folder)
     assert restarted.sent_step == 2
     restarted.send_new()
     restarted.send_new()
@@ -169,9 +182,9 @@ def test_after_a_restart_only_what_is_new_is_sent(moody: MoodyTracking, training
 def test_another_run_of_the_same_folder_gets_all_of_it(moody: MoodyTracking, training: Training):
     training.write(1, 2)
     training.write_sample(2)
-    MetricsForwarder(moody, open_run(moody), training.folder).flush()
+    Forwarder(moody, open_run(moody), training.folder).flush()
     anew = open_run(moody, "f2")
-    MetricsForwarder(moody, anew, training.folder).flush()
+    Forwarder(moody, anew, training.folder).flush()
     assert curve(moody, anew) == [1, 2]
     assert pictures(moody, anew) == 1
 
@@ -179,7 +192,7 @@ def test_another_run_of_the_same_folder_gets_all_of_it(moody: MoodyTracking, tra
 @pytest.mark.usefixtures("at_once")
 def test_a_line_that_is_still_being_written_waits(moody: MoodyTracking, training: Training):
     run_id = open_run(moody)
-    forwarder = MetricsForwarder(moody, run_id, training.folder)
+    forwarder = Forwarder(moody, run_id, training.folder)
     assert forwarder.send_new() is None, "there is no file yet"
     line = training.line(2)
     training.write(1)
@@ -197,7 +210,7 @@ def test_a_line_that_is_still_being_written_waits(moody: MoodyTracking, training
 @pytest.mark.usefixtures("at_once")
 def test_rows_that_were_sent_are_not_read_again_even_after_a_restart(moody: MoodyTracking, training: Training):
     run_id = open_run(moody)
-    forwarder = MetricsForwarder(moody, run_id, training.folder)
+    forwarder = Forwarder(moody, run_id, training.folder)
     training.write(1, 2, 3)
     forwarder.send_new()
     file = training.folder / "metrics.jsonl"
@@ -205,7 +218,7 @@ def test_rows_that_were_sent_are_not_read_again_even_after_a_restart(moody: Mood
     training.write(4)
     assert present(forwarder.send_new())["step"] == 4
     training.write(5)
-    MetricsForwarder(moody, run_id, training.folder).flush()
+    Forwarder(moody, run_id, training.folder).flush()
     assert curve(moody, run_id) == [1, 2, 3, 4, 5]
 
 
@@ -213,12 +226,12 @@ def test_rows_that_were_sent_are_not_read_again_even_after_a_restart(moody: Mood
 @pytest.mark.parametrize("restart", [False, True])
 def test_a_training_that_was_rolled_back_sends_no_step_twice(moody: MoodyTracking, training: Training, restart: bool):
     run_id = open_run(moody)
-    forwarder = MetricsForwarder(moody, run_id, training.folder)
+    forwarder = Forwarder(moody, run_id, training.folder)
     training.write(1, 2, 3, 4)
     forwarder.send_new()
     (training.folder / "metrics.jsonl").write_text(training.line(1) + training.line(2).replace("1002", "1009"))
     if restart:
-        forwarder = MetricsForwarder(moody, run_id, training.folder)
+        forwarder = Forwarder(moody, run_id, training.folder)
     assert present(forwarder.send_new())["step"] == 2
     training.write(3, 4, 5)
     assert present(forwarder.send_new())["step"] == 5
@@ -226,12 +239,25 @@ def test_a_training_that_was_rolled_back_sends_no_step_twice(moody: MoodyTrackin
 
 
 def test_a_server_that_refuses_is_left_in_peace_for_a_while(moody: MoodyTracking, training: Training):
-    forwarder = MetricsForwarder(moody, open_run(moody), training.folder)
+    forwarder = Forwarder(moody, open_run(moody), training.folder)
     training.write(1)
     moody.mood = "refuses"
     for _ in range(20):
         forwarder.send_new()
     assert moody.num_requests == 1
+
+
+def test_training_is_watched_while_mlflow_hangs(moody: MoodyTracking, training: Training):
+    run_id = open_run(moody)
+    forwarder = MetricsForwarder(moody, run_id, training.folder)
+    moody.mood = "hangs"
+    for step in (1, 2, 3):
+        training.write(step)
+        assert present(forwarder.send_new())["step"] == step
+    moody.released.set()
+    forwarder.flush()
+    assert curve(moody, run_id) == [1, 2, 3]
+    assert moody.num_requests <= 2
 
 
 def test_metrics_that_mlflow_never_takes_end_in_a_clear_error_and_are_not_lost(
@@ -243,9 +269,9 @@ def test_metrics_that_mlflow_never_takes_end_in_a_clear_error_and_are_not_lost(
     training.write(1)
     moody.mood = "refuses"
     with pytest.raises(TrackingError, match=r"500 Internal Server Error; run again, nothing is trained again"):
-        MetricsForwarder(moody, run_id, training.folder).flush()
+        Forwarder(moody, run_id, training.folder).flush()
     assert pauses == sorted(pauses)
     assert moody.num_requests == metrics_forwarder.FINAL_ATTEMPTS
     moody.mood = "well"
-    MetricsForwarder(moody, run_id, training.folder).flush()
+    Forwarder(moody, run_id, training.folder).flush()
     assert curve(moody, run_id) == [1]
