@@ -191,6 +191,20 @@ def worker(
 
 
 @app.command()
+def metrics(
+    host: Annotated[
+        str, typer.Option(help="the address it listens on; 0.0.0.0 for all of this machine's")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65_535)] = 9108,
+) -> None:
+    """Answer Prometheus at /metrics: queues, runs, models, disks."""
+    prepare()
+    from flows.cli.metrics import serve
+
+    serve(Settings(), host, port)
+
+
+@app.command()
 def doctor() -> None:
     """Say what works here, what does not, and what to do about it."""
     prepare()
