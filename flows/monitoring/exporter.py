@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from pathlib import Path
 from threading import Lock, Thread
+from typing import NamedTuple
 
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
@@ -17,6 +18,11 @@ from gan_models.text import one_line
 SCRAPE_SECONDS = 15.0  # below scrape_timeout in deploy/prometheus/prometheus.yml
 
 Source = Callable[[], Values]
+
+
+class _Answer(NamedTuple):
+    values: Values
+    seconds: float
 
 
 class Exporter(Collector):
@@ -34,7 +40,7 @@ class Exporter(Collector):
         self._sources = sources
         self._folders = folders
         self._seconds = seconds
-        self._asked: dict[str, Future[Values]] = {}
+        self._asked: dict[str, Future[_Answer]] = {}
         self._lock = Lock()
 
     def describe(self) -> list[GaugeMetricFamily]:
@@ -47,22 +53,22 @@ class Exporter(Collector):
         own = Values()
         for server, asked in [(server, self._ask(server)) for server in self._sources]:
             try:
-                found = asked.result(timeout=max(0.0, began + self._seconds - time.monotonic()))
+                answer = asked.result(timeout=max(0.0, began + self._seconds - time.monotonic()))
             except Exception as error:
                 reason = "no answer in time" if isinstance(error, TimeoutError) else one_line(error, 300)
                 echo(f"metrics   {server}: {reason or type(error).__name__}")
                 own.add("atelier_up", 0, server=server)
             else:
                 own.add("atelier_up", 1, server=server)
-                own.add("atelier_answer_seconds", time.monotonic() - began, server=server)
-                yield from found.families()
+                own.add("atelier_answer_seconds", answer.seconds, server=server)
+                yield from answer.values.families()
         for name, folder in self._folders.items():
             disk = shutil.disk_usage(folder)
             own.add("atelier_disk_free_bytes", disk.free, folder=name)
             own.add("atelier_disk_size_bytes", disk.total, folder=name)
         yield from own.families()
 
-    def _ask(self, server: str) -> Future[Values]:
+    def _ask(self, server: str) -> Future[_Answer]:
         """Return the answer that is on its way: a server that hangs is not asked again before it has answered."""
         with self._lock:
             asked = self._asked.get(server)
@@ -72,8 +78,9 @@ class Exporter(Collector):
             return asked
 
 
-def _fill(future: Future[Values], source: Source) -> None:
+def _fill(future: Future[_Answer], source: Source) -> None:
+    began = time.monotonic()
     try:
-        future.set_result(source())
+        future.set_result(_Answer(source(), time.monotonic() - began))
     except BaseException as error:
         future.set_exception(error)
