@@ -18,7 +18,7 @@ from flows.config.settings import Settings
 from gan_models.errors import AtelierError
 
 PAGE = 200  # what a Prefect server gives at once
-POOLS: dict[str, int | None] = {"cpu": None, "gpu": 1}  # name, and how many runs at once where nobody has said
+POOLS = ("cpu", "gpu")
 
 
 class DeploymentError(AtelierError):
@@ -38,7 +38,7 @@ def deploy(settings: Settings, configs: list[str] | None = None) -> list[str]:
         DeploymentError: Prefect refused the deployments.
     """
     with get_client(sync_client=True) as client:
-        lines = [f"work pool {name}: {_keep_pool(client, name, limit)}" for name, limit in POOLS.items()]
+        lines = [f"work pool {name}: {_keep_pool(client, name)}" for name in POOLS]
         before = _deployments(client)
         _prefect_deploy(settings, configs or [])
         lines += [
@@ -49,17 +49,14 @@ def deploy(settings: Settings, configs: list[str] | None = None) -> list[str]:
     return lines
 
 
-def _keep_pool(client: SyncPrefectClient, name: str, limit: int | None) -> str:
+def _keep_pool(client: SyncPrefectClient, name: str) -> str:
+    """Create a pool without a limit, which is each worker's to have: it knows how many GPUs its machine has."""
     try:
-        client.create_work_pool(WorkPoolCreate(name=name, type="process", concurrency_limit=limit))
+        client.create_work_pool(WorkPoolCreate(name=name, type="process"))
     except ObjectAlreadyExists:
         limit = client.read_work_pool(name).concurrency_limit
-        return f"is there, {_limit_in_words(limit)}"
-    return f"created, {_limit_in_words(limit)}"
-
-
-def _limit_in_words(limit: int | None) -> str:
-    return "any number of runs at once" if limit is None else f"{limit} at once"
+        return "is there, " + ("without a limit" if limit is None else f"{limit} at once")
+    return "created"
 
 
 def _deployments(client: SyncPrefectClient) -> dict[str, UUID]:

@@ -183,7 +183,7 @@ def deploy(
 @app.command()
 def worker(
     pool: Annotated[str, typer.Option(help="the work pool whose runs it takes up: cpu or gpu")],
-    limit: Annotated[int | None, typer.Option(min=1, help="how many runs at once; as many as the pool allows")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="how many runs at once; in the pool gpu one a GPU")] = None,
     health_port: Annotated[int, typer.Option(min=0, max=65_535, help="where it answers at /health; 0: nowhere")] = 8080,
 ) -> None:
     """Take up flow runs of a work pool until SIGTERM or Ctrl-C, which end what runs with a checkpoint."""
@@ -197,6 +197,20 @@ def worker(
     from flows.cli.worker import work
 
     work(pool, limit, with_health_check=health_port > 0)
+
+
+@app.command()
+def metrics(
+    host: Annotated[
+        str, typer.Option(help="the address it listens on; 0.0.0.0 for all of this machine's")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65_535)] = 9108,
+) -> None:
+    """Answer Prometheus at /metrics: queues, runs, models, disks."""
+    prepare()
+    from flows.cli.metrics import serve
+
+    serve(Settings(), host, port)
 
 
 @app.command()

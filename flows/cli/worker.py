@@ -13,6 +13,7 @@ from prefect.states import AwaitingRetry
 from prefect.workers.process import ProcessJobConfiguration, ProcessWorker, ProcessWorkerResult
 
 from flows.config.settings import Settings
+from flows.runtime.gpus import gpus_here
 from flows.runtime.grace import FLOW_SECONDS
 from flows.runtime.process_tree import MARK, end_marked, new_mark
 from flows.runtime.progress import console
@@ -24,11 +25,16 @@ def work(pool: str, limit: int | None, *, with_health_check: bool) -> None:
     """Take up flow runs of a work pool until SIGTERM or Ctrl-C; then end those under way, with a checkpoint each.
 
     Args:
-        limit: how many at once; None is as many as the pool allows.
+        limit: how many at once; without it, see `runs_at_once`.
         with_health_check: answer at `/health` whether it still asks the server for runs.
     """
     os.environ.setdefault(MARK, new_mark())
-    asyncio.run(_work(StoppableWorker(pool, limit), with_health_check=with_health_check))
+    asyncio.run(_work(StoppableWorker(pool, limit or runs_at_once(pool)), with_health_check=with_health_check))
+
+
+def runs_at_once(pool: str) -> int | None:
+    """Return how many runs of a pool a worker takes up: of `gpu` one a GPU of this machine, of others any number."""
+    return max(1, len(gpus_here())) if pool == "gpu" else None
 
 
 async def _work(worker: "StoppableWorker", *, with_health_check: bool) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from flows.cli.worker import runs_at_once
 from flows.runtime.gpus import gpus_here, hold_free_gpu, hold_gpus
 from tests.support.checked import present
 from tests.support.gpus import pretend_gpus
@@ -123,3 +124,9 @@ def test_a_machine_without_gpus_leaves_the_environment_as_it_is(tmp_path: Path, 
         assert not several.environment
         assert not one.environment
     assert not (tmp_path / "locks").exists()
+    assert (runs_at_once("gpu"), runs_at_once("cpu")) == (1, None)
+
+
+@pytest.mark.usefixtures("locks")
+def test_a_worker_takes_up_a_training_for_each_gpu_of_its_machine():
+    assert (runs_at_once("gpu"), runs_at_once("cpu")) == (len(GPUS), None)

@@ -1,0 +1,1 @@
+"""What Prometheus is told of a project: its servers, its runs, its models, its disk."""

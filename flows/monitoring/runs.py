@@ -1,0 +1,101 @@
+"""What the Prefect server knows of the runs of each deployment, such as `train/digits-generator`."""
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any, get_args
+
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import FlowFilter, FlowFilterName, FlowRunFilter
+from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.responses import DeploymentResponse
+from prefect.client.schemas.sorting import FlowRunSort
+
+from flows.monitoring.gauges import Values
+from flows.runtime.records import Stage
+
+STAGES = ["retrain", *get_args(Stage)]
+PAGE = 200  # what a Prefect server gives at once
+NUM_WAITING = 50  # runs of a deployment that are looked at: the scheduler plans a few ahead
+FAILED = ("FAILED", "CRASHED")
+
+
+def run_values() -> Values:
+    """Return the metrics of runs; those that belong to no deployment are not among them."""
+    values, now = Values(), datetime.now(UTC)
+    with get_client(sync_client=True) as client:
+        running = Counter(run.deployment_id for run in _every(client, "RUNNING"))
+        failed = Counter(
+            (run.deployment_id, run.state_type.value.capitalize())
+            for run in _every(client, *FAILED, end_time={"after_": now - timedelta(days=1)})
+            if run.state_type
+        )
+        for stage, deployment in _deployments(client):
+            labels = {"stage": stage, "model": deployment.name}
+            values.add("atelier_running_runs", running[deployment.id], **labels)
+            for state in map(str.capitalize, FAILED):
+                values.add("atelier_failed_runs", failed[deployment.id, state], state=state, **labels)
+            _add_waiting(values, _runs(client, deployment, ["SCHEDULED", "PENDING"]), deployment, labels, now)
+            _add_last(values, client, deployment, labels)
+    return values
+
+
+def _add_waiting(
+    values: Values, runs: list[FlowRun], deployment: DeploymentResponse, labels: dict[str, str], now: datetime
+) -> None:
+    times = sorted(time for run in runs if (time := _due(run)))
+    due = [time for time in times if time <= now]
+    pool = deployment.work_pool_name or ""
+    values.add("atelier_waiting_runs", len(due), pool=pool, **labels)
+    values.add("atelier_queue_age_seconds", (now - due[0]).total_seconds() if due else 0, pool=pool, **labels)
+    gaps = [later - earlier for earlier, later in pairwise(time for time in times if time > now)]
+    if gaps:
+        values.add("atelier_schedule_seconds", max(gaps).total_seconds(), **labels)
+
+
+def _due(run: FlowRun) -> datetime | None:
+    """Return when a run should begin: one that is begun again, when it was queued for that."""
+    return run.next_scheduled_start_time if run.run_count else run.expected_start_time
+
+
+def _add_last(
+    values: Values, client: SyncPrefectClient, deployment: DeploymentResponse, labels: dict[str, str]
+) -> None:
+    ended = _runs(client, deployment, ["COMPLETED", *FAILED], sort=FlowRunSort.END_TIME_DESC, limit=1)
+    if not ended:
+        return
+    values.add("atelier_last_run_failed", ended[0].state_type != "COMPLETED", **labels)
+    values.add("atelier_last_run_seconds", ended[0].total_run_time.total_seconds(), **labels)
+    completed = _runs(client, deployment, ["COMPLETED"], sort=FlowRunSort.END_TIME_DESC, limit=1)
+    if completed and completed[0].end_time:
+        values.add("atelier_last_success_timestamp_seconds", completed[0].end_time.timestamp(), **labels)
+
+
+def _deployments(client: SyncPrefectClient) -> Iterator[tuple[str, DeploymentResponse]]:
+    """Yield the deployments of our flows, each with its flow's name."""
+    ours = FlowFilter(name=FlowFilterName(any_=STAGES))
+    flows = {flow.id: flow.name for flow in client.read_flows(flow_filter=ours)}
+    offset = 0
+    while page := client.read_deployments(flow_filter=ours, limit=PAGE, offset=offset):
+        yield from ((flows[deployment.flow_id], deployment) for deployment in page)
+        offset += len(page)
+
+
+def _runs(
+    client: SyncPrefectClient,
+    deployment: DeploymentResponse,
+    types: list[str],
+    sort: FlowRunSort = FlowRunSort.EXPECTED_START_TIME_ASC,
+    limit: int = NUM_WAITING,
+) -> list[FlowRun]:
+    chosen = {"deployment_id": {"any_": [deployment.id]}, "state": {"type": {"any_": types}}}
+    return client.read_flow_runs(flow_run_filter=FlowRunFilter.model_validate(chosen), sort=sort, limit=limit)
+
+
+def _every(client: SyncPrefectClient, *types: str, **criteria: Any) -> Iterator[FlowRun]:  # noqa: ANN401
+    chosen = FlowRunFilter.model_validate({"state": {"type": {"any_": types}}, **criteria})
+    offset = 0
+    while page := client.read_flow_runs(flow_run_filter=chosen, limit=PAGE, offset=offset):
+        yield from page
+        offset += len(page)
