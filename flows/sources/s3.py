@@ -104,7 +104,8 @@ def fetch(url: str, wanted: S3Object, target: Path, *, endpoint: str | None = No
         def download() -> None:
             for attempt in range(1, ATTEMPTS + 1):
                 try:
-                    return _go_on(bucket, wanted, file, endpoint)
+                    _go_on(bucket, wanted, file, endpoint)
+                    return
                 except (IncompleteReadError, ReadTimeoutError, ResponseStreamingError):
                     if attempt == ATTEMPTS:
                         raise

@@ -13,7 +13,7 @@ import ssl
 import urllib.request
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import httpx
 
@@ -39,7 +39,7 @@ class WebLimits:
     """
 
     hosts: tuple[str, ...] = ()
-    deadline: Deadline = Deadline()
+    deadline: Deadline = field(default_factory=Deadline)
 
 
 def read(address: str, limits: WebLimits, *, seconds: float = FILE_SECONDS) -> bytes:
