@@ -10,7 +10,7 @@ cd "${1:-$(dirname "$0")}"
 chmod 700 .
 umask 022
 
-for name in postgres_password prefect_db_password mlflow_db_password s3_admin_key s3_mlflow_key s3_dvc_key s3_inbox_key; do
+for name in postgres_password prefect_db_password mlflow_db_password s3_admin_key s3_mlflow_key s3_dvc_key s3_inbox_key grafana_password; do
     if [ -s "$name" ]; then
         echo "kept     $name"
     else

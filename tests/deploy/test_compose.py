@@ -32,7 +32,7 @@ def environments(services):
 def test_the_stack_has_every_part(services):
     assert set(services) == {
         "postgres", "s3", "buckets", "prefect-server", "mlflow-server", "deployments",
-        "worker-cpu", "worker-gpu", "worker-no-gpu",
+        "worker-cpu", "worker-gpu", "worker-no-gpu", "metrics", "prometheus", "grafana",
     }  # fmt: skip
 
 
@@ -82,7 +82,7 @@ def test_every_secret_file_a_service_reads_is_given_to_it_and_created_by_the_scr
 
 def test_ports_are_open_to_this_machine_only(services):
     published = [port for service in services.values() for port in service.get("ports", [])]
-    assert {port["target"] for port in published} == {4200, 5000, 8333}
+    assert {port["target"] for port in published} == {4200, 5000, 8333, 9108, 9090, 3000}
     assert {port.get("host_ip") for port in published} == {"127.0.0.1"}
 
 

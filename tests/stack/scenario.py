@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import httpx
 import mlflow
 from mlflow import MlflowClient
 from PIL import Image
@@ -31,6 +32,7 @@ class Scenario:
             "first retrain of both demo models": self.first_retrain,
             "second retrain": self.second_retrain,
             "new images in the bucket overnight": self.night,
+            "doctor and metrics": self.doctor,
             "trainer killed (1)": lambda: self.killed("gan_models.training"),
             "flow process killed (7)": lambda: self.killed("prefect.engine"),
             "worker killed (8)": lambda: self.killed("prefect worker"),
@@ -40,7 +42,8 @@ class Scenario:
             "Postgres restarted during a training (9)": lambda: self.server_restarted("postgres"),
             "MLflow gone for 40 s of a training (12)": lambda: self.server_away("mlflow-server", "stop"),
             "MLflow hanging for 40 s of a training (12)": lambda: self.server_away("mlflow-server", "pause"),
-            "S3 gone at the start (10)": self.no_storage,
+            "S3 killed while a dataset version is sent (17)": self.storage_killed,
+            "S3 hanging at the start (10)": self.no_storage,
             "two retrains at once (20, 44)": self.two_at_once,
             "upgrade during a training (55)": self.upgrade,
             "backup, and restore into an empty stack": self.restore,
@@ -91,6 +94,16 @@ class Scenario:
         said = f"aliases {json.dumps(aliases)}, state '{ended['state']['message']}'"
         return f"{first}; a schedule of every minute found the new images: {said}"
 
+    def doctor(self) -> str:
+        """Ask doctor in the containers, where its answers matter, and the metrics from outside."""
+        said = self.stack.docker("exec", self.stack.container("worker-cpu"), "entrypoint.sh", "atelier", "doctor")
+        lines = httpx.get(self.stack.metrics, timeout=60).text.splitlines()
+        values = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+        assert {values[f'atelier_up{{server="{name}"}}'] for name in ("mlflow", "prefect")} == {"1.0"}, values
+        retrained = [name for name in values if name.startswith("atelier_last_success_timestamp_seconds")]
+        assert "broken" not in said, said
+        return f"{said.count('works')} checks work; {len(values)} metrics, {len(retrained)} of them last successes"
+
     def scheduled_run(self) -> dict[str, Any] | None:
         runs = self.stack.runs("retrain/digits-inbox")
         found = [
@@ -132,6 +145,19 @@ class Scenario:
         with self.stack.without(service, how):
             time.sleep(40)
         return self.recovered(run)
+
+    def storage_killed(self) -> str:
+        self.new_seed()
+        self.stack.edit(SLOW, "dataset", name="sent")
+        run = self.stack.submit(f"dataset/{SLOW}")
+        self.stack.wait(lambda: self.stack.run_state(run)["state_type"] == "RUNNING", "running dataset")
+        self.stack.docker("kill", self.stack.container("s3"))
+        first = self.stack.await_end(run)["state"]
+        self.stack.start()
+        second = self.stack.await_end(self.stack.submit(f"dataset/{SLOW}"))["state"]
+        self.stack.edit(SLOW, "dataset", name="digits")
+        assert second["type"] == "COMPLETED", second
+        return f"first {first['name']}: {first['message']}; then {second['name']}"
 
     def no_storage(self) -> str:
         self.new_seed()

@@ -38,16 +38,16 @@ class Stack:
 
     def __init__(self, name: str, folder: Path) -> None:
         self.folder = folder
-        self.configs = folder / "configs"
-        shutil.copytree(Path(__file__).with_name("configs"), self.configs)
-        ports = {key: str(free_port()) for key in ("PREFECT_PORT", "MLFLOW_PORT", "S3_PORT")}
+        self.laptop = self._laptop()
+        self.configs = self.laptop / "configs"
+        ports = {key: str(free_port()) for key in ("PREFECT_PORT", "MLFLOW_PORT", "S3_PORT", "METRICS_PORT")}
         own = {"STACK_NAME": name, "STACK_SECRETS": str(folder / "secrets"), "STACK_CONFIGS": str(self.configs)}
         self.environment = {**os.environ, **ports, **own}
         subprocess.run(["sh", ROOT / "deploy" / "secrets" / "create.sh", folder / "secrets"], check=True)
         self.prefect = f"http://127.0.0.1:{ports['PREFECT_PORT']}/api"
         self.mlflow = f"http://127.0.0.1:{ports['MLFLOW_PORT']}"
         self.s3 = f"http://127.0.0.1:{ports['S3_PORT']}"
-        self.laptop = self._laptop()
+        self.metrics = f"http://127.0.0.1:{ports['METRICS_PORT']}/metrics"
 
     # Containers
 
@@ -176,7 +176,7 @@ class Stack:
         root = Path(tempfile.mkdtemp(prefix="laptop-", dir=self.folder))
         (root / ".dvc").mkdir()
         (root / ".dvc" / "config").write_text((ROOT / ".dvc" / "config").read_text())
-        (root / "configs").symlink_to(self.configs)
+        shutil.copytree(Path(__file__).with_name("configs"), root / "configs")
         return root
 
 
