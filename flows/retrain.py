@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TypeVar, cast
 
 from prefect import Flow, flow
+from prefect import tags as tagged
 from prefect.states import Completed
 
 from flows.dataset import dataset
@@ -47,18 +48,20 @@ def retrain(config: str, remote: bool = False) -> Retraining:
     ctx = StageContext.open(config)
     name_flow_run(f"retrain {ctx.model.name}")
     tag_flow_run(tags(ctx))
-    if remote:
-        retraining = _retrain_on_workers(_Workers(ctx, config))
-    else:
-        version = dataset(config)
-        training = train(config, version)
-        evaluation = evaluate(config, training)
-        retraining = version, training, evaluation, promote(config, evaluation)
+    with tagged(*tags(ctx)):  # the runs of the stages
+        retraining = _retrain_on_workers(_Workers(ctx, config)) if remote else _retrain_here(config)
     leave_records(by_stage(retraining))
     leave_artifact(f"retrain-{ctx.model.name}", page(ctx, retraining), description="retrain")
     tag_flow_run(tags(ctx, retraining))
     # Whoever calls the flow gets the data of the state.
     return cast(Retraining, Completed(message=outcome(ctx, retraining), data=retraining))
+
+
+def _retrain_here(config: str) -> Retraining:
+    version = dataset(config)
+    training = train(config, version)
+    evaluation = evaluate(config, training)
+    return version, training, evaluation, promote(config, evaluation)
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,7 @@ class _Workers:
             f"{name}/{model}",
             {"config": self.config, **{key: record.model_dump(mode="json") for key, record in given.items()}},
             key=":".join([name, *(record.fingerprint for record in given.values())]),
+            tags=tags(self.ctx),
             timeout_seconds=self.ctx.settings.stage_timeout_minutes * 60,
         )
         return record_left(self.ctx.tracking, kind, name, run)
