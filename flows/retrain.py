@@ -6,14 +6,13 @@ from functools import cached_property
 from typing import TypeVar, cast
 
 from prefect import Flow, flow
+from prefect import tags as tagged
 from prefect.states import Completed
 
 from flows.dataset import dataset
 from flows.evaluate import evaluate
 from flows.evaluations.retrain_summary import outcome, page, tags
-from flows.lookup import dataset as dataset_lookup
 from flows.lookup import evaluation as evaluation_lookup
-from flows.lookup import promotion as promotion_lookup
 from flows.lookup import training as training_lookup
 from flows.lookup.evaluation_target import trained
 from flows.promote import promote
@@ -49,18 +48,20 @@ def retrain(config: str, remote: bool = False) -> Retraining:
     ctx = StageContext.open(config)
     name_flow_run(f"retrain {ctx.model.name}")
     tag_flow_run(tags(ctx))
-    if remote:
-        retraining = _retrain_on_workers(_Workers(ctx, config))
-    else:
-        version = dataset(config)
-        training = train(config, version)
-        evaluation = evaluate(config, training)
-        retraining = version, training, evaluation, promote(config, evaluation)
+    with tagged(*tags(ctx)):  # the runs of the stages
+        retraining = _retrain_on_workers(_Workers(ctx, config)) if remote else _retrain_here(config)
     leave_records(by_stage(retraining))
     leave_artifact(f"retrain-{ctx.model.name}", page(ctx, retraining), description="retrain")
     tag_flow_run(tags(ctx, retraining))
     # Whoever calls the flow gets the data of the state.
     return cast(Retraining, Completed(message=outcome(ctx, retraining), data=retraining))
+
+
+def _retrain_here(config: str) -> Retraining:
+    version = dataset(config)
+    training = train(config, version)
+    evaluation = evaluate(config, training)
+    return version, training, evaluation, promote(config, evaluation)
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class _Workers:
         self,
         kind: type[AnyRecord],
         stage: Flow[..., AnyRecord],
-        find: Callable[[], AnyRecord | None],
+        find: Callable[[], AnyRecord | None] = lambda: None,
         **given: Record,
     ) -> AnyRecord:
         """Run a stage here if this worker serves its pool, and on another worker if it has anything new to do.
@@ -86,7 +87,8 @@ class _Workers:
         A parent that waited for a run of its own pool might wait for the place that it holds itself.
 
         Args:
-            find: looks whether the stage is done, with the fingerprint that it has in this environment.
+            find: looks whether the stage is done, with the fingerprint that it has in this environment; without it
+                the stage is left to see to that, as those are that also mend what they find.
             given: the record that the stage works on, by the name of its parameter.
         """
         name, model = cast(Stage, stage.name), self.ctx.model.name
@@ -100,6 +102,7 @@ class _Workers:
             f"{name}/{model}",
             {"config": self.config, **{key: record.model_dump(mode="json") for key, record in given.items()}},
             key=":".join([name, *(record.fingerprint for record in given.values())]),
+            tags=tags(self.ctx),
             timeout_seconds=self.ctx.settings.stage_timeout_minutes * 60,
         )
         return record_left(self.ctx.tracking, kind, name, run)
@@ -107,30 +110,25 @@ class _Workers:
 
 def _retrain_on_workers(workers: _Workers) -> Retraining:
     ctx, run = workers.ctx, workers.run
-    version = run(DatasetVersion, dataset, lambda: dataset_lookup.find(ctx, dataset_lookup.fingerprint(ctx)))
-    training = run(
-        TrainingRun,
-        train,
-        lambda: training_lookup.find(ctx, training_lookup.fingerprint(ctx, version)),
-        dataset=version,
-    )
-    evaluation = run(
-        Evaluation,
-        evaluate,
-        lambda: evaluation_lookup.find(ctx, evaluation_lookup.fingerprint(ctx, trained(ctx, training))),
-        training=training,
-    )
-    promotion = run(Promotion, promote, lambda: _find_decision(ctx, training, evaluation), evaluation=evaluation)
-    return version, training, evaluation, promotion
+    version = run(DatasetVersion, dataset)
+    training = run(TrainingRun, train, lambda: _find_training(ctx, version), dataset=version)
+    evaluation = run(Evaluation, evaluate, lambda: _find_evaluation(ctx, training), training=training)
+    return version, training, evaluation, run(Promotion, promote, evaluation=evaluation)
 
 
-def _find_decision(ctx: StageContext, training: TrainingRun, evaluation: Evaluation) -> Promotion | None:
-    opponent = promotion_lookup.find_opponent(ctx, training)
-    return promotion_lookup.find(ctx, promotion_lookup.fingerprint(ctx.model, evaluation, opponent))
+def _find_training(ctx: StageContext, version: DatasetVersion) -> TrainingRun | None:
+    done = training_lookup.find(ctx, training_lookup.fingerprint(ctx, version))
+    return done if done and ctx.registry.has_files(done.logged_model_id) else None
+
+
+def _find_evaluation(ctx: StageContext, training: TrainingRun) -> Evaluation | None:
+    target = trained(ctx, training)
+    done = evaluation_lookup.find(ctx, evaluation_lookup.fingerprint(ctx, target))
+    return evaluation_lookup.of_target(done, target) if done else None
 
 
 def _asked(find: Callable[[], AnyRecord | None]) -> AnyRecord | None:
-    """Return what is found here; what cannot be looked for here, as its sources are elsewhere, is for a worker."""
+    """Return what is found here; what cannot be looked for here, as its files are elsewhere, is for a worker."""
     try:
         return find()
     except AtelierError:

@@ -2,11 +2,11 @@
 
 import importlib
 import threading
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from shlex import quote
+from time import sleep
 from typing import Any, get_args
 from uuid import UUID
 
@@ -143,7 +143,7 @@ class _Followed:
                     raise RetrainOnWorkersError("its flow run is no longer there: it was deleted on the Prefect server")
                 if all(map(has_ended, parents.values())):
                     return [parents[run_id] for run_id in self._ids]
-            time.sleep(POLL_SECONDS)
+            sleep(POLL_SECONDS)
 
     def _read(self, condition: dict[str, Any]) -> list[FlowRun]:
         found = FlowRunFilter.model_validate(condition)

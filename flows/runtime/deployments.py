@@ -1,7 +1,7 @@
 """Deployments in Prefect: which there is of a model, a run of it on a worker, and why a run waits."""
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from time import monotonic, sleep
@@ -50,7 +50,9 @@ def own_work_pool() -> str | None:
         return client.read_flow_run(UUID(flow_run.id)).work_pool_name
 
 
-def run_on_worker(deployment: str, parameters: Mapping[str, Any], key: str, timeout_seconds: float) -> FlowRun:
+def run_on_worker(
+    deployment: str, parameters: Mapping[str, Any], key: str, timeout_seconds: float, tags: Iterable[str] = ()
+) -> FlowRun:
     """Run a deployment as a child of the current flow run, on a worker of its pool, and wait for its end.
 
     A current flow run that is a retry takes up what it had submitted: a run that lives is waited for, one that
@@ -63,7 +65,8 @@ def run_on_worker(deployment: str, parameters: Mapping[str, Any], key: str, time
     Raises:
         StageError: it ended in any state but Completed, or did not end in time.
     """
-    attempts = (_submit(deployment, parameters, f"{flow_run.id}:{key}:{number}") for number in itertools.count(1))
+    keys = (f"{flow_run.id}:{key}:{number}" for number in itertools.count(1))
+    attempts = (_submit(deployment, parameters, each, list(tags)) for each in keys)
     submitted = next(run for run in attempts if is_completed(run) or not has_ended(run))
     try:
         run = _wait(submitted, timeout_seconds)
@@ -131,10 +134,16 @@ def is_completed(run: FlowRun) -> bool:
     return run.state is not None and run.state.is_completed()
 
 
-def _submit(deployment: str, parameters: Mapping[str, Any], key: str) -> FlowRun:
+def _submit(deployment: str, parameters: Mapping[str, Any], key: str, tags: list[str]) -> FlowRun:
     """Return the run of a deployment that was submitted with a key, now or before."""
-    name = deployment.replace("/", " ")
-    run = run_deployment(deployment, parameters=dict(parameters), flow_run_name=name, idempotency_key=key, timeout=0)
+    run = run_deployment(
+        deployment,
+        parameters=dict(parameters),
+        flow_run_name=deployment.replace("/", " "),
+        tags=tags,
+        idempotency_key=key,
+        timeout=0,
+    )
     assert isinstance(run, FlowRun)
     return run
 

@@ -1,7 +1,7 @@
-"""A parent and its runs on workers: submitted once, cancelled with it, and told of where nobody takes them up."""
+"""Runs on workers: submitted once, joined, cancelled with their parent, and told of where nobody takes them up."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID, uuid4
 
@@ -12,13 +12,18 @@ from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
 from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.runtime import flow_run
-from prefect.states import Cancelling, Completed, Failed
+from prefect.states import Cancelling, Completed, Failed, Scheduled
 
+from flows.cli import on_workers
+from flows.cli.on_workers import RetrainOnWorkersError, retrain_on_workers
 from flows.retrain import retrain
 from flows.runtime import deployments
 from flows.runtime.deployments import find_deployment, run_on_worker, why_it_waits
 from flows.runtime.errors import StageError
+from flows.runtime.records import Evaluation, TrainingRun
 from flows.sources.base import SourceError
+from flows.tracking.context import record_left
+from flows.tracking.runs import Tracking
 from tests.support.checked import present
 from tests.support.project import Project
 
@@ -37,6 +42,10 @@ class Deployment(NamedTuple):
 def stage() -> None: ...
 
 
+@flow(name="retrain")
+def of_a_model(config: str, remote: bool) -> None: ...
+
+
 @flow(name="parent")
 def parent(ask: Callable[[], FlowRun]) -> None:
     ask()
@@ -51,9 +60,25 @@ def deployment() -> Deployment:
         return Deployment(model, client.create_deployment(client.create_flow(stage), model, work_pool_name=model))
 
 
+@pytest.fixture
+def deployed(project: Project, deployment: Deployment) -> Deployment:
+    """The `retrain` deployment of the project's model."""
+    config = project.root / project.config
+    config.write_text(config.read_text().replace("tiny-digits", deployment.model))
+    with get_client(sync_client=True) as client:
+        of_it = client.create_deployment(
+            client.create_flow(of_a_model), deployment.model, work_pool_name=deployment.model
+        )
+    return Deployment(deployment.model, of_it)
+
+
 @pytest.fixture(autouse=True)
 def _without_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deployments, "PATIENCE", timedelta(days=-1))
+
+
+def stop_here(_: float) -> None:
+    raise KeyboardInterrupt
 
 
 def submitted(deployment: Deployment) -> list[FlowRun]:
@@ -138,3 +163,69 @@ def test_the_state_of_a_retrain_that_failed_is_the_sentence_of_what_failed(proje
     state = retrain(project.config, remote, return_state=True)
     assert state.is_failed()
     assert state.message == str(failed.value)
+
+
+def test_whoever_stops_looking_on_again_and_again_has_submitted_one_run(
+    project: Project, deployed: Deployment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(on_workers, "sleep", stop_here)
+    for _ in range(3):
+        with pytest.raises(SystemExit) as stopped:
+            retrain_on_workers([project.config])
+        assert "the workers go on: http" in str(stopped.value)
+    (run,) = submitted(deployed)
+    assert f"prefect flow-run cancel {run.id}" in str(stopped.value)
+    assert capsys.readouterr().out.count(f"retrain {deployed.model} is under way already, and is joined") == 2
+
+
+def test_a_run_of_next_week_is_not_joined(project: Project, deployed: Deployment, monkeypatch: pytest.MonkeyPatch):
+    with get_client(sync_client=True) as client:
+        planned = client.create_flow_run_from_deployment(
+            deployed.id,
+            parameters={"config": project.config},
+            state=Scheduled(scheduled_time=datetime.now(UTC) + timedelta(days=7)),
+        )
+    monkeypatch.setattr(on_workers, "sleep", stop_here)
+    with pytest.raises(SystemExit):
+        retrain_on_workers([project.config])
+    (submitted_now,) = [run for run in submitted(deployed) if run.id != planned.id]
+    assert submitted_now.parameters == {"config": project.config, "remote": True}
+
+
+def test_nothing_is_submitted_where_one_of_several_models_has_no_deployment(project: Project, deployed: Deployment):
+    other = project.root / "configs/other.yaml"
+    other.write_text((project.root / project.config).read_text().replace(deployed.model, "unheard-of"))
+    with pytest.raises(StageError, match="no deployment `retrain/unheard-of`"):
+        retrain_on_workers([project.config, "configs/other.yaml"])
+    assert submitted(deployed) == []
+
+
+def test_a_retrain_that_failed_on_the_workers_fails_the_command_with_its_sentence(
+    project: Project, deployed: Deployment, monkeypatch: pytest.MonkeyPatch
+):
+    fail = lambda _: set_state(submitted(deployed)[0], Failed(message="there is no such source"))  # noqa: E731
+    monkeypatch.setattr(on_workers, "sleep", fail)
+    ended = retrain_on_workers([project.config])
+    assert ended.left() == []
+    with pytest.raises(RetrainOnWorkersError, match=r"Failed: there is no such source \(http.*/runs/flow-run/"):
+        ended.check()
+
+
+def test_a_run_that_was_deleted_meanwhile_is_told(
+    project: Project, deployed: Deployment, monkeypatch: pytest.MonkeyPatch
+):
+    def delete(_: float) -> None:
+        with get_client(sync_client=True) as client:
+            client.delete_flow_run(submitted(deployed)[0].id)
+
+    monkeypatch.setattr(on_workers, "sleep", delete)
+    with pytest.raises(RetrainOnWorkersError, match="it was deleted"):
+        retrain_on_workers([project.config])
+
+
+def test_records_that_are_in_another_mlflow_are_told_with_the_variable_to_set(tracking: Tracking):
+    run = FlowRun(flow_id=uuid4(), name="train x", labels={"atelier.train.run_id": "0" * 32})
+    with pytest.raises(StageError, match="set MLFLOW_TRACKING_URI to the server of the workers"):
+        record_left(tracking, TrainingRun, "train", run)
+    with pytest.raises(StageError, match="without saying which MLflow run holds its record"):
+        record_left(tracking, Evaluation, "evaluate", run)

@@ -141,6 +141,7 @@ def test_a_page_tags_and_a_message_say_in_prefect_what_came_of_a_retrain(
 def test_what_a_worker_with_another_pytorch_has_trained_is_found_by_what_the_worker_says(
     world: Project, registry: Registry, monkeypatch: pytest.MonkeyPatch
 ):
+    monkeypatch.setattr("flows.retrain.own_work_pool", lambda: "cpu")
     monkeypatch.setattr(training_lookup, "torch_version", lambda: "0.0+cpu")  # of the parent alone
     with gpu_worker("tiny-digits"):
         records = retrain(world.config, remote=True)

@@ -303,6 +303,7 @@ def test_only_what_another_pool_serves_leaves_the_process_of_the_parent(running:
         "promote": None,
     }
     assert all(row["state_type"] == "COMPLETED" for row in stages)
+    assert all(set(row["tags"]) == {"model:tiny-digits", "dataset:tiny"} for row in stages)
 
 
 @pytest.mark.usefixtures("retrained")
