@@ -24,7 +24,7 @@ SECONDS_TO_START = 600.0  # of a worker, for a flow run it has taken: an image m
 
 def wanted(settings: Settings) -> list[AutomationCore]:
     """Return the automations that end and repeat what was lost."""
-    silence = settings.silence_seconds
+    silence, most = settings.silence_seconds, settings.max_attempts
     return [
         AutomationCore(
             name="atelier: a run without a heartbeat has crashed",
@@ -40,13 +40,11 @@ def wanted(settings: Settings) -> list[AutomationCore]:
         ),
         AutomationCore(
             name="atelier: a crashed run is begun again",
-            description=f"Until it was begun {settings.max_attempts} times (ATELIER_MAX_ATTEMPTS).",
-            enabled=settings.max_attempts > 1,
+            description=f"Until it was begun {most} times (ATELIER_MAX_ATTEMPTS).",
+            enabled=most > 1,
             # Reacting to the crash itself would do it twice: an event is handled again where the database was busy.
-            trigger=_missing(
-                {CRASHED}, {RUNNING, *QUEUED}, SECONDS_OF_REST, deployed=True, attempts=settings.max_attempts - 1
-            ),
-            actions=[_queue_again(f"It crashed, and is begun {settings.max_attempts} times at most.")],
+            trigger=_missing({CRASHED}, {RUNNING, *QUEUED}, SECONDS_OF_REST, deployed=True, attempts=most - 1),
+            actions=[_queue_again(f"It crashed, and is begun {most} times at most.")],
         ),
         AutomationCore(
             name="atelier: a run that is being cancelled where nobody hears it is cancelled",

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from flows.runtime.grace import FLOW_SECONDS
-from flows.runtime.process_tree import MARK, end_marked, ended_with_parent, new_mark
+from flows.runtime.process_tree import MARK, end_marked, ended_with_parent, new_mark, signals_held
 from gan_models.errors import AtelierError
 
 MOST_DEATHS = 5  # within the next, and it is given up
@@ -75,7 +75,7 @@ class ChildProcess:
 
     def _start(self) -> None:
         self._mark = new_mark()
-        with self.log.open("ab") as stream:
+        with signals_held(), self.log.open("ab") as stream:
             self._process = subprocess.Popen(
                 self._command,
                 cwd=self._folder,

@@ -5,6 +5,7 @@ import ctypes
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from uuid import uuid4
@@ -15,6 +16,7 @@ MARK = (
     "ATELIER_STARTED_BY"  # in the environment of everything that one worker has started, whoever its parent is by now
 )
 PR_SET_PDEATHSIG = 1  # of prctl(2)
+HELD = (signal.SIGTERM, signal.SIGINT)
 POLL_SECONDS = 0.2
 SECONDS_TO_DIE = 10.0  # after SIGKILL, where a process hangs in the kernel
 libc = ctypes.CDLL(None) if sys.platform == "linux" else None
@@ -40,6 +42,23 @@ def ended_with_parent() -> Callable[[], None] | None:
             os.kill(os.getpid(), signal.SIGTERM)
 
     return ask
+
+
+@contextlib.contextmanager
+def signals_held() -> Iterator[None]:
+    """Let SIGTERM and Ctrl-C wait until the context ends: one that came while a process is started would lose it."""
+    if threading.current_thread() is not threading.main_thread():  # no handler of Python's runs in another
+        yield
+        return
+    held: list[int] = []
+    before = {each: signal.signal(each, lambda number, _: held.append(number)) for each in HELD}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+        for number in held:
+            signal.raise_signal(number)
 
 
 def marked(mark: str) -> list[psutil.Process]:

@@ -19,7 +19,7 @@ import psutil
 from flows.config.settings import Settings
 from flows.runtime.gpus import NO_GPUS, HeldGpus
 from flows.runtime.grace import TRAINER_SECONDS
-from flows.runtime.process_tree import ended_with_parent
+from flows.runtime.process_tree import ended_with_parent, signals_held
 from gan_models.errors import AtelierError
 
 POLL_SECONDS = 0.25
@@ -92,20 +92,20 @@ def run_supervised(
     Raises:
         ChildFailedError: it exceeded a limit. It and its children are gone then.
     """
-    with log.open("ab") as stream:
-        child = psutil.Popen(
-            [sys.executable, *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=stream,
-            stderr=stream,
-            pass_fds=[lock, *gpus.locks],
-            start_new_session=True,
-            preexec_fn=ended_with_parent(),
-            env={**os.environ, **gpus.environment, "PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"},
-        )
-    _be_killed_first(child.pid)
-    end = time.monotonic() + limits.seconds
+    child, end = None, time.monotonic() + limits.seconds
     try:
+        with signals_held(), log.open("ab") as stream:
+            child = psutil.Popen(
+                [sys.executable, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=stream,
+                pass_fds=[lock, *gpus.locks],
+                start_new_session=True,
+                preexec_fn=ended_with_parent(),
+                env={**os.environ, **gpus.environment, "PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"},
+            )
+        _be_killed_first(child.pid)
         while child.poll() is None:
             if _memory_of(child) > limits.memory:
                 grace_seconds = 0.0  # it would take more meanwhile
@@ -121,7 +121,8 @@ def run_supervised(
             watch()
             time.sleep(POLL_SECONDS)
     finally:
-        _end(child, grace_seconds)
+        if child is not None:
+            _end(child, grace_seconds)
     return int(child.returncode)
 
 

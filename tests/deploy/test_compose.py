@@ -61,6 +61,11 @@ def test_nothing_waits_for_a_service_merely_to_have_started(services):
     assert conditions == {"service_healthy", "service_completed_successfully"}
 
 
+def test_a_worker_is_given_the_time_that_its_runs_need_to_end(services):
+    assert {it.get("stop_grace_period") for name, it in services.items() if name.startswith("worker")} == {"2m0s"}
+    assert TRAINER_SECONDS < FLOW_SECONDS < WORKER_SECONDS < CONTAINER_SECONDS == 120
+
+
 def test_no_secret_stands_in_the_environment_or_on_a_command_line(services):
     for name, key, value in environments(services):
         if SECRET_WORDS.search(key) and key != "AWS_ACCESS_KEY_ID":  # the name of an S3 user

@@ -65,7 +65,8 @@ def wait_for_words(folder: Path, words: str) -> None:
 def test_a_worker_that_is_killed_is_started_again_once_what_it_ran_has_ended(
     tmp_path: Path, started: list[ChildProcess]
 ):
-    child, said = start(started, tmp_path, WITH_A_CHILD), []
+    child = start(started, tmp_path, WITH_A_CHILD)
+    said: list[str] = []
     wait_for_words(tmp_path, "up")
     psutil.Process(child.pid).kill()
     tend_until(child, said, "runs again")
@@ -77,7 +78,8 @@ def test_a_worker_that_is_killed_is_started_again_once_what_it_ran_has_ended(
 def test_a_server_that_dies_again_and_again_is_given_up_with_the_way_to_its_log(
     tmp_path: Path, started: list[ChildProcess]
 ):
-    child, said = start(started, tmp_path, "raise SystemExit(3)"), []
+    child = start(started, tmp_path, "raise SystemExit(3)")
+    said: list[str] = []
     with pytest.raises(ServerError, match=r"the worker ended with code 3, for the 5th time in 300 s; see .*log"):
         tend_until(child, said, "this is never said")
     assert sum("runs again" in line for line in said) == 4

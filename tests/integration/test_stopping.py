@@ -1,19 +1,22 @@
 """Whoever ends a command ends the process that works for it: training with a checkpoint, evaluation without a trace."""
 
+import os
 import signal
 import subprocess
+import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
 from mlflow import MlflowClient
 
 from flows.dataset import dataset
+from flows.runtime.process_tree import MARK, marked, new_mark
 from flows.train import train
 from tests.support.checked import present
 from tests.support.project import Project, start_stage
 
-pytestmark = pytest.mark.usefixtures("prefect_server")
 PATIENCE_SECONDS = 180
 
 
@@ -66,3 +69,26 @@ def test_stopping_the_command_stops_the_evaluation(project: Project, prefect_ser
     assert "Traceback" not in errors
     assert not evaluator.is_running()
     assert statuses("evaluate") == ["FAILED"]
+
+
+def test_stopping_a_command_also_stops_the_temporary_server_that_it_has_started(project: Project):
+    mark = new_mark()
+    environment = {**{name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}, MARK: mark}
+    command = subprocess.Popen(
+        [str(Path(sys.executable).with_name("atelier")), "retrain", project.config],
+        cwd=project.root,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    for _ in range(PATIENCE_SECONDS * 20):
+        assert command.poll() is None, command.communicate()
+        if any("prefect.server" in " ".join(process.cmdline()) for process in marked(mark)):
+            break
+        time.sleep(0.05)
+    command.terminate()
+    _, errors = command.communicate(timeout=PATIENCE_SECONDS)
+    assert command.returncode != 0
+    assert "stopped; run the same command again to go on where it was" in errors
+    assert "Traceback" not in errors
+    assert marked(mark) == []

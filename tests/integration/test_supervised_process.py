@@ -117,6 +117,11 @@ def interrupt_when(log: Path, says: str) -> None:
         raise KeyboardInterrupt
 
 
+def wait_for_words(log: Path, words: str) -> None:
+    while not log.exists() or not log.read_text().startswith(words):
+        time.sleep(0.05)
+
+
 def test_a_process_that_the_kernel_kills_is_told_as_such(tmp_path: Path):
     message = end_of(tmp_path, "import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
     assert message.startswith("was killed by SIGKILL, as the kernel does where memory runs out")
@@ -152,7 +157,7 @@ def test_the_kernel_is_told_to_end_the_measuring_before_the_flow(tmp_path: Path)
     assert (tmp_path / "log").read_text() == "1000\n"
 
 
-def test_an_orphan_holds_the_lock_until_it_ends(tmp_path: Path):
+def test_an_orphan_is_asked_to_end_and_holds_the_lock_until_it_does(tmp_path: Path):
     program = (
         "import fcntl, sys\n"
         "from pathlib import Path\n"
@@ -160,18 +165,17 @@ def test_an_orphan_holds_the_lock_until_it_ends(tmp_path: Path):
         "lock = open('lock', 'w')\n"
         "fcntl.flock(lock, fcntl.LOCK_EX)\n"
         "print('held', flush=True)\n"
-        "sleep = ['-c', 'import os, time; print(os.getpid(), flush=True); time.sleep(60)']\n"
-        "run_supervised(sleep, Path('log'), Limits(2**40, 600, '', ''), lock.fileno())\n"
+        f"run_supervised(['-c', {STUBBORN!r}], Path('log'), Limits(2**40, 600, '', ''), lock.fileno())\n"
     )
     flow = subprocess.Popen([sys.executable, "-c", program], cwd=tmp_path, stdout=subprocess.PIPE, env={**os.environ})
     assert flow.stdout is not None
     flow.stdout.readline()
-    while not (tmp_path / "log").exists() or not (tmp_path / "log").read_text().endswith("\n"):
-        time.sleep(0.05)
+    wait_for_words(tmp_path / "log", "up\n")
+    (orphan,) = psutil.Process(flow.pid).children()
     flow.kill()
     flow.wait()
     flow.stdout.close()
-    orphan = psutil.Process(int((tmp_path / "log").read_text()))
+    wait_for_words(tmp_path / "log", "up\nasked\n")
     try_lock = ["flock", "--nonblock", str(tmp_path / "lock"), "true"]
     assert subprocess.run(try_lock, check=False).returncode != 0
     orphan.send_signal(signal.SIGKILL)
