@@ -107,7 +107,7 @@ class _Workers:
 
 def _retrain_on_workers(workers: _Workers) -> Retraining:
     ctx, run = workers.ctx, workers.run
-    version = run(DatasetVersion, dataset, lambda: dataset_lookup.find(ctx, dataset_lookup.fingerprint(ctx)))
+    version = run(DatasetVersion, dataset, lambda: dataset_lookup.find_kept(ctx, dataset_lookup.fingerprint(ctx)))
     training = run(
         TrainingRun,
         train,
@@ -120,6 +120,7 @@ def _retrain_on_workers(workers: _Workers) -> Retraining:
         lambda: evaluation_lookup.find(ctx, evaluation_lookup.fingerprint(ctx, trained(ctx, training))),
         training=training,
     )
+    evaluation = evaluation_lookup.of_target(evaluation, trained(ctx, training))
     promotion = run(Promotion, promote, lambda: _find_decision(ctx, training, evaluation), evaluation=evaluation)
     return version, training, evaluation, promotion
 
