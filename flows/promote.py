@@ -49,7 +49,7 @@ def _promote(ctx: StageContext, judged: Evaluation, training: TrainingRun) -> Pr
     fingerprint = lookup.fingerprint(ctx.model, judged, opponent)
     name_flow_run(f"promote {ctx.model.name} {fingerprint[:7]}")
     done = lookup.find(ctx, fingerprint)
-    if done and lookup.still_holds(ctx, done):
+    if done:
         return skip(ctx, done, "promote", ctx.model.name, f"version {done.version}: {done.decision}")
     return _decide(ctx, judged, training, opponent, fingerprint)
 

@@ -51,10 +51,10 @@ def train(config: str, dataset: DatasetVersion | None = None) -> TrainingRun:
     name_flow_run(f"train {model.name} {fingerprint[:7]}")
     with locked(ctx.settings, f"train-{model.name}-{fingerprint[:12]}") as lock:
         done = lookup.find(ctx, fingerprint)
-        if done and ctx.registry.has_files(done.logged_model_id):
-            return skip(ctx, done, "train", model.name, f"trained in run {done.run_id[:7]}")
         if done:
-            echo(f"train     {model.name}: the files of run {done.run_id[:7]} are gone from MLflow; it is made again")
+            return skip(ctx, done, "train", model.name, f"trained in run {done.run_id[:7]}")
+        if lost := lookup.finished(ctx, fingerprint):
+            echo(f"train     {model.name}: the files of run {lost.run_id[:7]} are gone from MLflow; it is made again")
         return _train(ctx, version, fingerprint, lock)
 
 

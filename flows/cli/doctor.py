@@ -5,17 +5,21 @@ import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from rich.markup import escape
 
 from flows.cli.schedules import lines_of, read_schedules
 from flows.config.settings import Settings
-from flows.datasets.dvc_remote import check_remote
+from flows.datasets.dvc_cache import cache_folder, check_cache
+from flows.datasets.dvc_remote import check_remote, default_remote
 from flows.datasets.errors import VersioningError
 from flows.datasets.git import checked_out
 from flows.datasets.upkeep import check_kept
 from flows.runtime.prefect_runs import check_server
 from flows.runtime.progress import console
+from flows.tracking.client import TrackingError
+from flows.tracking.registry import ModelVersion, Registry
 from flows.tracking.runs import Tracking
 from gan_models.errors import AtelierError
 from gan_models.escaping import for_terminal
@@ -47,8 +51,10 @@ def examine(settings: Settings) -> bool:
         "GPU": _gpu,
         "git": lambda: _git(settings),
         "DVC remote": lambda: check_remote(settings),
+        "DVC cache": lambda: check_cache(settings),
         "datasets": lambda: check_kept(settings),
         "MLflow": lambda: _mlflow(settings),
+        "champions": lambda: check_champions(settings),
         "Prefect": _prefect,
         "schedules": lambda: _schedules(settings),
         "disk": lambda: _disk(settings),
@@ -101,6 +107,46 @@ def _mlflow(settings: Settings) -> str:
     return tracking.uri if tracking.is_server else f"{tracking.uri}, no server needed"
 
 
+def check_champions(settings: Settings) -> str | NotTried:
+    """Return which version of each model is champion, after fetching and loading it.
+
+    Raises:
+        TroubleError: a model has lost its champion, or a champion cannot be had as it was registered.
+    """
+    tracking = Tracking(settings)
+    try:
+        tracking.check()
+    except TrackingError:
+        return NotTried("not looked for, because MLflow cannot be asked")
+    registry = Registry(tracking)
+    found: list[str] = []
+    lost: list[str] = []
+    for name in registry.models():
+        champion = registry.at(name, "champion")
+        if champion is None:
+            had_one = any(version.tags.get("decision") == "promoted" for version in registry.versions(name))
+            (lost if had_one else found).append(f"{name} has " + ("lost its champion" if had_one else "none yet"))
+        elif why := _why_not_whole(registry, champion):
+            lost.append(f"{name} version {champion.version} cannot be served ({why})")
+        else:
+            found.append(f"{name} version {champion.version}")
+    if lost:
+        raise TroubleError(f"{'; '.join(lost)}: `atelier retrain` with the config of each makes it good")
+    return ", ".join(found) or NotTried("no model is registered yet")
+
+
+def _why_not_whole(registry: Registry, champion: ModelVersion) -> str | None:
+    if not registry.has_files(champion.logged_model_id):
+        return "its files are gone from MLflow"
+    from gan_models.bundles.bundle import load_bundle  # and PyTorch with it
+
+    try:
+        digest = load_bundle(registry.fetch_bundle(champion.logged_model_id)).digest
+    except AtelierError as error:
+        return str(error)
+    return None if digest == champion.tags.get("bundle_digest") else "its files are not those that were registered"
+
+
 def _prefect() -> str | NotTried:
     address = check_server()
     return address or NotTried("no server set; commands start a temporary one (`atelier up` starts one that stays)")
@@ -117,7 +163,13 @@ def _schedules(settings: Settings) -> str | NotTried:
 
 
 def _disk(settings: Settings) -> str:
-    free = shutil.disk_usage(settings.state).free / 2**30
-    if free < MIN_FREE_GIB:
-        raise TroubleError(f"{free:.1f} GiB free for {settings.state}; free some, {MIN_FREE_GIB} GiB are wanted")
-    return f"{free:.0f} GiB free"
+    places = [settings.state, cache_folder(settings)]
+    remote = default_remote(settings)
+    places += [] if remote.is_s3 else [Path(remote.url)]
+    existing = [next(folder for folder in (place, *place.parents) if folder.exists()) for place in places]
+    disks = {folder.stat().st_dev: folder for folder in reversed(existing)}
+    free = {folder: shutil.disk_usage(folder).free / 2**30 for folder in disks.values()}
+    full = [f"{left:.1f} GiB free for {place}" for place, left in free.items() if left < MIN_FREE_GIB]
+    if full:
+        raise TroubleError(f"{', '.join(full)}; free some, {MIN_FREE_GIB} GiB are wanted")
+    return ", ".join(f"{left:.0f} GiB free for {place}" for place, left in free.items())

@@ -155,7 +155,9 @@ def up(
     os.environ["MLFLOW_TRACKING_URI"] = f"http://127.0.0.1:{port + 1}"
     settings.apply()  # and not `prepare`: the servers' logs are to hold their errors
     from flows.cli.dev_servers import serve
+    from flows.tracking.artifact_paths import follow_project
 
+    follow_project(settings)
     serve(settings, port)
 
 

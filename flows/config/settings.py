@@ -143,7 +143,12 @@ class Settings(BaseSettings):
     def mlflow_tracking_uri(self) -> str:
         """The MLflow server, or the SQLite database under `.atelier/`."""
         set_or_running = os.environ.get("MLFLOW_TRACKING_URI") or self.running_servers.get("MLFLOW_TRACKING_URI")
-        return set_or_running or f"sqlite:///{self.state / 'mlflow.db'}"
+        return set_or_running or self.local_mlflow
+
+    @property
+    def local_mlflow(self) -> str:
+        """The address of the SQLite database under `.atelier/`."""
+        return f"sqlite:///{self.state / 'mlflow.db'}"
 
     @property
     def mlflow_page(self) -> str | None:

@@ -43,6 +43,8 @@ def dvc(arguments: list[str], folder: Path, settings: Settings) -> str:
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if not line.startswith(_CHATTER)]
         reason = one_line(" ".join(lines)) or f"exit code {done.returncode}"
+        if "encountered an internal error" in reason:
+            reason += " (so says S3; the disk of its server may be full)"
         raise VersioningError(f"{command} failed: {without_secrets(reason)}")
     return done.stdout.strip()
 

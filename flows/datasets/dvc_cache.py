@@ -2,15 +2,32 @@
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 from flows.config.settings import Settings
 from flows.datasets.dvc import dvc_config
+from flows.datasets.errors import VersioningError
 
 
 def cache_folder(settings: Settings) -> Path:
     """Return the folder of the cache: where DVC's settings say (`dvc cache dir`), or else `.dvc/cache`."""
     return Path(dvc_config(settings).get("cache.dir") or settings.root / ".dvc" / "cache")
+
+
+def check_cache(settings: Settings) -> str:
+    """Return where the cache is.
+
+    Raises:
+        VersioningError: it is no folder that can be written to.
+    """
+    folder = cache_folder(settings)
+    existing = next(place for place in (folder, *folder.parents) if place.exists())
+    if not (existing.is_dir() and os.access(existing, os.W_OK)):
+        raise VersioningError(
+            f"{folder} cannot be written to; make it so, or name another folder: `dvc cache dir --local <folder>`"
+        )
+    return str(folder)
 
 
 def cached(settings: Settings, digest: str) -> Path:

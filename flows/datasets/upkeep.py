@@ -6,7 +6,7 @@ from flows.datasets.dvc_cache import not_in_cache
 from flows.datasets.dvc_file import data_path, tracked
 from flows.datasets.errors import LostVersionError, VersioningError
 from flows.datasets.remote_objects import missing_in_remote, send_objects
-from flows.datasets.versions import add_and_push, is_materialized, materialize, materialized_home
+from flows.datasets.versions import add_and_push, is_materialized, materialize, materialized_home, write_home_config
 from flows.runtime.progress import echo
 from gan_models.data.shards import shard_paths
 
@@ -56,6 +56,8 @@ def _is_here(settings: Settings, name: str, md5: str) -> bool:
 def _send_again(settings: Settings, name: str, md5: str) -> bool:
     home = materialized_home(settings, md5)
     try:
+        if is_materialized(settings, md5):
+            write_home_config(settings, md5)  # it names cache and remote as they were when it was made
         if not_in_cache(settings, md5) and is_materialized(settings, md5):
             dvc(["add", name], home, settings)
         if not not_in_cache(settings, md5):

@@ -72,7 +72,7 @@ def materialize(settings: Settings, name: str, md5: str) -> Path:
         for _ in range(2):
             shutil.rmtree(home, ignore_errors=True)
             (home / ".dvc").mkdir(parents=True)
-            _write_config(settings, home / ".dvc" / "config")
+            write_home_config(settings, md5)
             (home / f"{name}.dvc").write_text(yaml.safe_dump({"outs": [{"md5": md5, "hash": "md5", "path": name}]}))
             if not_in_cache(settings, md5):
                 check_reachable(settings)
@@ -151,8 +151,9 @@ def _pull(settings: Settings, name: str, md5: str, home: Path) -> None:
         ) from None
 
 
-def _write_config(settings: Settings, file: Path) -> None:
-    """Write the project's own DVC settings, remotes and cache included, for a repository without git elsewhere."""
+def write_home_config(settings: Settings, md5: str) -> None:
+    """Give the repository of a version the project's own DVC settings of now, remotes and cache included."""
+    file = materialized_home(settings, md5) / ".dvc" / "config"
     config: dict[str, dict[str, str]] = {}
     for key, value in dvc_config(settings).items():
         *section, option = key.split(".")

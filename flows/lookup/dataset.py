@@ -5,6 +5,7 @@ from pathlib import Path
 from flows.config.dataset_section import DatasetConfig
 from flows.config.settings import Settings
 from flows.datasets.in_use import find_in_use
+from flows.datasets.remote_objects import missing_in_remote
 from flows.runtime.code_digest import code_digest
 from flows.runtime.errors import StageError
 from flows.runtime.fingerprint import digest_of
@@ -60,6 +61,12 @@ def fingerprint(ctx: StageContext, sources: list[Source] | None = None) -> str:
 def find(ctx: StageContext, fingerprint: str) -> DatasetVersion | None:
     """Return the finished version with this fingerprint."""
     return ctx.tracking.find_finished(DatasetVersion, DATASETS_EXPERIMENT, "dataset", fingerprint=fingerprint)
+
+
+def find_kept(ctx: StageContext, fingerprint: str) -> DatasetVersion | None:
+    """Return the finished version with this fingerprint, unless the remote, which is asked, has lost some of it."""
+    done = find(ctx, fingerprint)
+    return None if done is None or missing_in_remote(ctx.settings, done.dvc_md5) else done
 
 
 def current(ctx: StageContext) -> DatasetVersion:

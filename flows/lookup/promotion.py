@@ -36,14 +36,6 @@ def last_promoted(ctx: StageContext) -> Promotion | None:
     return next((decision for decision, _, _ in decisions if decision.decision == "promoted"), None)
 
 
-def still_holds(ctx: StageContext, decision: Promotion) -> bool:
-    """Return whether a decision is what the registry says: after a promotion, that there is a champion to be served."""
-    if decision.decision != "promoted":
-        return True
-    champion = ctx.registry.at(decision.model_name, "champion")
-    return champion is not None and ctx.registry.has_files(champion.logged_model_id)
-
-
 def fingerprint(model: ModelConfig, judged: Evaluation, opponent: ModelVersion | None) -> str:
     """Return the fingerprint of the evaluation, the rules, and the champion that was to be beaten."""
     return digest_of(
@@ -52,5 +44,9 @@ def fingerprint(model: ModelConfig, judged: Evaluation, opponent: ModelVersion |
 
 
 def find(ctx: StageContext, fingerprint: str) -> Promotion | None:
-    """Return the finished decision with this fingerprint."""
-    return ctx.tracking.find_finished(Promotion, ctx.model.name, "promote", fingerprint=fingerprint)
+    """Return the finished decision with this fingerprint; of a promotion, while there is a champion to be served."""
+    done = ctx.tracking.find_finished(Promotion, ctx.model.name, "promote", fingerprint=fingerprint)
+    if done is None or done.decision != "promoted":
+        return done
+    champion = ctx.registry.at(ctx.model.name, "champion")
+    return done if champion and ctx.registry.has_files(champion.logged_model_id) else None

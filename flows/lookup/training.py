@@ -31,7 +31,13 @@ def fingerprint(ctx: StageContext, dataset: DatasetVersion) -> str:
 
 
 def find(ctx: StageContext, fingerprint: str) -> TrainingRun | None:
-    """Return the finished training run with this fingerprint."""
+    """Return the finished training run with this fingerprint, if MLflow has its model still."""
+    done = finished(ctx, fingerprint)
+    return done if done and ctx.registry.has_files(done.logged_model_id) else None
+
+
+def finished(ctx: StageContext, fingerprint: str) -> TrainingRun | None:
+    """Return the finished training run with this fingerprint, whatever became of its model."""
     return ctx.tracking.find_finished(TrainingRun, ctx.model.name, "train", fingerprint=fingerprint)
 
 

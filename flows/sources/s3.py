@@ -33,9 +33,11 @@ _REMEDIES = {
     "SignatureDoesNotMatch": "the secret key is wrong; set AWS_SECRET_ACCESS_KEY again",
     "ExpiredToken": "the credentials have expired; get new ones",
     "AccessDenied": "these credentials have no right to do that; ask for the right, or use others",
+    "InternalError": "the S3 server failed inside; its disk may be full: free some there, and look into its log",
     "SlowDown": "it asks for fewer requests, and did so again when asked later; try again in a while",
 }
 _REMEDIES |= {"403": _REMEDIES["AccessDenied"], "Forbidden": _REMEDIES["AccessDenied"], "503": _REMEDIES["SlowDown"]}
+_REMEDIES["500"] = _REMEDIES["InternalError"]
 
 
 class StorageError(AtelierError):

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flows.config.settings import Settings
+from flows.tracking.artifact_paths import follow_project
 from gan_models.errors import AtelierError
 from gan_models.text import one_line
 
@@ -61,12 +62,15 @@ class MlflowConnection:
         return MlflowClient(self.uri)
 
     def check(self) -> None:
-        """Ask the server once what a stage asks, with the credentials of a stage.
+        """Ask the server once what a stage asks, with the credentials of a stage; let a database follow its project.
 
         Raises:
+            ArtifactPathError: the database was copied without its artifacts.
             TrackingError: it does not answer, or lets nobody in without a password; the message names the address.
         """
         if not self.is_server:
+            if self.uri == self.settings.local_mlflow:
+                follow_project(self.settings)
             return
         from mlflow.exceptions import MlflowException
         from mlflow.utils.rest_utils import http_request

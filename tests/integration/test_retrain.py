@@ -13,6 +13,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter
 from prefect.settings import PREFECT_API_URL
 
+from flows.cli.doctor import NotTried, TroubleError, check_champions
 from flows.config.settings import Settings
 from flows.datasets.dvc_file import tracked_md5
 from flows.lookup import training as training_lookup
@@ -245,7 +246,13 @@ def test_a_champion_that_someone_deleted_is_missed_and_there_is_one_again(
     else:
         shutil.rmtree(later.root / ".atelier" / "mlartifacts" / "tiny-digits" / "models" / before.logged_model_id)
         assert not registry.has_files(before.logged_model_id)
+    if lost == "model":
+        assert isinstance(check_champions(Settings()), NotTried)
+    else:
+        with pytest.raises(TroubleError, match="`atelier retrain` with the config of each makes it good"):
+            check_champions(Settings())
     promotion = again(later)[3]
+    assert check_champions(Settings()) == f"tiny-digits version {champion}"
     assert told in capsys.readouterr().out
     now = present(registry.at("tiny-digits", "champion"))
     assert (now.version, promotion.version, promotion.decision) == (champion, champion, "promoted")

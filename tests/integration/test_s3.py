@@ -122,6 +122,15 @@ def test_throttling_is_waited_out(s3_server, bucket, tmp_path):
     assert (tmp_path / "one").read_bytes() == b"1"
 
 
+def test_an_error_within_the_server_says_which_disk_may_be_full(s3_server, bucket, monkeypatch):
+    monkeypatch.setattr("flows.sources.s3.ATTEMPTS", 1)
+    monkeypatch.setenv("AWS_EXECUTION_ENV", "test")  # in another environment there is a new client, which tries once
+    with faulty_proxy(s3_server.endpoint) as proxy:
+        proxy.always("fail", "PUT")
+        told = "cannot be written below .*: the S3 server failed inside; its disk may be full: free some there"
+        refused(told, lambda: probe(f"s3://{bucket}/datasets", endpoint=proxy.endpoint))
+
+
 def test_a_server_that_drips_breaks_the_deadline_of_each_request(s3_server, bucket, tmp_path, monkeypatch):
     put(s3_server, bucket, one=b"1" * 10_000)
     (found,) = list_objects(f"s3://{bucket}")

@@ -12,7 +12,9 @@ from flows.datasets.errors import LostVersionError, VersioningError
 from flows.datasets.remote_objects import missing_in_remote
 from flows.datasets.upkeep import check_kept
 from flows.datasets.versions import materialize, restore
+from flows.lookup.dataset import find_kept
 from flows.runtime.records import DatasetVersion
+from flows.tracking.context import StageContext
 from gan_models.data.shards import read_rows
 from tests.support.project import Project
 
@@ -45,8 +47,11 @@ def test_a_version_that_the_remote_lost_is_sent_again_from_wherever_it_is_here(
     lose(project, "the remote", *({"data/", "its own folder", "the cache"} - {kept}))
     with pytest.raises(VersioningError, match="the remote has lost the versions in use of tiny; run `atelier dataset`"):
         check_kept(settings)
+    ctx = StageContext.open(project.config)
+    assert find_kept(ctx, version.fingerprint) is None, "a parent does not take it for done"
     again = build()
     assert again.skipped
+    assert find_kept(ctx, version.fingerprint) == version
     assert missing_in_remote(settings, version.dvc_md5) == []
     assert check_kept(settings) == f"tiny {version.dvc_md5[:7]}"
     shutil.rmtree(project.root / ".dvc" / "cache")

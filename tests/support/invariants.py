@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from flows.datasets.withdrawal_ledger import ListChange
 from flows.runtime.records import DatasetVersion, Evaluation, Promotion, Record, Retraining, TrainingRun
 from flows.tracking.context import StageContext
 from flows.tracking.registry import ModelVersion
@@ -16,6 +17,7 @@ RECORDS: dict[str, type[Record]] = {
     "train": TrainingRun,
     "evaluate": Evaluation,
     "promote": Promotion,
+    "withdrawal": ListChange,
 }
 
 
