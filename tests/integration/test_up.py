@@ -1,17 +1,13 @@
 """`atelier up` once, for real: servers, work pools, deployments, workers, and a retrain on them."""
 
-import os
 import re
 import signal
 import socket
 import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
-import httpx
 import pytest
 import yaml
 
@@ -19,13 +15,12 @@ from flows.config.settings import Settings
 from flows.runtime.records import Evaluation, TrainingRun
 from flows.tracking.registry import Registry
 from flows.tracking.runs import Tracking
+from tests.support.commands import COMMAND, PATIENCE_SECONDS, end_of, read_until, run, start
+from tests.support.prefect_api import api, ask, deployments, ended, runs_of, submit, wait_for
 from tests.support.project import Project, hear_ctrl_c, make_project, point_environment
 
-COMMAND = str(Path(sys.executable).with_name("atelier"))
-PATIENCE_SECONDS = 300
 WORKING = ("Running", "Completed")
 STAGES = ("dataset", "train", "evaluate", "promote")
-T = TypeVar("T")
 
 
 def two_free_ports() -> int:
@@ -76,96 +71,12 @@ def terminal_of(project: Project) -> Path:
     return project.root.with_name("up.txt")
 
 
-def ask(port: int, method: str, call: str, content: dict[str, object] | None = None) -> httpx.Response:
-    address = f"http://127.0.0.1:{port}/api/{call}"
-    while (answer := httpx.request(method, address, json=content, timeout=30)).status_code == 503:
-        time.sleep(0.5)  # its database is busy, and Prefect's own client asks again too
-    return answer.raise_for_status()
-
-
-def api(port: int, call: str, content: dict[str, object] | None = None) -> list[dict[str, Any]]:
-    return list(ask(port, "POST", f"{call}/filter", content or {}).json())
-
-
-def deployments(port: int) -> dict[str, dict[str, Any]]:
-    """The deployments by the names of their flow and their model."""
-    flows = {row["id"]: row["name"] for row in api(port, "flows")}
-    return {f"{flows[row['flow_id']]}/{row['name']}": row for row in api(port, "deployments")}
-
-
-def submit(port: int, name: str, **parameters: object) -> str:
-    """Submit a flow run of a deployment, as a trigger does; its id."""
-    content: dict[str, object] = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
-    call = f"deployments/{deployments(port)[name]['id']}/create_flow_run"
-    return str(ask(port, "POST", call, content).json()["id"])
-
-
-def runs_of(port: int, name: str) -> list[dict[str, Any]]:
-    """The flow runs of a deployment that are due, the first one first."""
-    condition = {"deployment_id": {"any_": [deployments(port)[name]["id"]]}, "start_time": {"is_null_": False}}
-    return api(port, "flow_runs", {"flow_runs": condition, "sort": "START_TIME_ASC"})
-
-
-def ended(port: int, run_id: str) -> bool:
-    state = ask(port, "GET", f"flow_runs/{run_id}").json()["state_type"]
-    return state in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
-
-
-def wait_for(what: Callable[[], T | None], name: str) -> T:
-    """Give what a server makes in its own time."""
-    end = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < end:
-        if found := what():
-            return found
-        time.sleep(0.5)
-    pytest.fail(f"no {name} within {PATIENCE_SECONDS} seconds")
-
-
-def run(project: Project, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [COMMAND, *arguments],
-        cwd=project.root,
-        env=dict(os.environ),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_SECONDS,
-    )
-
-
 class Retrained(NamedTuple):
     """A retrain on the workers: of the command that looked on first and was stopped, and of the one that joined."""
 
     interrupted: subprocess.CompletedProcess[str]
     joined: subprocess.CompletedProcess[str]
     second: dict[str, Any]  # the flow run that a trigger submitted while it ran
-
-
-def start(project: Project, *arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [COMMAND, *arguments],
-        cwd=project.root,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=hear_ctrl_c,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )
-
-
-def read_until(command: subprocess.Popen[str], text: str) -> str:
-    """Read lines of a command to the one that has a text in it, and return them."""
-    assert command.stdout is not None
-    read = ""
-    for line in command.stdout:
-        read += line
-        if text in line:
-            return read
-    raise AssertionError(read + command.communicate()[1])
-
-
-def end_of(command: subprocess.Popen[str], read: str) -> subprocess.CompletedProcess[str]:
-    rest, errors = command.communicate(timeout=PATIENCE_SECONDS)
-    return subprocess.CompletedProcess(command.args, command.returncode, read + rest, errors)
 
 
 @pytest.fixture(scope="module")
