@@ -114,7 +114,8 @@ class Stack:
 
     def slots_taken(self) -> int:
         """Of the limits of all deployments."""
-        return sum(row["active_slots"] for row in self.ask("POST", "v2/concurrency_limits/filter", {}))
+        limits = self.ask("POST", "v2/concurrency_limits/filter", {})
+        return sum(row["active_slots"] for row in limits if row["name"].startswith("deployment:"))
 
     def start_worker(self, pool: str) -> Worker:
         mark = new_mark()
