@@ -14,8 +14,8 @@ def locked(settings: Settings, name: str) -> Iterator[int]:
     """Hold the lock of work that any host may take up, waiting for it.
 
     On this machine it is a file, which the kernel frees if the process dies. Where a Prefect server is set, it is a
-    slot of the server's as well, which other hosts wait for; it is free again minutes after its holder died. Neither is
-    a promise, since a process may be paused for longer: whoever holds it has to ask, before each write that counts,
+    slot of the server's as well, which other hosts wait for; it is free minutes after its holder died. Neither is a
+    promise, since a process may be paused for longer: whoever holds it has to ask, before each write that counts,
     whether its attempt is the current one (`tracking/attempts.py`).
 
     Yields:
@@ -24,7 +24,7 @@ def locked(settings: Settings, name: str) -> Iterator[int]:
     Raises:
         PrefectServerError: the server does not answer.
     """
-    with locked_here(settings, name) as descriptor, locked_on_server(name):
+    with locked_here(settings, name) as descriptor, locked_on_server(name, descriptor):
         yield descriptor
 
 

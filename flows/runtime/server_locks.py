@@ -5,6 +5,8 @@ says nothing while it waits. A limit is made for each lock and taken away with i
 shows what is locked now, and by which flow run.
 """
 
+import os
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -36,10 +38,15 @@ class ServerLockError(AtelierError):
 
 
 @contextmanager
-def locked_on_server(name: str) -> Iterator[None]:
+def locked_on_server(name: str, note: int) -> Iterator[None]:
     """Hold a lock on the Prefect server that is set, waiting for it; without one, do nothing.
 
     The temporary server of a plain command is nobody else's: then the lock of this machine is enough.
+
+    Args:
+        name: of the lock.
+        note: descriptor of the file of this machine's lock, which is held. Who holds the server's lock is noted there:
+            an earlier holder on this host that has lost this one is dead, and need not be waited for.
 
     Raises:
         ServerLockError: the server does not answer, or refuses.
@@ -51,12 +58,14 @@ def locked_on_server(name: str) -> Iterator[None]:
     # Settings of its own make it a client of its own, which the thread below may use as well.
     with get_client(httpx_settings={"timeout": SECONDS_FOR_AN_ANSWER}, sync_client=True) as client:
         try:
+            _free_of_the_dead(client, note)
             lease = _acquire(client, f"atelier-{name}")
         except httpx.HTTPError as error:
             raise ServerLockError(
                 f"the Prefect server at {address} gives no lock '{name}' ({error or type(error).__name__}); "
                 "see that it runs and try again, or unset PREFECT_API_URL to work without it"
             ) from None
+        _write(note, f"{socket.gethostname()} {lease.lease_id}")
         stop = threading.Event()
         renewals = threading.Thread(target=lease.keep, args=[stop], daemon=True, name=f"lease of {name}")
         renewals.start()
@@ -67,6 +76,19 @@ def locked_on_server(name: str) -> Iterator[None]:
             renewals.join(SECONDS_FOR_AN_ANSWER)
             with suppress(httpx.HTTPError):  # it ends by itself
                 lease.free()
+                _write(note, "")
+
+
+def _free_of_the_dead(client: SyncPrefectClient, note: int) -> None:
+    host, _, lease_id = os.pread(note, 1000, 0).decode().partition(" ")
+    with suppress(ValueError):  # a note that a power cut left half of
+        if lease_id and host == socket.gethostname():
+            client.release_concurrency_slots_with_lease(UUID(lease_id))
+
+
+def _write(note: int, text: str) -> None:
+    os.ftruncate(note, 0)
+    os.pwrite(note, text.encode(), 0)
 
 
 def _acquire(client: SyncPrefectClient, limit: str) -> "_Lease":
@@ -94,8 +116,12 @@ def _acquire(client: SyncPrefectClient, limit: str) -> "_Lease":
 
 
 def _create(client: SyncPrefectClient, limit: str) -> None:
-    with suppress(ObjectAlreadyExists):
-        client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name=limit, limit=1))
+    """Make a limit unless there is one: asked for first, since the server logs a refusal as an error of its own."""
+    try:
+        client.read_global_concurrency_limit_by_name(limit)
+    except ObjectNotFound:
+        with suppress(ObjectAlreadyExists):
+            client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name=limit, limit=1))
 
 
 class _Lease:

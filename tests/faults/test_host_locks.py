@@ -123,6 +123,15 @@ def test_a_holder_that_died_keeps_its_lock_until_its_lease_runs_out(
     assert limits() == {}
 
 
+def test_a_holder_that_died_is_not_waited_for_on_its_own_host(
+    server: RestartablePrefect, hosts: tuple[Settings, Settings]
+):
+    die_holding(hosts[0])
+    with locked(hosts[0], NAME):
+        assert limits() == {f"atelier-{NAME}": 1}
+    assert limits() == {}
+
+
 def test_a_holder_that_wakes_after_its_lease_ran_out_leaves_the_lock_to_its_replacement(
     server: RestartablePrefect, hosts: tuple[Settings, Settings], monkeypatch: pytest.MonkeyPatch
 ):

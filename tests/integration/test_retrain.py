@@ -11,15 +11,13 @@ import pytest
 from mlflow import MlflowClient
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter
-from prefect.settings import PREFECT_API_URL
 
 from flows.cli.doctor import NotTried, TroubleError, check_champions
 from flows.config.settings import Settings
 from flows.datasets.dvc_file import tracked_md5
 from flows.lookup import training as training_lookup
-from flows.promote import promote
 from flows.retrain import retrain
-from flows.runtime.records import DatasetVersion, Evaluation, Retraining
+from flows.runtime.records import DatasetVersion, Retraining
 from flows.tracking.registry import Registry
 from flows.tracking.runs import DATASETS_EXPERIMENT, Tracking
 from tests.support.checked import present
@@ -270,34 +268,3 @@ def test_every_run_says_what_it_is_and_every_finished_one_carries_its_record(lat
     versions = present(client.get_experiment_by_name(DATASETS_EXPERIMENT))
     newest = client.search_runs([versions.experiment_id])[0]
     assert DatasetVersion.model_validate_json(newest.data.tags["record"]).name == "tiny"
-
-
-def test_a_death_before_the_alias_moves_leaves_the_champion_and_is_made_good_by_the_next_run(
-    later: Project, registry: Registry
-):
-    first, second = registry.versions("tiny-digits")[-1], registry.versions("tiny-digits")[-2]
-    evaluation = present(registry.tracking.record(Evaluation, first.tags["evaluation_run"]))
-    registry.point("tiny-digits", "champion", second.version)  # the champion changes after the evaluation was made
-    versions = len(registry.versions("tiny-digits"))
-    program = (
-        "import os, sys\n"
-        "from flows.promote import promote\n"
-        "from flows.runtime.records import Evaluation\n"
-        "from flows.tracking.registry import Registry\n"
-        "point = Registry.point\n"
-        "def die_at_the_champion(self, model, alias, version):\n"
-        "    os._exit(9) if alias == 'champion' else point(self, model, alias, version)\n"
-        "Registry.point = die_at_the_champion\n"
-        "promote(sys.argv[1], Evaluation.model_validate_json(sys.argv[2]))\n"
-    )
-    environment = {**os.environ, "PREFECT_API_URL": PREFECT_API_URL.value()}
-    command = [sys.executable, "-c", program, later.config, evaluation.model_dump_json()]
-    assert subprocess.run(command, env=environment, timeout=120).returncode == 9
-    assert present(registry.at("tiny-digits", "champion")).version == second.version
-
-    promotion = promote(later.config, evaluation)
-
-    assert promotion.decision == "promoted"
-    assert promotion.replaced_version == second.version, "it was compared with the champion of now"
-    assert present(registry.at("tiny-digits", "champion")).version == first.version
-    assert len(registry.versions("tiny-digits")) == versions

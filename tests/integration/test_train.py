@@ -11,11 +11,13 @@ import pytest
 from mlflow import MlflowClient
 
 from flows.dataset import dataset
+from flows.retrain import retrain
 from flows.runtime.errors import StageError
 from flows.runtime.gpus import hold_gpus
 from flows.train import dry_run, train
 from tests.support.checked import present
 from tests.support.gpus import pretend_gpus
+from tests.support.invariants import check_invariants
 from tests.support.project import Project, start_stage
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -39,7 +41,7 @@ def trainer_of(project: Project) -> int:
 
 def test_a_killed_training_is_resumed_and_ends_as_if_it_had_never_been_killed(project: Project, prefect_server: str):
     project.edit("train", steps=150, checkpoint_every=10)
-    version = dataset(project.config)
+    dataset(project.config)
     command = start_stage(project, prefect_server, "train")
     os.kill(trainer_of(project), signal.SIGKILL)
     _, errors = command.communicate(timeout=PATIENCE_SECONDS)
@@ -47,9 +49,11 @@ def test_a_killed_training_is_resumed_and_ends_as_if_it_had_never_been_killed(pr
     assert "was killed by SIGKILL, as the kernel does where memory runs out; run again to resume it" in errors
     assert "Traceback" not in errors
 
-    resumed = train(project.config, version)
+    again = lambda: retrain(project.config)  # noqa: E731
+    _, resumed, *_ = check_invariants(project.config, champion=None, told=errors, again=again)
 
-    runs = MlflowClient().search_runs([present(MlflowClient().get_experiment_by_name("tiny-digits")).experiment_id])
+    experiment = present(MlflowClient().get_experiment_by_name("tiny-digits")).experiment_id
+    runs = MlflowClient().search_runs([experiment], "tags.stage = 'train'")
     assert [run.info.run_id for run in runs] == [resumed.run_id], "the resumed training went on in the same run"
     history = MlflowClient().get_metric_history(resumed.run_id, "loss/generator")
     assert [point.step for point in history] == list(range(2, 151, 2)), "every step was sent once"

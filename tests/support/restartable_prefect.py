@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+from prefect.logging.handlers import APILogHandler
 from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
 from tests.support.ports import free_port
@@ -82,6 +83,7 @@ def restartable_prefect(home: Path) -> Iterator[RestartablePrefect]:
     try:
         with temporary_settings({PREFECT_API_URL: server.address, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
             yield server
+            APILogHandler().flush()  # what is logged later has nowhere to go, and would be told of on the terminal
     finally:
         server.kill()
 
