@@ -22,7 +22,7 @@ FAILED = ("FAILED", "CRASHED")
 
 
 def run_values() -> Values:
-    """Return the metrics of runs; those that belong to no deployment are not among them."""
+    """Return the metrics of the runs of each deployment, and of the same stage within a retrain of its model."""
     values, now = Values(), datetime.now(UTC)
     with get_client(sync_client=True) as client:
         running = Counter(run.deployment_id for run in _every(client, "RUNNING"))
@@ -62,14 +62,29 @@ def _due(run: FlowRun) -> datetime | None:
 def _add_last(
     values: Values, client: SyncPrefectClient, deployment: DeploymentResponse, labels: dict[str, str]
 ) -> None:
-    ended = _runs(client, deployment, ["COMPLETED", *FAILED], sort=FlowRunSort.END_TIME_DESC, limit=1)
+    ended = _last(client, deployment, labels, "COMPLETED", *FAILED)
     if not ended:
         return
-    values.add("atelier_last_run_failed", ended[0].state_type != "COMPLETED", **labels)
-    values.add("atelier_last_run_seconds", ended[0].total_run_time.total_seconds(), **labels)
-    completed = _runs(client, deployment, ["COMPLETED"], sort=FlowRunSort.END_TIME_DESC, limit=1)
-    if completed and completed[0].end_time:
-        values.add("atelier_last_success_timestamp_seconds", completed[0].end_time.timestamp(), **labels)
+    values.add("atelier_last_run_failed", ended.state_type != "COMPLETED", **labels)
+    values.add("atelier_last_run_seconds", ended.total_run_time.total_seconds(), **labels)
+    completed = _last(client, deployment, labels, "COMPLETED")
+    if completed and completed.end_time:
+        values.add("atelier_last_success_timestamp_seconds", completed.end_time.timestamp(), **labels)
+
+
+def _last(
+    client: SyncPrefectClient, deployment: DeploymentResponse, labels: dict[str, str], *types: str
+) -> FlowRun | None:
+    """Return the run that ended last: of the deployment, or within a retrain of the model, which has a tag for it."""
+    of_model = {"tags": {"all_": [f"model:{labels['model']}"]}, "state": {"type": {"any_": types}}}
+    within = client.read_flow_runs(
+        flow_filter=FlowFilter(name=FlowFilterName(any_=[labels["stage"]])),
+        flow_run_filter=FlowRunFilter.model_validate(of_model),
+        sort=FlowRunSort.END_TIME_DESC,
+        limit=1,
+    )
+    alone = _runs(client, deployment, list(types), sort=FlowRunSort.END_TIME_DESC, limit=1)
+    return max([*within, *alone], key=lambda run: run.end_time or datetime.min.replace(tzinfo=UTC), default=None)
 
 
 def _deployments(client: SyncPrefectClient) -> Iterator[tuple[str, DeploymentResponse]]:

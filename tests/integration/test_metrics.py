@@ -13,6 +13,7 @@ from uuid import UUID
 
 import httpx
 import pytest
+from prefect import Flow
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.objects import State
@@ -71,6 +72,8 @@ def scraped(tracking: Tracking, prefect_server: str) -> Iterator[Samples]:
         run(prefect, train, now - 5 * HOUR, Running(), Crashed())
         run(prefect, train, now - 3 * HOUR)
         run(prefect, train, now - HOUR, Running())
+        deployment(prefect, "evaluate", QUOTED)
+        prefect.create_flow_run(Flow(lambda: None, name="evaluate"), tags=[f"model:{QUOTED}"], state=Completed())
     mlflow = tracking.client
     experiment = mlflow.create_experiment(QUOTED)
     decided = mlflow.create_run(experiment, tags={"stage": "promote"}).info.run_id
@@ -114,6 +117,7 @@ def test_queues_runs_models_and_disks_are_told_by_stage_and_model(scraped: Sampl
     assert told("last_run_failed", **of_retrain) == 0
     assert told("last_run_seconds", **of_retrain) is not None
     assert told("last_success_timestamp_seconds", **of_train) is not None, "although a later one crashed"
+    assert told("last_run_failed", stage="evaluate", model=QUOTED) == 0, "within a retrain it is of no deployment"
     assert told("schedule_seconds", **of_retrain) == pytest.approx(timedelta(days=7).total_seconds())
     assert told("schedule_seconds", **of_train) is None
     assert told("champion", model=QUOTED) == 1
