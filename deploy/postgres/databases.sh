@@ -1,6 +1,7 @@
 #!/bin/sh
 # Run once by the postgres image, on an empty volume: a role and a database each for Prefect and MLflow.
-# Never one for both: each owns a table alembic_version and would take the other's for its own.
+# Never one for both: each owns a table alembic_version and would take the other's for its own. In UTF-8 whatever the
+# server's locale is: in the encoding of the locale C, MLflow refuses every description with a letter that is not ASCII.
 set -eu
 
 for name in prefect mlflow; do
@@ -13,7 +14,7 @@ for name in prefect mlflow; do
 \getenv file FILE
 \set password `cat "$FILE"`
 CREATE ROLE :"name" LOGIN PASSWORD :'password';
-CREATE DATABASE :"name" OWNER :"name";
+CREATE DATABASE :"name" OWNER :"name" TEMPLATE template0 ENCODING 'UTF8';
 REVOKE ALL ON DATABASE :"name" FROM PUBLIC;
 SQL
 done

@@ -74,6 +74,8 @@ def _project(root: Path, database: Path) -> Project:
     shutil.rmtree(root / ".atelier")
     project.edit("dataset", sources=["s3://inbox/digits"])
     project.edit("train", steps=STEPS)
+    config = root / project.config
+    config.write_text(config.read_text().replace("Three digits, for tests.", "Drei Ziffern – für Prüfungen…"))
     return project
 
 

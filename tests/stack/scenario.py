@@ -33,7 +33,7 @@ class Scenario:
             "second retrain": self.second_retrain,
             "new images in the bucket overnight": self.night,
             "doctor and metrics": self.doctor,
-            "trainer killed (1)": lambda: self.killed("gan_models.training"),
+            "trainer killed (1)": self.trainer_killed,
             "flow process killed (7)": lambda: self.killed("prefect.engine"),
             "worker killed (8)": lambda: self.killed("prefect worker"),
             "whole container killed (8)": self.container_killed,
@@ -112,6 +112,15 @@ class Scenario:
         return found[0] if found else None
 
     # Faults
+
+    def trainer_killed(self) -> str:
+        """Where memory runs out it would run out again: nothing begins it anew by itself, and who does resumes it."""
+        run = self.slow_training()
+        self.stack.kill_process("worker-no-gpu", "gan_models.training")
+        failed = self.stack.await_end(run)["state"]
+        assert failed["type"] == "FAILED", failed
+        again = self.recovered(self.stack.submit(f"retrain/{SLOW}"))
+        return f"failed at once, '{failed['message'][:120]}'; retrained: {again}"
 
     def killed(self, words: str) -> str:
         run = self.slow_training()
