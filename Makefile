@@ -22,7 +22,8 @@ GPU := $(shell nvidia-smi --list-gpus > /dev/null 2>&1 && echo yes)
 # Of deploy/Dockerfile, for servers and for workers without a GPU; `cuda` where PyTorch's own index cannot be reached.
 STACK_TARGET ?= cpu
 BUILD_OPTIONS ?=
-BUILD := DOCKER_BUILDKIT=1 $(DOCKER) build $(BUILD_OPTIONS) --file deploy/Dockerfile
+TORCH_INDEX ?=
+BUILD := DOCKER_BUILDKIT=1 $(DOCKER) build $(BUILD_OPTIONS) --build-arg TORCH_INDEX=$(TORCH_INDEX) --file deploy/Dockerfile
 
 .PHONY: install demo test test-fast test-numerics lint audit lock clean stack stack-images stack-stop stack-test
 
@@ -69,7 +70,7 @@ lock: install
 		--group dev pyproject.toml --output-file requirements.lock
 
 stack: stack-images
-	@sh deploy/secrets/create.sh
+	@sh deploy/secrets/create.sh $(STACK_SECRETS)
 	$(STACK) --profile $(if $(GPU),gpu,no-gpu) up --detach --no-build --wait
 	@sh deploy/addresses.sh
 

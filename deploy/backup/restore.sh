@@ -15,5 +15,8 @@ for name in prefect mlflow; do
     $compose exec -T postgres pg_restore --username=postgres --dbname="$name" --clean --if-exists --no-owner --role="$name" \
         --single-transaction < "$1/$name.dump"
 done
+# What held a lock when the backup was made is gone, and so are the leases that would have ended with it.
+$compose exec -T postgres psql --username=postgres --dbname=prefect --quiet \
+    --command="DELETE FROM concurrency_limit_v2 WHERE name LIKE 'atelier-%'"
 $compose run --rm --no-deps -T buckets python deploy/s3/objects.py load < "$1/objects.tar"
 echo "restored from $1; start the rest with \`make stack\`"

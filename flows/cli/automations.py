@@ -41,7 +41,6 @@ def wanted(settings: Settings) -> list[AutomationCore]:
         AutomationCore(
             name="atelier: a crashed run is begun again",
             description=f"Until it was begun {most} times (ATELIER_MAX_ATTEMPTS).",
-            enabled=most > 1,
             # Reacting to the crash itself would do it twice: an event is handled again where the database was busy.
             trigger=_missing({CRASHED}, {RUNNING, *QUEUED}, SECONDS_OF_REST, deployed=True, attempts=most - 1),
             actions=[_queue_again(f"It crashed, and is begun {most} times at most.")],
@@ -92,7 +91,7 @@ def _missing(
     """
     runs: dict[str, str | list[str]] = {"prefect.resource.id": "prefect.flow-run.*"}
     if attempts is not None:
-        runs["prefect.run-count"] = [str(number) for number in range(1, attempts + 1)]
+        runs["prefect.run-count"] = [str(number) for number in range(1, attempts + 1)] or ["none"]
     return EventTrigger(
         after=after,
         expect=expected,

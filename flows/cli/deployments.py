@@ -4,12 +4,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from typing import Any
-from uuid import UUID
 
 import yaml
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.filters import FlowFilter, FlowFilterName
+from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import ObjectAlreadyExists
 
 from flows.cli.automations import FLOWS, keep_automation, wanted
@@ -40,9 +40,9 @@ def deploy(settings: Settings, configs: list[str] | None = None) -> list[str]:
     with get_client(sync_client=True) as client:
         lines = [f"work pool {name}: {_keep_pool(client, name)}" for name in POOLS]
         before = _deployments(client)
-        _prefect_deploy(settings, configs or [])
+        _prefect_deploy(settings, configs or [], before)
         lines += [
-            f"deployment {name}: {'is there' if before.get(name) == known else 'created'}"
+            f"deployment {name}: {'is there' if name in before and before[name].id == known.id else 'created'}"
             for name, known in sorted(_deployments(client).items())
         ]
         lines += [f"automation '{each.name}': {keep_automation(client, each)}" for each in wanted(settings)]
@@ -59,37 +59,49 @@ def _keep_pool(client: SyncPrefectClient, name: str) -> str:
     return "created"
 
 
-def _deployments(client: SyncPrefectClient) -> dict[str, UUID]:
-    """Return the id of each deployment of our flows, by its whole name."""
+def _deployments(client: SyncPrefectClient) -> dict[str, DeploymentResponse]:
+    """Return the deployments of our flows, by their whole names."""
     ours = FlowFilter(name=FlowFilterName(any_=FLOWS))
     flows = {flow.id: flow.name for flow in client.read_flows(flow_filter=ours)}
-    found: dict[str, UUID] = {}
+    found: dict[str, DeploymentResponse] = {}
     while page := client.read_deployments(flow_filter=ours, limit=PAGE, offset=len(found)):
-        found |= {f"{flows[one.flow_id]}/{one.name}": one.id for one in page}
+        found |= {f"{flows[one.flow_id]}/{one.name}": one for one in page}
     return found
 
 
-def _prefect_deploy(settings: Settings, configs: list[str]) -> None:
-    file = settings.root / "prefect.yaml"
-    content = yaml.safe_load(file.read_text())
-    if more := list(_unnamed(settings, content["deployments"], configs)):
-        file = settings.state / "prefect.yaml"
-        file.write_text(yaml.safe_dump({**content, "deployments": [*content["deployments"], *more]}, sort_keys=False))
+def _prefect_deploy(settings: Settings, configs: list[str], before: dict[str, DeploymentResponse]) -> None:
+    content = yaml.safe_load((settings.root / "prefect.yaml").read_text())
+    wanted = [*content["deployments"], *_missing(settings, content["deployments"], configs)]
+    content["deployments"] = [_with_switches_left(one, before) for one in wanted]
+    file = settings.state / "prefect.yaml"
+    file.write_text(yaml.safe_dump(content, sort_keys=False))
     command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(file)]
     done = subprocess.run(command, cwd=settings.root, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     log = settings.state / "logs" / "deployments.log"
     log.parent.mkdir(exist_ok=True)
     log.write_text(done.stdout + done.stderr)
     if done.returncode:
-        raise DeploymentError(f"the deployments of {file} could not be created; see {log}")
+        raise DeploymentError(f"the deployments of prefect.yaml could not be created; see {log}")
 
 
-def _unnamed(settings: Settings, deployments: list[dict[str, Any]], configs: list[str]) -> Iterator[dict[str, Any]]:
-    """Yield a deployment of each stage, without schedules, for each config that no deployment names."""
-    each = [one | {"schedules": one.get("schedules", [])} for one in deployments]
-    named = {at.get("parameters", {}).get("config") for one in each for at in [one, *one["schedules"]]}
-    stages = {one["entrypoint"]: one for one in reversed(each)}
-    for config in dict.fromkeys(config for config in configs if config not in named):
+def _missing(settings: Settings, deployments: list[dict[str, Any]], configs: list[str]) -> Iterator[dict[str, Any]]:
+    """Yield a deployment without schedules for each stage of a config's model that has none."""
+    named = {(one["entrypoint"], one["name"]) for one in deployments}
+    stages = {one["entrypoint"]: one for one in reversed(deployments)}
+    for config in dict.fromkeys(configs):
         name = read_model_config(settings.root / config).name
         for stage in stages.values():
-            yield {**stage, "name": name, "schedules": [], "parameters": {**stage["parameters"], "config": config}}
+            if (stage["entrypoint"], name) not in named:
+                yield {**stage, "name": name, "schedules": [], "parameters": {**stage["parameters"], "config": config}}
+
+
+def _with_switches_left(deployment: dict[str, Any], before: dict[str, DeploymentResponse]) -> dict[str, Any]:
+    """Return a deployment that leaves its schedules on or off as a person has them in Prefect."""
+    flow = deployment["entrypoint"].rpartition(".")[2]
+    known = before.get(f"{flow}/{deployment['name']}")
+    slugs = {schedule.slug for schedule in known.schedules} if known else set()
+    schedules = [
+        {key: value for key, value in one.items() if key != "active" or one.get("slug") not in slugs}
+        for one in deployment.get("schedules", [])
+    ]
+    return {**deployment, "schedules": schedules}

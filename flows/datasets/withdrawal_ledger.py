@@ -45,14 +45,14 @@ def shared_list(settings: Settings, tracking: Tracking, name: str) -> SharedList
     Raises:
         RemovalError: this project's file is damaged.
     """
-    known: set[str] = set()
+    known: set[tuple[str, str]] = set()  # one image may be withdrawn, readmitted, and withdrawn again
     listed: dict[str, Withdrawal] = {}
     for change in _changes(tracking, name):
-        known.update(entry.id for entry in change.withdrawn)
+        known.update((entry.id, entry.when) for entry in change.withdrawn)
         listed |= {entry.id: entry for entry in change.withdrawn}
         for entry in change.readmitted:
             listed.pop(entry.id, None)
-    unknown = {key: entry for key, entry in withdrawals(settings, name).items() if key not in known}
+    unknown = {key: entry for key, entry in withdrawals(settings, name).items() if (key, entry.when) not in known}
     return SharedList(listed | unknown, unknown)
 
 

@@ -155,7 +155,9 @@ def _lock(folder: Path, name: str) -> int | None:
         folder.chmod(0o1777)
     file = folder / name.replace("/", "_")
     with suppress(FileExistsError):
-        os.close(os.open(file, os.O_CREAT | os.O_EXCL, 0o644))
+        made = os.open(file, os.O_CREAT | os.O_EXCL, 0o644)
+        os.fchmod(made, 0o644)  # whatever the umask: another user's training has to open it
+        os.close(made)
     descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -75,7 +75,7 @@ def _project(root: Path, database: Path) -> Project:
     project.edit("dataset", sources=["s3://inbox/digits"])
     project.edit("train", steps=STEPS)
     config = root / project.config
-    config.write_text(config.read_text().replace("Three digits, for tests.", "Drei Ziffern – für Prüfungen…"))
+    config.write_text(config.read_text().replace("Three digits, for tests.", "Drei Ziffern für Prüfungen…"))
     return project
 
 
