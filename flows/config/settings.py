@@ -158,8 +158,10 @@ class Settings(BaseSettings):
 
     @property
     def artifact_root(self) -> Path:
-        """Where a local MLflow keeps artifacts; with or without its server, so that both see the same files."""
-        return self.state / "mlartifacts"
+        """Where a local MLflow keeps artifacts: beside its database, with or without its server."""
+        database = self.mlflow_tracking_uri.removeprefix("sqlite:///")
+        folder = self.state if database == self.mlflow_tracking_uri else Path(database).parent
+        return folder / "mlartifacts"
 
     def environment(self) -> dict[str, str]:
         """Return what this process and those it starts need in their environment, besides what is set already."""

@@ -23,14 +23,15 @@ class ArtifactPathError(AtelierError):
 
 
 def follow_project(settings: Settings) -> None:
-    """Let the database under `.atelier/` name the artifacts that lie next to it, and say so where it did not.
+    """Let a local database name the artifacts that lie next to it, and say so where it did not.
 
     Without it a project that was moved cannot find its models, and the copy of one writes into the folder of the other.
 
     Raises:
         ArtifactPathError: the artifacts were not copied along.
     """
-    database, root = settings.state / "mlflow.db", settings.artifact_root
+    uri, root = settings.mlflow_tracking_uri, settings.artifact_root
+    database = Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else settings.state / "mlflow.db"
     if not database.exists():
         return
     with closing(sqlite3.connect(database, timeout=60)) as connection, connection:
