@@ -177,6 +177,9 @@ class Settings(BaseSettings):
             "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "5",  # a minute of pauses: a server that restarts costs no stage
             "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
             "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+            # A server would send whoever downloads on to its own storage, which it may reach by a name of its network.
+            "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD": "false",
+            "MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD": "false",
             "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
             "DVC_NO_ANALYTICS": "1",
             **self.running_servers,

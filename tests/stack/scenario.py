@@ -1,6 +1,7 @@
 """What happens to the stack, step by step. Each step returns what a person would have seen."""
 
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -251,6 +252,7 @@ class Scenario:
                 assert version.tags.get(tag), f"{model} {version.version} has no {tag}"
             assert client.get_run(version.tags["evaluation_run"]).data.metrics
             mlflow.set_tracking_uri(self.stack.mlflow)
+            os.environ["MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD"] = "false"  # as operations.md says
             mlflow.pyfunc.load_model(f"models:/{model}/{version.version}")
             found.append(f"{model} {version.version}")
         return f"champion {', '.join(found)} loads"
