@@ -44,10 +44,21 @@ def dataset(config: str) -> DatasetVersion:
     name_flow_run(f"dataset {name} {fingerprint[:7]}")
     with locked(ctx.settings, f"build-{name}"):
         done = lookup.find(ctx, fingerprint)
-        if done and ensure_kept(ctx.settings, name, done.dvc_md5):
-            follow(ctx.settings, ctx.tracking, name)
+        if done and ensure_kept(ctx.settings, name, done.dvc_md5) and not _has_gone_back(ctx, done):
             return skip(ctx, done, "dataset", name, f"version {done.dvc_md5[:7]} has {_counts(done)}")
         return _build(ctx, fingerprint, sources)
+
+
+def _has_gone_back(ctx: StageContext, done: DatasetVersion) -> bool:
+    """Return whether the sources are as they were before this config made of them the version that is in use now.
+
+    That version stays in use, since images are kept that have left their source: it is built upon and not gone back on.
+    A version in use that another config made says nothing of these sources.
+    """
+    used = follow(ctx.settings, ctx.tracking, done.name)
+    if used.record is None or used.md5 == done.dvc_md5:
+        return False
+    return ctx.tracking.params(done.run_id) == ctx.tracking.params(used.record.run_id)
 
 
 def _build(ctx: StageContext, fingerprint: str, sources: list[Source]) -> DatasetVersion:

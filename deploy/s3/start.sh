@@ -28,6 +28,8 @@ cat > "$config" <<JSON
 ]}
 JSON
 
+# Small volumes: seven are made at once for each bucket, and where these do not fit on the disk, the bucket takes nothing
+# ("We encountered an internal error").
 # Only the S3 gateway listens beyond this container; master, volume and filer have no authentication of their own.
-exec weed server -ip=127.0.0.1 -ip.bind=127.0.0.1 -dir="${DATA_DIR:-/data}" -volume.max=0 -master.volumeSizeLimitMB=1024 \
+exec weed server -ip=127.0.0.1 -ip.bind=127.0.0.1 -dir="${DATA_DIR:-/data}" -volume.max=0 -master.volumeSizeLimitMB=256 \
     -s3 -s3.config="$config" -s3.ip.bind=0.0.0.0 -s3.port=8333 -s3.port.iceberg=0 -s3.port.lance=0 "$@"

@@ -71,6 +71,10 @@ class Tracking(RunContents):
         """Return all tags of a run."""
         return dict(self.client.get_run(run_id).data.tags)
 
+    def params(self, run_id: str) -> dict[str, str]:
+        """Return all parameters of a run."""
+        return dict(self.client.get_run(run_id).data.params)
+
     def record(self, record: type[AnyRecord], run_id: str) -> AnyRecord | None:
         """Return the record on a run, or None where the run is gone or never finished."""
         from mlflow.exceptions import MlflowException

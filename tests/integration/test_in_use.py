@@ -60,6 +60,19 @@ def remove(project: Project, source: str) -> DatasetVersion:
     )
 
 
+def test_sources_that_are_again_as_they_were_do_not_bring_the_version_of_then_back(
+    project: Project, first: DatasetVersion, build: Callable[[], DatasetVersion]
+):
+    project.add_digits(30, 32)
+    grown = build()
+    for image in project.images.glob("*/03[01].png"):
+        image.unlink()
+    again = build()
+    assert num_images(first) < num_images(grown)
+    assert again.dvc_md5 == grown.dvc_md5 == tracked_md5(Settings(), "tiny")
+    assert build().skipped
+
+
 def sources(project: Project) -> set[str]:
     return {row["source"] for row in read_rows(project.root / "data" / "tiny", ["source"])}
 
