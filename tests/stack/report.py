@@ -2,7 +2,7 @@
 
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,12 +34,15 @@ def attempt(name: str, step: Step) -> Outcome:
     return outcome
 
 
-def write(page: Path, outcomes: list[Outcome], versions: dict[str, str], machine: str) -> None:
-    """Write the page."""
+def write(
+    page: Path, outcomes: list[Outcome], versions: dict[str, str], machine: str, not_run: Sequence[str] = ()
+) -> None:
+    """Write the page; it also names what was not run, where somebody stopped the test."""
     rows = [
         f"| {it.name} | {'passed' if it.passed else '**failed**'} | {it.seconds:.0f} s | {_cell(it.seen)} |"
         for it in outcomes
     ]
+    rows += [f"| {name} | not run | | |" for name in not_run]
     failed = sum(not outcome.passed for outcome in outcomes)
     page.write_text(
         "\n".join(
@@ -49,7 +52,7 @@ def write(page: Path, outcomes: list[Outcome], versions: dict[str, str], machine
                 "Written by `make stack-test` (tests/stack). Each step ran on the containers of deploy/compose.yaml,",
                 "in this order, on one stack from an empty start; operations.md says what to do in each case.",
                 "",
-                f"{datetime.now(UTC):%Y-%m-%d}, {machine}: {len(outcomes) - failed} of {len(outcomes)} steps passed.",
+                f"{datetime.now(UTC):%Y-%m-%d}, {machine}: {len(outcomes) - failed} of {len(rows)} steps passed.",
                 "",
                 *(f"- {name}: {version}" for name, version in versions.items()),
                 "",

@@ -36,7 +36,7 @@ class Scenario:
             "doctor and metrics": self.doctor,
             "trainer killed (1)": self.trainer_killed,
             "flow process killed (7)": lambda: self.killed("prefect.engine"),
-            "worker killed (8)": lambda: self.killed("prefect worker"),
+            "worker killed (8)": lambda: self.killed("atelier worker"),
             "whole container killed (8)": self.container_killed,
             "worker stopped (5)": self.worker_stopped,
             "Prefect restarted during a training (9)": lambda: self.server_restarted("prefect-server"),
