@@ -6,6 +6,7 @@ Standard variables win (`MLFLOW_TRACKING_URI`, `PREFECT_API_URL`, `PREFECT_HOME`
 
 import json
 import os
+import tempfile
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,8 @@ class Settings(BaseSettings):
         description="of one training run on a machine without GPUs; else one a GPU, as the model says",
     )
     gpu_locks: Path = Field(
-        Path("/tmp/atelier-gpus"), description="locks on this machine's GPUs: the same folder for all who share them"
+        Path(tempfile.gettempdir()) / "atelier-gpus",
+        description="locks on this machine's GPUs: the same folder for all who share them",
     )
     commit_data: bool = Field(False, description="commit data.dvc to git when a new version was pushed")
     push_data: bool = Field(False, description="push that commit as well, to where git pushes the branch")
