@@ -9,7 +9,7 @@ for file in prefect.dump mlflow.dump objects.tar; do
     [ -s "$1/$file" ] || { echo "$1 is no whole backup: $file is not there" >&2; exit 1; }
 done
 
-$compose --profile '*' stop worker-cpu worker-gpu worker-no-gpu prefect-server mlflow-server
+$compose --profile '*' stop worker-cpu worker-no-gpu worker-gpu worker-beside-gpu prefect-server mlflow-server
 $compose up --detach --no-build --wait postgres s3
 for name in prefect mlflow; do
     $compose exec -T postgres pg_restore --username=postgres --dbname="$name" --clean --if-exists --no-owner --role="$name" \

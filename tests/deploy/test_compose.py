@@ -32,7 +32,7 @@ def environments(services):
 def test_the_stack_has_every_part(services):
     assert set(services) == {
         "postgres", "s3", "buckets", "prefect-server", "mlflow-server", "deployments",
-        "worker-cpu", "worker-gpu", "worker-no-gpu", "metrics", "prometheus", "grafana",
+        "worker-cpu", "worker-no-gpu", "worker-gpu", "worker-beside-gpu", "metrics", "prometheus", "grafana",
     }  # fmt: skip
 
 
@@ -127,11 +127,19 @@ def test_a_server_that_starts_again_knows_who_holds_which_slot(services):
     assert any(home.startswith(volume["target"]) for volume in server["volumes"])
 
 
-def test_the_stack_starts_without_a_gpu_and_only_one_worker_asks_for_it(services):
+def test_the_stack_starts_without_a_gpu_and_with_one_both_pools_have_a_worker_that_sees_it(services):
     resources = {name: it.get("deploy", {}).get("resources", {}) for name, it in services.items()}
     needing = {name for name, of_it in resources.items() if of_it.get("reservations")}
-    assert needing == {"worker-gpu"}
-    assert services["worker-gpu"]["profiles"] == ["gpu"]
+    assert needing == {name for name, it in services.items() if it.get("profiles") == ["gpu"]}
+    for profile in ("gpu", "no-gpu"):
+        workers = [it["command"] for it in services.values() if it.get("profiles") == [profile]]
+        assert sorted(command[-1] for command in workers) == ["cpu", "gpu"]
+
+
+def test_who_holds_which_gpu_is_known_to_all_containers_that_see_it(services):
+    for worker in (services["worker-gpu"], services["worker-beside-gpu"]):
+        shared = [mount["target"] for mount in worker["volumes"] if mount["type"] == "volume"]
+        assert any(worker["environment"]["ATELIER_GPU_LOCKS"].startswith(folder) for folder in shared)
 
 
 def test_servers_keep_to_themselves(services):
