@@ -47,6 +47,13 @@ class Stack:
         self.prefect = f"http://127.0.0.1:{ports['PREFECT_PORT']}/api"
         self.mlflow = f"http://127.0.0.1:{ports['MLFLOW_PORT']}"
         self.s3 = f"http://127.0.0.1:{ports['S3_PORT']}"
+        self.addresses = {
+            "PREFECT_API_URL": self.prefect,
+            "MLFLOW_TRACKING_URI": self.mlflow,
+            "ATELIER_PROJECT": str(self.laptop),
+            "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD": "false",  # as operations.md says
+            "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+        }
         self.metrics = f"http://127.0.0.1:{ports['METRICS_PORT']}/metrics"
 
     # Containers
@@ -92,6 +99,10 @@ class Stack:
             yield
         finally:
             self.docker({"stop": "start", "pause": "unpause"}[how], self.container(service))
+
+    def sql(self, statement: str) -> None:
+        """Run a statement in Postgres, as its administrator."""
+        self.docker("exec", self.container("postgres"), "psql", "--username=postgres", "--command", statement)
 
     # What the servers say
 
@@ -150,9 +161,8 @@ class Stack:
 
     def atelier(self, *arguments: str) -> str:
         """Run `atelier` on a machine that has nothing but the addresses; what it printed."""
-        own = {"PREFECT_API_URL": self.prefect, "MLFLOW_TRACKING_URI": self.mlflow, "ATELIER_PROJECT": str(self.laptop)}
         command = [str(Path(sys.executable).with_name("atelier")), *arguments]
-        return run(command, {**self.environment, **own, "COLUMNS": "160"}, cwd=self.laptop)
+        return run(command, {**self.environment, **self.addresses, "COLUMNS": "160"}, cwd=self.laptop)
 
     def edit(self, config: str, section: str, **values: Any) -> None:
         """Change keys of a section of a config, which all workers see."""
