@@ -5,6 +5,9 @@
 
 import base64
 import io
+import struct
+import time
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +20,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gan_models.tasks import TASKS
 
-MAX_PIXELS = 4_000_000
+MAX_PIXELS = 4_000_000  # of a picture that comes in, and of one that goes out
+MAX_REQUESTS = 64  # of a call
+MAX_SECONDS = 60.0  # of a call: no further request of it is begun after that
 
 
 class Request(BaseModel):
@@ -52,8 +57,10 @@ class ServedModel(PythonModel):
         """Return a picture for each request.
 
         Raises:
-            ValueError: this model cannot answer a request; the message has the remedy.
+            ValueError: this model cannot answer a request, or the call is too large; the message has the remedy.
         """
+        if len(model_input) > MAX_REQUESTS:
+            raise ValueError(f"a call has at most {MAX_REQUESTS} requests, this one {len(model_input):,}; send several")
         answers = {
             "generate": self._generated,
             "restore": self._restored,
@@ -72,7 +79,14 @@ class ServedModel(PythonModel):
                 raise ValueError(
                     f"this {self.bundle.recipe.name} model does not take {_listed(foreign)}; it takes {_listed(fields)}"
                 )
-        return [_encode(answers[task](request)[0]) for request in model_input]
+        answered, end = list[str](), time.monotonic() + MAX_SECONDS
+        for request in model_input:
+            if time.monotonic() > end:
+                raise ValueError(
+                    f"{len(answered)} of {len(model_input)} requests took {MAX_SECONDS:g} s; send fewer in a call"
+                )
+            answered.append(_encode(answers[task](request)[0]))
+        return answered
 
     def _generated(self, request: Request) -> Any:  # noqa: ANN401
         import torch
@@ -91,6 +105,12 @@ class ServedModel(PythonModel):
         from gan_models.inference.restore import restore
 
         image = self._image(request)
+        pixels = image.shape[-2] * image.shape[-1] * request.scale**2
+        if pixels > MAX_PIXELS:
+            raise ValueError(
+                f"'scale' {request.scale} would make a picture of {pixels:,} pixels, and there are at most "
+                f"{MAX_PIXELS:,}; send a smaller picture, or ask for a smaller scale"
+            )
         mask = None if request.mask is None else _decode(request.mask, "L") > 127
         if mask is not None and mask.shape[-2:] != image.shape[-2:]:
             raise ValueError(f"'mask' has size {tuple(mask.shape[-2:])}, the image {tuple(image.shape[-2:])}")
@@ -136,7 +156,9 @@ def _decode(text: str, mode: str) -> Any:  # noqa: ANN401
             if picture.width * picture.height > MAX_PIXELS:
                 raise ValueError(f"it has more than {MAX_PIXELS:,} pixels")
             array = np.array(picture.convert(mode))
-    except (ValueError, OSError, SyntaxError) as error:
+    except Image.DecompressionBombError:
+        raise ValueError(f"a picture has more than {MAX_PIXELS:,} pixels") from None
+    except (ValueError, OSError, SyntaxError, EOFError, struct.error, zlib.error) as error:
         raise ValueError(f"a picture is not a base64 PNG that can be read: {error}") from None
     return torch.from_numpy(array.reshape(1, *array.shape[:2], -1)).permute(0, 3, 1, 2).contiguous()
 

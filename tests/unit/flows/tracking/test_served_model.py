@@ -1,12 +1,22 @@
 """What a served model answers, for each task, and how it refuses what it cannot answer."""
 
+import base64
+import contextlib
+import io
+import struct
+import zlib
+
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from flows.tracking import served_model as module
+from flows.tracking.served_model import Request
 from gan_models.bundles.bundle import save_bundle
 from gan_models.config import TrainConfig
 from gan_models.recipes import build_recipe
-from tests.support.served_models import ask, picture, served_model
+from tests.support.served_models import NO_CONTEXT, ask, picture, served_model
 
 RECIPES = {
     "generate": {"name": "r3gan", "width": 8, "latent_dim": 8},
@@ -112,3 +122,38 @@ def test_what_a_model_does_not_take_is_named_with_what_it_takes(served, task, re
 
 def test_a_picture_that_is_none_is_refused(served):
     assert "not a base64 PNG that can be read" in refusal(served("restore"), image="hello")
+
+
+def test_a_small_request_does_not_make_a_large_picture(served):
+    assert "at most 4,000,000" in refusal(served("restore"), image=picture(width=400, height=200), scale=8)
+
+
+def test_a_picture_whose_header_asks_for_much_memory_is_refused_before_it_is_decoded(served):
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    for side in (3_000, 30_000, 300_000):
+        header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+        bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+        assert "pixels" in refusal(served("restore"), image=base64.b64encode(bomb).decode())
+
+
+def test_a_call_has_a_bounded_number_of_requests_and_time(served, monkeypatch):
+    model = served("restore")
+    with pytest.raises(ValueError, match="at most 64 requests"):
+        model.predict(NO_CONTEXT, [Request(image=picture())] * 65)
+    monkeypatch.setattr(module, "MAX_SECONDS", -1.0)
+    with pytest.raises(ValueError, match="0 of 2 requests"):
+        model.predict(NO_CONTEXT, [Request(image=picture())] * 2)
+
+
+def test_no_damaged_picture_is_more_than_a_request_that_is_refused(served):
+    model, chance = served("restore"), np.random.default_rng(0)
+    stream = io.BytesIO()
+    Image.fromarray(chance.integers(0, 256, (12, 12, 3), np.uint8)).save(stream, "PNG", pnginfo=None)
+    for _ in range(2_000):
+        damaged = bytearray(stream.getvalue())
+        for position in chance.integers(0, len(damaged), chance.integers(1, 6)):
+            damaged[position] = chance.integers(0, 256)
+        with contextlib.suppress(ValueError):
+            ask(model, image=base64.b64encode(damaged[: chance.integers(1, len(damaged) + 1)]).decode())
