@@ -1,5 +1,6 @@
 """The history of a dataset: which versions there were, what changed between two, and what one holds."""
 
+import heapq
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -69,22 +70,26 @@ class Difference:
 
 
 def versions(settings: Settings, tracking: Tracking, name: str) -> list[Version]:
-    """Return every version of a dataset that MLflow or git knows, the oldest first."""
+    """Return every version of a dataset that MLflow or git knows, the oldest first.
+
+    In the order in which MLflow came to know them; those that it does not know stand between them by their times.
+    """
     found: dict[str, Version] = {}
     for record, when, tags in reversed(tracking.finished(DatasetVersion, DATASETS_EXPERIMENT, "dataset", dataset=name)):
         # A version that was made again, by other code or from other sources, is the same version.
         found.setdefault(record.dvc_md5, Version(record.dvc_md5, when, record, change=tags.get("change")))
+    others: dict[str, Version] = {}
     for commit, when, md5 in _in_git(settings, name):
-        known = found.get(md5)
-        if known is None:
-            found[md5] = Version(md5, when, commit=commit)
-        elif known.commit is None:
-            found[md5] = replace(known, commit=commit)
+        if md5 in found:
+            found[md5] = replace(found[md5], commit=commit)
+        else:
+            others[md5] = Version(md5, when, commit=commit)
     used = find_in_use(settings, tracking, name).md5
-    if used is not None and used not in found:
+    if used is not None and used not in {**found, **others}:
         made = (settings.root / FILE).stat().st_mtime
-        found[used] = Version(used, datetime.fromtimestamp(made, UTC))
-    return sorted((replace(version, in_use=version.md5 == used) for version in found.values()), key=lambda v: v.when)
+        others[used] = Version(used, datetime.fromtimestamp(made, UTC))
+    in_order = heapq.merge(found.values(), others.values(), key=lambda version: version.when)
+    return [replace(version, in_use=version.md5 == used) for version in in_order]
 
 
 def choose(known: list[Version], name: str, given: str | None) -> Version:

@@ -3,7 +3,7 @@
 from flows.config.settings import Settings
 from flows.monitoring.gauges import Values
 from flows.tracking.client import every_page
-from flows.tracking.runs import Tracking
+from flows.tracking.runs import NEWEST_FIRST, Tracking
 
 DECIDED = "tags.stage = 'promote' and attributes.status = 'FINISHED'"
 
@@ -19,7 +19,7 @@ def model_values(settings: Settings) -> Values:
             values.add("atelier_champion_timestamp_seconds", made / 1000, model=model.name)
         experiment = client.get_experiment_by_name(model.name)
         decided = experiment and client.search_runs(
-            [experiment.experiment_id], DECIDED, order_by=["attributes.end_time DESC"], max_results=1
+            [experiment.experiment_id], DECIDED, order_by=NEWEST_FIRST, max_results=1
         )
         if decided:
             values.add("atelier_last_decision_timestamp_seconds", decided[0].info.end_time / 1000, model=model.name)

@@ -20,7 +20,8 @@ from flows.tracking.run_contents import RunContents
 
 DATASETS_EXPERIMENT = "datasets"
 MAX_TAG = 7_000  # characters, below MLflow's limit of 8,000
-NEWEST_FIRST = ["attributes.start_time DESC"]
+SEQUENCE = "sequence"  # tag of a finished run: hosts send the times of runs, and their clocks differ
+NEWEST_FIRST = [f"tags.{SEQUENCE} DESC", "attributes.end_time DESC"]
 FEW = 5  # runs of a page, where the first one is nearly always the answer
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)
@@ -56,7 +57,7 @@ class Tracking(RunContents):
             lambda token: self.client.search_runs(
                 [known.experiment_id],
                 f"{condition} and attributes.status = 'FINISHED'",
-                order_by=["attributes.end_time DESC"],
+                order_by=NEWEST_FIRST,
                 page_token=token,
             )
         )
@@ -148,7 +149,7 @@ class Tracking(RunContents):
         self._attempts.check(self.client, run_id)
 
     def finish(self, record: Record) -> None:
-        """Put the record on its run and close it: from here on the work counts as done.
+        """Put the record on its run and close it: from here on the work counts as done, after all that is done already.
 
         Raises:
             StaleAttemptError: another attempt has taken up the run.
@@ -157,8 +158,20 @@ class Tracking(RunContents):
         parts = [text[start : start + MAX_TAG] for start in range(0, len(text), MAX_TAG)]
         self.check_current(record.run_id)
         names = ("record", *(f"record.{number}" for number in range(1, len(parts))))
-        self.set_tags(record.run_id, {**dict(zip(names, parts, strict=True)), "record.parts": str(len(parts))})
+        tags = {**dict(zip(names, parts, strict=True)), "record.parts": str(len(parts))}
+        self.set_tags(record.run_id, {**tags, SEQUENCE: self._next_in_sequence(record.run_id)})
         self.client.set_terminated(record.run_id, "FINISHED")
+
+    def _next_in_sequence(self, run_id: str) -> str:
+        """Return the number of a run that is about to finish: one more than the last of its stage has.
+
+        Zeros stand before it, since MLflow sorts tags as texts. Who finishes a run holds the lock of what it makes, so
+        that no two runs of one dataset or model, between which an order is asked for, take the same number.
+        """
+        run = self.client.get_run(run_id)
+        condition = f"tags.stage = '{run.data.tags['stage']}' and attributes.status = 'FINISHED'"
+        last = self.client.search_runs([run.info.experiment_id], condition, order_by=NEWEST_FIRST, max_results=1)
+        return f"{1 + (int(last[0].data.tags.get(SEQUENCE, '0')) if last else 0):012d}"
 
     def fail(self, run_id: str, reason: str) -> None:
         """Close a run as failed, with the reason for a person as a tag and in its description.

@@ -20,6 +20,7 @@ from flows.datasets.withdrawals import RemovalError, withdrawals
 from flows.runtime.records import DatasetVersion
 from flows.tracking.runs import Tracking
 from gan_models.data.shards import read_rows
+from tests.support.clocks import clock_off_by
 from tests.support.project import Project
 from tests.support.s3_server import S3Server
 
@@ -58,6 +59,12 @@ def remove(project: Project, source: str) -> DatasetVersion:
     return remove_from_dataset(
         settings, Tracking(settings), config, ids=[], sources=[source], reason="asked by mail", who="Ada"
     )
+
+
+def take_in_again(project: Project, source: str) -> None:
+    settings = Settings()
+    config = read_model_config(project.root / project.config).dataset
+    readmit(settings, Tracking(settings), config, ids=[], sources=[source], reason="a mistake", who="Ada")
 
 
 def test_sources_that_are_again_as_they_were_do_not_bring_the_version_of_then_back(
@@ -139,14 +146,31 @@ def test_a_withdrawn_image_comes_back_when_a_person_readmits_it_and_not_when_its
     file.write_text(listed.splitlines()[0] + "\n")
     assert num_images(build()) == 89
     assert file.read_text() == listed
-    settings = Settings()
-    config = read_model_config(project.root / project.config).dataset
     with pytest.raises(RemovalError, match=r"no image on the list came from 'inbox/1\.png'"):
-        readmit(settings, Tracking(settings), config, ids=[], sources=["inbox/1.png"], reason="x", who=None)
-    readmit(settings, Tracking(settings), config, ids=[], sources=[source], reason="a mistake", who="Ada")
+        take_in_again(project, "inbox/1.png")
+    take_in_again(project, source)
     assert num_images(build()) == 90
     file.write_text(listed)
+    settings = Settings()
     assert find_in_use(settings, Tracking(settings), "tiny").listed.withdrawn == {}, "an old list withdraws nothing"
+
+
+def test_what_was_decided_and_built_last_holds_though_that_host_has_the_slower_clock(
+    project: Project, first: DatasetVersion, build: Callable[[], DatasetVersion]
+):
+    source = "inbox/digit-7/003.png"
+    with clock_off_by(minutes=20):
+        remove(project, source)
+        take_in_again(project, source)
+        project.add_digits(30, 31)
+        assert num_images(build()) == 93
+    with clock_off_by(minutes=-20):
+        last = remove(project, source)
+    make_folder_again(project, None)
+    found = find_in_use(Settings(), Tracking(Settings()), "tiny")
+    assert [entry.source for entry in found.listed.withdrawn.values()] == [source]
+    assert found.md5 == last.dvc_md5
+    assert versions(Settings(), Tracking(Settings()), "tiny")[-1].in_use
 
 
 def test_what_is_nowhere_is_built_from_its_sources_unless_most_of_it_would_be_gone(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from flows.runtime.records import DatasetVersion
 from flows.tracking.registry import Registry
-from flows.tracking.runs import FEW, Tracking
+from flows.tracking.runs import FEW, SEQUENCE, Tracking
 from tests.support.checked import present
 
 EXPERIMENT = "digits"
@@ -64,7 +64,7 @@ def register(registry: Registry, model_id: str, run_id: str) -> str:
 
 def leave_runs_of_an_older_release(tracking: Tracking, fingerprint: str = "f1") -> None:
     """Leave newer runs of the same work, with records that cannot be read, more than are asked for at once."""
-    for _ in range(2 * FEW):
+    for number in range(2, 2 + 2 * FEW):
         run_id = open_run(tracking, fingerprint)
-        tracking.client.set_tag(run_id, "record", '{"of": "an older release"}')
+        tracking.set_tags(run_id, {"record": '{"of": "an older release"}', SEQUENCE: f"{number:012d}"})
         tracking.client.set_terminated(run_id, "FINISHED")

@@ -12,6 +12,7 @@ from flows.tracking.client import TrackingError
 from flows.tracking.registry import Registry
 from flows.tracking.runs import MAX_TAG, Tracking
 from tests.support.checked import present
+from tests.support.clocks import clock_off_by
 from tests.support.mlflow_helpers import (
     EXPERIMENT,
     find,
@@ -86,6 +87,15 @@ def test_finished_work_is_found_behind_a_page_of_runs_that_an_older_release_left
     record = finished_run(tracking)
     leave_runs_of_an_older_release(tracking)
     assert find(tracking) == record
+
+
+def test_what_was_made_last_is_the_newest_whatever_the_clocks_of_hosts_say(tracking: Tracking):
+    made = []
+    for minutes in (30, -30, 0):
+        with clock_off_by(minutes):
+            made.append(finished_run(tracking))
+        assert find(tracking) == made[-1]
+    assert [record for record, _, _ in tracking.finished(DatasetVersion, EXPERIMENT, "dataset")] == made[::-1]
 
 
 def test_an_artifact_that_this_machine_has_uploaded_is_not_downloaded(tracking: Tracking, tmp_path: Path):
