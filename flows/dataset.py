@@ -8,10 +8,11 @@ from prefect import flow
 
 from flows.datasets import versions
 from flows.datasets.data_folder import check_data_folder
-from flows.datasets.dvc_remote import check_reachable
+from flows.datasets.dvc_remote import default_remote
 from flows.datasets.in_use import catch_up, follow
 from flows.datasets.layout import has_layout, has_other_tiles, write_layout
 from flows.datasets.lineage import keep_lineage
+from flows.datasets.remote_mark import REMOTE, check_mark, open_remote
 from flows.datasets.removal import commit_if_allowed
 from flows.datasets.upkeep import ensure_kept
 from flows.datasets.withdrawals import apply_withdrawals, withdrawals
@@ -39,6 +40,7 @@ def dataset(config: str) -> DatasetVersion:
     ctx = StageContext.open(config)
     name = ctx.model.dataset.name
     check_data_folder(ctx.settings.root, name)
+    check_mark(ctx.settings, ctx.tracking)
     sources = lookup.open_sources(ctx.settings, ctx.model.dataset)
     fingerprint = lookup.fingerprint(ctx, sources)
     name_flow_run(f"dataset {name} {fingerprint[:7]}")
@@ -63,9 +65,10 @@ def _has_gone_back(ctx: StageContext, done: DatasetVersion) -> bool:
 
 def _build(ctx: StageContext, fingerprint: str, sources: list[Source]) -> DatasetVersion:
     settings, tracking, name = ctx.settings, ctx.tracking, ctx.model.dataset.name
-    with stage_run(ctx, DATASETS_EXPERIMENT, "dataset", fingerprint, name=name, tags={"dataset": name}) as run_id:
+    tags = {"dataset": name, REMOTE: default_remote(settings).url}
+    with stage_run(ctx, DATASETS_EXPERIMENT, "dataset", fingerprint, name=name, tags=tags) as run_id:
         commit = keep_lineage(tracking, run_id, "dataset")
-        check_reachable(settings)  # before hours of decoding, not after them
+        open_remote(settings, tracking)  # before hours of decoding, not after them
         last = catch_up(settings, tracking, name).newest
         report = _ingest(ctx, sources, last)
         echo(f"dataset   {name}: versioning with DVC")

@@ -4,17 +4,20 @@ import importlib.metadata
 import shutil
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.markup import escape
 
 from flows.cli.schedules import lines_of, read_schedules
+from flows.cli.workers import read_services
 from flows.config.settings import Settings
 from flows.datasets.dvc_cache import cache_folder, check_cache
 from flows.datasets.dvc_remote import check_remote, default_remote
 from flows.datasets.errors import VersioningError
 from flows.datasets.git import checked_out
+from flows.datasets.remote_mark import check_mark
 from flows.datasets.upkeep import check_kept
 from flows.runtime.prefect_runs import check_server
 from flows.runtime.progress import console
@@ -50,12 +53,13 @@ def examine(settings: Settings) -> bool:
         "packages": _packages,
         "GPU": _gpu,
         "git": lambda: _git(settings),
-        "DVC remote": lambda: check_remote(settings),
+        "DVC remote": lambda: _remote(settings),
         "DVC cache": lambda: check_cache(settings),
         "datasets": lambda: check_kept(settings),
         "MLflow": lambda: _mlflow(settings),
         "champions": lambda: check_champions(settings),
         "Prefect": _prefect,
+        "workers": check_workers,
         "schedules": lambda: _schedules(settings),
         "disk": lambda: _disk(settings),
     }
@@ -99,6 +103,15 @@ def _git(settings: Settings) -> str:
     except VersioningError as error:
         raise TroubleError(f"{error} (without git, models have no commit in their lineage; work in a clone)") from None
     return f"commit {commit[:7]}" + (", with uncommitted changes" if commit.endswith("-dirty") else "")
+
+
+def _remote(settings: Settings) -> str:
+    found = check_remote(settings)
+    tracking = Tracking(settings)
+    with suppress(TrackingError):  # which is told of below
+        tracking.check()
+        check_mark(settings, tracking)
+    return found
 
 
 def _mlflow(settings: Settings) -> str:
@@ -150,6 +163,21 @@ def _why_not_whole(registry: Registry, champion: ModelVersion) -> str | None:
 def _prefect() -> str | NotTried:
     address = check_server()
     return address or NotTried("no server set; commands start a temporary one (`atelier up` starts one that stays)")
+
+
+def check_workers() -> str | NotTried:
+    """Return who serves each work pool.
+
+    Raises:
+        TroubleError: of one of them nobody does, or it is paused.
+    """
+    if check_server() is None:
+        return NotTried("none without a Prefect server")
+    services = read_services()
+    lines = "\n".join(map(str, services))
+    if any(service.trouble for service in services):
+        raise TroubleError(lines)
+    return lines or NotTried("no deployment names a work pool; `atelier deploy` makes deployments")
 
 
 def _schedules(settings: Settings) -> str | NotTried:

@@ -41,7 +41,7 @@ def read_schedules() -> list[Schedule]:
         flow, pool = cache(client.read_flow), cache(partial(find_pool, client))
         return [
             _schedule(schedule, flow(deployment.flow_id).name, deployment, runs, pool(deployment.work_pool_name))
-            for deployment in _deployments(client)
+            for deployment in all_deployments(client)
             for runs in [_waiting_runs(client, deployment)]
             for schedule in deployment.schedules
         ]
@@ -78,7 +78,8 @@ def _why_not(deployment: DeploymentResponse, run: FlowRun, pool: WorkPool | None
     return trouble_of(deployment.work_pool_name, pool) or late
 
 
-def _deployments(client: SyncPrefectClient) -> Iterator[DeploymentResponse]:
+def all_deployments(client: SyncPrefectClient) -> Iterator[DeploymentResponse]:
+    """Yield every deployment on the server."""
     offset = 0
     while page := client.read_deployments(limit=PAGE, offset=offset):
         yield from page

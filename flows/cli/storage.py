@@ -18,11 +18,13 @@ def set_to(
 ) -> None:
     """Send versions to S3 from now on, or to a folder. Credentials come from AWS_* or a profile; none is written."""
     from flows.datasets.dvc_remote import send_tracked, set_remote
+    from flows.datasets.remote_mark import mark
     from flows.runtime.progress import echo
 
     settings = Settings()
     settings.apply()
     remote = set_remote(settings, url, endpoint_url)
+    mark(settings, remote)
     echo(f"storage   {remote.name}, {remote.url}, in .dvc/config; commit that file for the others")
     echo(f"storage   versions in use: {send_tracked(settings)}")
 

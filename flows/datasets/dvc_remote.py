@@ -28,6 +28,10 @@ class Remote:
         """Return whether it is a bucket, not a folder."""
         return self.url.startswith("s3://")
 
+    def is_inside(self, folder: Path) -> bool:
+        """Return whether it is a folder inside another, relative to which it may be written."""
+        return not self.is_s3 and (folder / self.url).is_relative_to(folder)
+
 
 def default_remote(settings: Settings) -> Remote:
     """Return the remote that DVC sends to.

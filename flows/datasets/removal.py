@@ -8,11 +8,11 @@ from flows.config.dataset_section import DatasetConfig
 from flows.config.settings import Settings
 from flows.datasets import versions
 from flows.datasets.dvc_file import tracked_md5
-from flows.datasets.dvc_remote import check_reachable
 from flows.datasets.errors import VersioningError
 from flows.datasets.git import git
 from flows.datasets.in_use import catch_up
 from flows.datasets.lineage import keep_lineage
+from flows.datasets.remote_mark import REMOTE, open_remote
 from flows.datasets.withdrawal_ledger import enter, mirror, shared_list
 from flows.datasets.withdrawals import (
     RemovalError,
@@ -54,7 +54,7 @@ def remove_from_dataset(
     started = time.monotonic()
     name = config.name
     with locked(settings, f"build-{name}"):
-        check_reachable(settings)
+        remote = open_remote(settings, tracking)
         used = catch_up(settings, tracking, name).md5
         folder = settings.root / "data" / name
         if not shard_paths(folder):
@@ -76,7 +76,7 @@ def remove_from_dataset(
         if done and done.dvc_md5 == tracked_md5(settings, name):
             echo(f"dataset   {name}: withdrawn before, at {entries[0].when} by {entries[0].who}; nothing to do")
             return done.model_copy(update={"skipped": True})
-        tags = {"dataset": name, "change": change}
+        tags = {"dataset": name, "change": change, REMOTE: remote.url}
         run_id = tracking.open_run(DATASETS_EXPERIMENT, "dataset", fingerprint, name=name, tags=tags)
         try:
             commit = keep_lineage(tracking, run_id, "dataset")

@@ -15,9 +15,10 @@ from flows.config.settings import Settings
 from flows.datasets.dvc import JOBS, dvc, dvc_config
 from flows.datasets.dvc_cache import cache_folder, cached, files_of, md5_of, not_in_cache
 from flows.datasets.dvc_file import FILE, data_path, entry_of, tracked_md5, write_entry
-from flows.datasets.dvc_remote import check_reachable
+from flows.datasets.dvc_remote import check_reachable, default_remote
 from flows.datasets.errors import GoneVersionError, LostVersionError, VersioningError
 from flows.datasets.git import commit_files
+from flows.datasets.remote_mark import is_bare, is_it_there
 from flows.datasets.remote_objects import lacks
 from flows.runtime.locks import locked_here
 
@@ -143,6 +144,12 @@ def _pull(settings: Settings, name: str, md5: str, home: Path) -> None:
         lost = not_in_cache(settings, md5)
         if not lost:
             raise
+        remote = default_remote(settings)
+        if md5 in lost and is_bare(settings, remote):
+            raise GoneVersionError(
+                f"version {md5} of '{name}' cannot be had: nothing in {remote.url} shows that versions were ever sent "
+                f"there; {is_it_there(remote)}"
+            ) from None
         kind = GoneVersionError if lacks(settings, lost.values()) else LostVersionError
         raise kind(
             f"version {md5} of '{name}' cannot be had whole: {', '.join(lost)} is missing or corrupt in the remote; "

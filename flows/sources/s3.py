@@ -48,6 +48,10 @@ class ObjectGoneError(StorageError):
     """The object was deleted or replaced after it was listed."""
 
 
+class MissingBucketError(StorageError):
+    """There is no such bucket."""
+
+
 @dataclass(frozen=True)
 class S3Object:
     """One object as it was listed: `etag` and `size` (bytes) change when its content does."""
@@ -162,6 +166,17 @@ def send(file: Path, url: str, *, endpoint: str | None = None) -> None:
         within(seconds, lambda: _client(endpoint).upload_fileobj(stream, bucket, key))
 
 
+def write(url: str, content: bytes, *, endpoint: str | None = None) -> None:
+    """Put a few bytes into `s3://bucket/key`.
+
+    Raises:
+        StorageError: they may not be written, or S3 does not answer.
+    """
+    bucket, key = split_url(url)
+    with _in_words(f"{url} cannot be written", endpoint):
+        within(REQUEST_SECONDS, lambda: _client(endpoint).put_object(Bucket=bucket, Key=key, Body=content))
+
+
 def probe(url: str, *, endpoint: str | None = None) -> str:
     """Return what works below `s3://bucket/prefix`, in words: an object is written, listed, read and deleted there.
 
@@ -232,7 +247,8 @@ def _in_words(what: str, endpoint: str | None) -> Iterator[None]:
         if code in _GONE:
             raise ObjectGoneError(f"{what}: it is no longer there as it was listed; run again") from None
         said = one_line(error.response.get("Error", {}).get("Message", ""), 200)
-        raise StorageError(f"{what}: {_REMEDIES.get(code, f'S3 answers {code}, {said}')}") from None
+        kind = MissingBucketError if code == "NoSuchBucket" else StorageError
+        raise kind(f"{what}: {_REMEDIES.get(code, f'S3 answers {code}, {said}')}") from None
     except (exceptions.NoCredentialsError, exceptions.PartialCredentialsError):
         raise StorageError(
             f"{what}: there are no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"

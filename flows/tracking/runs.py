@@ -38,9 +38,7 @@ class Tracking(RunContents):
 
     def find_finished(self, record: type[AnyRecord], experiment: str, stage: RunKind, **tags: str) -> AnyRecord | None:
         """Return the record of the newest finished run of a stage with all of these tags, or None."""
-        tags = {"stage": stage, **tags}
-        condition = " and ".join(f"tags.{name} = '{value}'" for name, value in tags.items())
-        for found in self._search(experiment, f"{condition} and attributes.status = 'FINISHED'"):
+        for found in self._search(experiment, _finished(stage, tags)):
             with contextlib.suppress(KeyError, ValidationError):  # of an older release: as good as not done
                 return record.model_validate_json(_record_in(found))
         return None
@@ -52,13 +50,10 @@ class Tracking(RunContents):
         known = self.client.get_experiment_by_name(experiment)
         if known is None:
             return []
-        condition = " and ".join(f"tags.{name} = '{value}'" for name, value in {"stage": stage, **tags}.items())
+        condition = _finished(stage, tags)
         runs = every_page(
             lambda token: self.client.search_runs(
-                [known.experiment_id],
-                f"{condition} and attributes.status = 'FINISHED'",
-                order_by=NEWEST_FIRST,
-                page_token=token,
+                [known.experiment_id], condition, order_by=NEWEST_FIRST, page_token=token
             )
         )
         found: list[tuple[AnyRecord, datetime, dict[str, str]]] = []
@@ -67,6 +62,10 @@ class Tracking(RunContents):
                 read = record.model_validate_json(_record_in(run.data.tags))
                 found.append((read, datetime.fromtimestamp(run.info.end_time / 1000, UTC), dict(run.data.tags)))
         return found
+
+    def has_finished(self, experiment: str, stage: RunKind, **tags: str) -> bool:
+        """Return whether there is a finished run of a stage with these tags."""
+        return next(self._search(experiment, _finished(stage, tags)), None) is not None
 
     def tags(self, run_id: str) -> dict[str, str]:
         """Return all tags of a run."""
@@ -169,8 +168,8 @@ class Tracking(RunContents):
         that no two runs of one dataset or model, between which an order is asked for, take the same number.
         """
         run = self.client.get_run(run_id)
-        condition = f"tags.stage = '{run.data.tags['stage']}' and attributes.status = 'FINISHED'"
-        last = self.client.search_runs([run.info.experiment_id], condition, order_by=NEWEST_FIRST, max_results=1)
+        finished = _finished(run.data.tags["stage"], {})
+        last = self.client.search_runs([run.info.experiment_id], finished, order_by=NEWEST_FIRST, max_results=1)
         return f"{1 + (int(last[0].data.tags.get(SEQUENCE, '0')) if last else 0):012d}"
 
     def fail(self, run_id: str, reason: str) -> None:
@@ -206,6 +205,13 @@ class Tracking(RunContents):
         if known.lifecycle_stage == "deleted":
             raise TrackingError(f"the MLflow experiment '{name}' was deleted; restore it or delete it for good")
         return str(known.experiment_id)
+
+
+def _finished(stage: str, tags: Mapping[str, str]) -> str:
+    """Return the condition of finished runs of a stage with these tags."""
+    quoted = {name: f'"{value}"' if "'" in value else f"'{value}'" for name, value in {"stage": stage, **tags}.items()}
+    conditions = [f"tags.{name} = {value}" for name, value in quoted.items()]
+    return " and ".join([*conditions, "attributes.status = 'FINISHED'"])
 
 
 def _record_in(tags: Mapping[str, str]) -> str:

@@ -1,5 +1,7 @@
 """Fixtures of the platform."""
 
+from tests.support.dataset_stage import build as build
+from tests.support.dataset_stage import without_prefect as without_prefect
 from tests.support.mlflow_server import mlflow_server as mlflow_server
 from tests.support.project import atelier as atelier
 from tests.support.project import dead_address as dead_address

@@ -142,6 +142,8 @@ def test_doctor_says_when_each_model_runs_next_or_why_it_does_not(running: tuple
     assert re.search(r"retrain 20\d\d-\d\d-\d\d 03:00 UTC", line)
     assert re.search(r"dataset 20\d\d-\d\d-\d\d 01:00 UTC", line)
     assert "train (switched off)" in line
+    for pool in ("cpu", "gpu"):
+        assert re.search(rf"{pool}: {pool}-\S+, heard of at 20\d\d-\d\d-\d\d", told)
     assert f"{project.config}: never: no schedule names it; add one to prefect.yaml" in told
     retrain = deployments(port)["retrain/digits-generator"]["id"]
     ask(port, "POST", f"deployments/{retrain}/pause_deployment")
