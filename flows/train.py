@@ -18,7 +18,7 @@ from flows.datasets import versions
 from flows.datasets.lineage import keep_lineage
 from flows.lookup import dataset as dataset_lookup
 from flows.lookup import training as lookup
-from flows.lookup.initial_weights import find_initial_weights, pin
+from flows.lookup.initial_weights import find_initial_weights, pin, why_from_scratch
 from flows.runtime.errors import StageError
 from flows.runtime.gpus import gpus_here, hold_gpus
 from flows.runtime.locks import locked
@@ -143,7 +143,7 @@ def _begin(ctx: StageContext, out: Path) -> str | None:
         echo(f"train     {ctx.model.name}: beginning from {initial.name}")
         pin(initial, pinned)
     elif not pinned.exists() and begin_at is not None:
-        echo(f"train     {ctx.model.name}: no champion yet, beginning from scratch")
+        echo(f"train     {ctx.model.name}: {why_from_scratch(ctx)}, beginning from scratch")
     train = ctx.model.train.model_copy(update={"init_from": str(pinned) if pinned.exists() else None})
     write_run_config(ctx.model.model_copy(update={"train": train}), file, ctx.settings.root)
     return initial.name if initial else None

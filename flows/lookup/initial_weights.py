@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flows.config.model_config import REFERENCE, ModelConfig
+from flows.lookup.promotion import find_opponent, last_promoted
 from flows.runtime.errors import StageError
 from flows.tracking.context import StageContext
-from flows.tracking.registry import UnknownModelError
+from flows.tracking.registry import ModelVersion, UnknownModelError
 from gan_models.bundles.description import is_bundle, read_digest
 
 
@@ -35,37 +36,40 @@ def follows_itself(model: ModelConfig) -> bool:
 
 
 def find_initial_weights(ctx: StageContext) -> InitialWeights | None:
-    """Return what the config asks to begin from; None where that is nothing, or its own champion that is yet to come.
+    """Return what the config asks to begin from; None where that is nothing, or its own champion, and there is none.
+
+    Its own champion is the version that the stage promote would take for it: one whose alias alone was deleted is
+    champion still, and one that was deleted, or has lost its files, is none.
 
     Raises:
-        StageError: there is no such model, version or folder, or the model has lost its champion.
+        StageError: there is no such model, version or folder.
     """
     asked = ctx.model.train.init_from
     if asked is None:
         return None
     if not asked.startswith("models:"):
         return _in_folder(ctx, asked)
-    if asked == f"models:/{ctx.model.name}@champion" and not _had_champion(ctx):
-        return None
+    if asked == f"models:/{ctx.model.name}@champion":
+        champion = find_opponent(ctx, None)
+        return _registered(ctx, champion) if champion else None
     try:
-        version = ctx.registry.resolve(asked)
+        return _registered(ctx, ctx.registry.resolve(asked))
     except UnknownModelError as error:
         raise StageError(f"train.init_from cannot be begun from: {error}") from None
+
+
+def why_from_scratch(ctx: StageContext) -> str:
+    """Return why there is no champion to begin from."""
+    last = last_promoted(ctx)
+    return f"the champion, version {last.version}, was deleted or has lost its files" if last else "no champion yet"
+
+
+def _registered(ctx: StageContext, version: ModelVersion) -> InitialWeights:
     return InitialWeights(
         name=f"models:/{version.model}/{version.version}",
         digest=version.tags.get("bundle_digest", version.logged_model_id),
         fetch=lambda: ctx.registry.fetch_bundle(version.logged_model_id),
     )
-
-
-def _had_champion(ctx: StageContext) -> bool:
-    """Return whether the config's own model has a champion, or had one: an alias that was lost is no beginning."""
-    registry, name = ctx.registry, ctx.model.name
-    if not registry.is_registered(name):
-        return False
-    if registry.at(name, "champion"):
-        return True
-    return any(version.tags.get("decision") == "promoted" for version in registry.versions(name))
 
 
 def pin(initial: InitialWeights, folder: Path) -> None:

@@ -16,10 +16,13 @@ from flows.cli.doctor import NotTried, TroubleError, check_champions
 from flows.config.settings import Settings
 from flows.datasets.dvc_file import tracked_md5
 from flows.lookup import training as training_lookup
+from flows.lookup.initial_weights import find_initial_weights, why_from_scratch
 from flows.retrain import retrain
 from flows.runtime.records import DatasetVersion, Retraining
+from flows.tracking.context import StageContext
 from flows.tracking.registry import Registry
 from flows.tracking.runs import DATASETS_EXPERIMENT, Tracking
+from tests.support.beginnings import following
 from tests.support.checked import present
 from tests.support.other_environment import gpu_worker
 from tests.support.project import Project, Snapshot, make_project, point_environment
@@ -249,6 +252,13 @@ def test_a_champion_that_someone_deleted_is_missed_and_there_is_one_again(
     else:
         with pytest.raises(TroubleError, match="`atelier retrain` with the config of each makes it good"):
             check_champions(Settings())
+    ctx = following(StageContext.open(later.config), "models:/tiny-digits@champion")
+    begins = find_initial_weights(ctx)
+    if lost == "alias":
+        assert present(begins).name == "models:/tiny-digits/3"
+    else:
+        assert begins is None
+        assert why_from_scratch(ctx) == "the champion, version 3, was deleted or has lost its files"
     promotion = again(later)[3]
     assert check_champions(Settings()) == f"tiny-digits version {champion}"
     assert told in capsys.readouterr().out
