@@ -21,7 +21,7 @@ from flows.datasets.remote_mark import check_mark
 from flows.datasets.upkeep import check_kept
 from flows.runtime.prefect_runs import check_server
 from flows.runtime.progress import console
-from flows.tracking.client import TrackingError
+from flows.tracking.errors import TrackingError
 from flows.tracking.registry import ModelVersion, Registry
 from flows.tracking.runs import Tracking
 from gan_models.errors import AtelierError

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
 
-from flows.sources.deadline import within
+from flows.runtime.deadline import within
 from gan_models.errors import AtelierError
 from gan_models.files import is_disk_full
 from gan_models.text import one_line

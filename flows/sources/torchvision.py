@@ -16,8 +16,8 @@ from typing import Any
 
 from PIL import Image
 
+from flows.runtime.deadline import within
 from flows.sources.base import SourceError, SourceItem
-from flows.sources.deadline import within
 from gan_models.ingest.decoding import UnreadableImageError, encode_png
 from gan_models.text import one_line
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from flows.tracking.client import TrackingError
+from flows.tracking.errors import TrackingError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

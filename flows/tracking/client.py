@@ -5,12 +5,13 @@ a question is put to it.
 """
 
 from collections.abc import Callable, Iterator
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from flows.config.settings import Settings
 from flows.tracking.artifact_paths import follow_project
-from gan_models.errors import AtelierError
+from flows.tracking.bounded_client import TRANSFER_SECONDS, BoundedClient, answered, why_silent
+from flows.tracking.errors import TrackingError
 from gan_models.text import one_line
 
 if TYPE_CHECKING:
@@ -19,11 +20,10 @@ if TYPE_CHECKING:
     from mlflow.utils.rest_utils import MlflowHostCreds
 
 
+CHECK_SECONDS = 60.0  # for the one request that a stage begins with
+
 Found = TypeVar("Found")
-
-
-class TrackingError(AtelierError):
-    """MLflow cannot be reached or does not have what was asked for; the message says what to do."""
+Result = TypeVar("Result")
 
 
 def every_page(search: Callable[[str | None], "PagedList[Found]"]) -> Iterator[Found]:
@@ -59,7 +59,16 @@ class MlflowConnection:
         from mlflow import MlflowClient, set_tracking_uri
 
         set_tracking_uri(self.uri)
-        return MlflowClient(self.uri)
+        client = MlflowClient(self.uri)
+        return cast(MlflowClient, BoundedClient(client, self.uri)) if self.is_server else client
+
+    def transfer(self, call: Callable[[], Result]) -> Result:
+        """Return what a call returns that sends files to MLflow or fetches some by other ways than the client.
+
+        Raises:
+            TrackingError: the server does not answer, or takes more than an hour.
+        """
+        return answered(self.uri, TRANSFER_SECONDS, call) if self.is_server else call()
 
     def check(self) -> None:
         """Ask the server once what a stage asks, with the credentials of a stage; let a database follow its project.
@@ -77,10 +86,11 @@ class MlflowConnection:
 
         asked: dict[str, Any] = {"params": {"max_results": 1}, "max_retries": 0, "raise_on_status": False}
         shown = self._credentials()
+        ask = partial(http_request, shown, "/api/2.0/mlflow/experiments/search", "GET", **asked)
         try:
-            answer = http_request(shown, "/api/2.0/mlflow/experiments/search", "GET", **asked)
-        except MlflowException as error:
-            raise TrackingError(self._why_silent(error)) from None
+            answer = answered(self.uri, CHECK_SECONDS, ask)
+        except MlflowException as error:  # an address that is none
+            raise TrackingError(why_silent(self.uri, error)) from None
         if answer.status_code in (401, 403):
             raise TrackingError(f"the MLflow server at {self.uri} lets nobody in {_in_words(shown)}")
         if not answer.ok:
@@ -96,18 +106,6 @@ class MlflowConnection:
         except MlflowException as error:  # two that exclude each other
             raise TrackingError(f"what is set for MLflow cannot be used: {one_line(error)}") from None
         return credentials
-
-    def _why_silent(self, error: Exception) -> str:
-        cause = one_line(error.__cause__ or error.__context__ or error, 300)
-        if "CERTIFICATE_VERIFY_FAILED" in cause:
-            return (
-                f"the certificate of the MLflow server at {self.uri} is of no authority that is known here; "
-                "set MLFLOW_TRACKING_SERVER_CERT_PATH, or REQUESTS_CA_BUNDLE, to the authority's certificate"
-            )
-        return (
-            f"the MLflow server at {self.uri} does not answer ({cause}); "
-            "start it (`atelier up` starts one here) or unset MLFLOW_TRACKING_URI"
-        )
 
 
 def _in_words(shown: "MlflowHostCreds") -> str:

@@ -15,7 +15,7 @@ from typing import Any
 from flows.runtime.followed_file import FollowedFile
 from flows.runtime.progress import echo
 from flows.tracking.attempts import StaleAttemptError
-from flows.tracking.client import TrackingError
+from flows.tracking.errors import TrackingError
 from flows.tracking.runs import Tracking
 from gan_models.text import one_line
 
@@ -85,6 +85,7 @@ class MetricsForwarder:
             TrackingError: MLflow has not taken it after several attempts, or another attempt has taken up the run.
         """
         self.wait()
+        end = time.monotonic() + MAX_BATCH_SECONDS
         for attempt in range(FINAL_ATTEMPTS):
             try:
                 return self._send()
@@ -92,6 +93,8 @@ class MetricsForwarder:
                 raise
             except Exception as error:
                 reason = one_line(error, 300)
+                if time.monotonic() > end:
+                    break
                 time.sleep(min(2.0**attempt, MAX_PAUSE_SECONDS))
         raise TrackingError(f"MLflow did not take the run's metrics: {reason}; run again, nothing is trained again")
 

@@ -62,16 +62,22 @@ class Registry:
 
         self.tracking.check_current(run_id)
         mlflow.set_tracking_uri(self.tracking.uri)
-        with mlflow.start_run(run_id=run_id):
-            info = mlflow.pyfunc.log_model(
-                name=name,
-                python_model=str(Path(__file__).with_name("served_model.py")),
-                artifacts={"bundle": str(bundle)},
-                code_paths=[str(Path(gan_models.__file__).parent)],
-                pip_requirements=[f"{package}=={importlib.metadata.version(package)}" for package in SERVING_PACKAGES],
-                params={name: str(value) for name, value in params.items()},
-            )
-        return str(info.model_id)
+
+        def log() -> str:
+            with mlflow.start_run(run_id=run_id):
+                info = mlflow.pyfunc.log_model(
+                    name=name,
+                    python_model=str(Path(__file__).with_name("served_model.py")),
+                    artifacts={"bundle": str(bundle)},
+                    code_paths=[str(Path(gan_models.__file__).parent)],
+                    pip_requirements=[
+                        f"{package}=={importlib.metadata.version(package)}" for package in SERVING_PACKAGES
+                    ],
+                    params={name: str(value) for name, value in params.items()},
+                )
+            return str(info.model_id)
+
+        return self.tracking.transfer(log)
 
     def fetch_bundle(self, logged_model_id: str) -> Path:
         """Return the folder of a logged model's bundle, downloaded once.
@@ -87,9 +93,10 @@ class Registry:
 
             mlflow.set_tracking_uri(self.tracking.uri)
             folder.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=folder.parent) as arriving:
+            with tempfile.TemporaryDirectory(dir=folder.parent, ignore_cleanup_errors=True) as arriving:
                 try:
-                    mlflow.artifacts.download_artifacts(f"models:/{logged_model_id}", dst_path=arriving)
+                    uri = f"models:/{logged_model_id}"
+                    self.tracking.transfer(lambda: mlflow.artifacts.download_artifacts(uri, dst_path=arriving))
                 except (MlflowException, OSError) as error:
                     raise UnknownModelError(f"the files of {logged_model_id} cannot be fetched: {error}") from None
                 Path(arriving).rename(folder)

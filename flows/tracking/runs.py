@@ -15,7 +15,8 @@ from pydantic import ValidationError
 from flows.config.settings import Settings
 from flows.runtime.records import Record, RunKind
 from flows.tracking.attempts import Attempts, StaleAttemptError
-from flows.tracking.client import TrackingError, every_page
+from flows.tracking.client import every_page
+from flows.tracking.errors import TrackingError
 from flows.tracking.run_contents import RunContents
 
 DATASETS_EXPERIMENT = "datasets"
@@ -91,9 +92,11 @@ class Tracking(RunContents):
         folder = self._cache(run_id)
         if not (folder / artifact).exists():
             folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=folder) as arriving:
-                artifacts.download_artifacts(
-                    run_id=run_id, artifact_path=artifact, dst_path=arriving, tracking_uri=self.uri
+            with tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as arriving:
+                self.transfer(
+                    lambda: artifacts.download_artifacts(
+                        run_id=run_id, artifact_path=artifact, dst_path=arriving, tracking_uri=self.uri
+                    )
                 )
                 (Path(arriving) / artifact).rename(folder / artifact)
         return folder / artifact

@@ -10,7 +10,7 @@ import pytest
 from flows.config.settings import Settings
 from flows.datasets.in_use import find_in_use
 from flows.runtime.records import DatasetVersion
-from flows.tracking.client import TrackingError
+from flows.tracking.errors import TrackingError
 from flows.tracking.runs import Tracking
 from tests.support.certificates import Certificates, make_certificates
 from tests.support.faulty_proxy import FaultyProxy, faulty_proxy

@@ -27,6 +27,7 @@ class FaultyProxy:
     ranges: the `Range` header of each, or None
     uploaded: bytes of all request bodies that were passed on
     authorization: the header without which it answers 401
+    drip_seconds: before each byte after the first of an answer that drips
     """
 
     endpoint: str
@@ -35,6 +36,7 @@ class FaultyProxy:
     ranges: list[str | None] = field(default_factory=list)
     uploaded: int = 0
     authorization: str | None = None
+    drip_seconds: float = 0.05
     released: threading.Event = field(default_factory=threading.Event)
 
     def first(self, number: int, fault: Fault, method: str) -> None:
@@ -106,7 +108,7 @@ def faulty_proxy(target: str, tls: ssl.SSLContext | None = None) -> Iterator[Fau
             self.end_headers()
             for start in range(len(content) if drip else 0):
                 self.wfile.write(content[start : start + 1])
-                proxy.released.wait(0.05)
+                proxy.released.wait(proxy.drip_seconds)
             self.wfile.write(b"" if drip else content)
 
         do_GET = do_PUT = do_POST = do_PATCH = do_DELETE = do_HEAD = handle_one  # noqa: N815

@@ -12,7 +12,7 @@ from PIL import Image
 
 from flows.runtime.records import DatasetVersion
 from flows.tracking import metrics_forwarder
-from flows.tracking.client import TrackingError
+from flows.tracking.errors import TrackingError
 from flows.tracking.metrics_forwarder import MetricsForwarder
 from flows.tracking.run_contents import MAX_BATCH
 from flows.tracking.runs import Tracking
