@@ -11,14 +11,17 @@ from pathlib import Path
 from flows.runtime.grace import FLOW_SECONDS
 from flows.runtime.process_tree import MARK, end_marked, ended_with_parent, new_mark, signals_held
 from gan_models.errors import AtelierError
+from gan_models.escaping import for_terminal
+from gan_models.text import one_line
 
-MOST_DEATHS = 5  # within the next, and it is given up
-SECONDS_COUNTED = 300.0
-LONGEST_REST = 30.0  # before it is started again; 1 s after its first death, then twice as long each time
+FIRST_REST = 1.0  # seconds after a death until it is started again; after each further one twice as long
+LONGEST_REST = 60.0
+SECONDS_WELL = 300.0  # that it has lived, and its next death is a first one
+TAIL_BYTES = 4_000  # of its log, in which its last words are looked for
 
 
 class ServerError(AtelierError):
-    """A server that could not be started or that ended; the message says where to look or what to choose."""
+    """A server that could not be started; the message says where to look or what to choose."""
 
 
 class ChildProcess:
@@ -32,7 +35,8 @@ class ChildProcess:
     ) -> None:
         self.name, self.log = name, log
         self._command, self._folder, self._environment = command, folder, environment
-        self._deaths: list[float] = []
+        self._num_deaths = 0  # one after the other
+        self._begun = self._died = 0.0
         self._cleaning: threading.Thread | None = None
         log.write_bytes(b"")
         self._start()
@@ -48,15 +52,11 @@ class ChildProcess:
         return self._process.poll() is None
 
     def tend(self, say: Callable[[str], None]) -> None:
-        """Start it again where it has died: after a while, and after what it has left behind was ended.
-
-        Raises:
-            ServerError: it has died again and again.
-        """
+        """Start it again where it has died, however often: after a rest, once what it has left behind was ended."""
         if self._cleaning is None:
             if not self.is_running:
                 self._bury(say)
-        elif not self._cleaning.is_alive() and time.monotonic() >= self._deaths[-1] + self._rest:
+        elif not self._cleaning.is_alive() and time.monotonic() >= self._died + self._rest:
             self._cleaning = None
             self._start()
             say(f"the {self.name} runs again")
@@ -74,7 +74,7 @@ class ChildProcess:
             self._cleaning.join()
 
     def _start(self) -> None:
-        self._mark = new_mark()
+        self._mark, self._begun = new_mark(), time.monotonic()
         with signals_held(), self.log.open("ab") as stream:
             self._process = subprocess.Popen(
                 self._command,
@@ -89,17 +89,26 @@ class ChildProcess:
 
     @property
     def _rest(self) -> float:
-        return min(2.0 ** (len(self._deaths) - 1), LONGEST_REST)
+        return min(FIRST_REST * 2.0 ** min(self._num_deaths - 1, 10), LONGEST_REST)
 
     def _bury(self, say: Callable[[str], None]) -> None:
-        now = time.monotonic()
-        self._deaths = [death for death in self._deaths if death > now - SECONDS_COUNTED] + [now]
-        ended = f"the {self.name} {_how(self._process.returncode)}"
-        if len(self._deaths) == MOST_DEATHS:
-            raise ServerError(f"{ended}, for the {MOST_DEATHS}th time in {SECONDS_COUNTED:g} s; see {self.log}")
-        say(f"{ended}; it is started again in {self._rest:g} s (its log: {self.log})")
+        self._died = time.monotonic()
+        self._num_deaths = 1 if self._died - self._begun > SECONDS_WELL else self._num_deaths + 1
+        again = f", {self._num_deaths} times in a row" if self._num_deaths > 1 else ""
+        remedy = f"mend what {self.log} tells, or stop all with Ctrl-C" if again else f"its log is {self.log}"
+        say(f"the {self.name} {self._how_it_ended()}{again}; it is started again in {self._rest:g} s ({remedy})")
         self._cleaning = threading.Thread(target=end_marked, args=(self._mark, FLOW_SECONDS), daemon=True)
         self._cleaning.start()
+
+    def _how_it_ended(self) -> str:
+        code = self._process.returncode
+        if code < 0:
+            return f"was ended by {signal.Signals(-code).name}"
+        with self.log.open("rb") as log:
+            log.seek(max(0, self.log.stat().st_size - TAIL_BYTES))
+            lines = log.read().decode(errors="replace").split("\n")
+        words = next((line for line in reversed(lines) if line.strip()), "it told nothing")
+        return f"ended with code {code} ('{for_terminal(one_line(words, 200))}')"
 
 
 def stop(children: Sequence[ChildProcess], seconds: float) -> None:
@@ -112,7 +121,3 @@ def stop(children: Sequence[ChildProcess], seconds: float) -> None:
             time.sleep(0.1)
     for child in children:
         child.kill()
-
-
-def _how(code: int) -> str:
-    return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Literal
 from uuid import UUID
 
@@ -26,10 +27,12 @@ from flows.runtime.progress import echo
 from gan_models.errors import AtelierError
 
 LEASE_SECONDS = 120.0  # after which the slot of a host that died is free; a server takes no less than 60
+SECONDS_TO_NOTICE = 15.0  # until a server looks again which leases have ended
 SECONDS_BETWEEN_RENEWALS = 30.0
 SECONDS_AFTER_A_FAILURE = 5.0
 SECONDS_BETWEEN_ATTEMPTS = 2.0
 SECONDS_FOR_AN_ANSWER = 30.0
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")  # of Linux
 LOCKED, GONE = 423, 410  # the answers to one who asks for a slot that is taken, and for a lease that has ended
 
 
@@ -46,7 +49,7 @@ def locked_on_server(name: str, note: int) -> Iterator[None]:
     Args:
         name: of the lock.
         note: descriptor of the file of this machine's lock, which is held. Who holds the server's lock is noted there:
-            an earlier holder on this host that has lost this one is dead, and need not be waited for.
+            an earlier holder on this machine that has lost this one is dead, and need not be waited for.
 
     Raises:
         ServerLockError: the server does not answer, or refuses.
@@ -65,7 +68,7 @@ def locked_on_server(name: str, note: int) -> Iterator[None]:
                 f"the Prefect server at {address} gives no lock '{name}' ({error or type(error).__name__}); "
                 "see that it runs and try again, or unset PREFECT_API_URL to work without it"
             ) from None
-        _write(note, f"{socket.gethostname()} {lease.lease_id}")
+        _write(note, " ".join([str(lease.lease_id), *_names_of_this_machine()]))
         stop = threading.Event()
         renewals = threading.Thread(target=lease.keep, args=[stop], daemon=True, name=f"lease of {name}")
         renewals.start()
@@ -80,10 +83,17 @@ def locked_on_server(name: str, note: int) -> Iterator[None]:
 
 
 def _free_of_the_dead(client: SyncPrefectClient, note: int) -> None:
-    host, _, lease_id = os.pread(note, 1000, 0).decode().partition(" ")
+    lease_id, *machine = os.pread(note, 1000, 0).decode().split() or [""]
     with suppress(ValueError):  # a note that a power cut left half of
-        if lease_id and host == socket.gethostname():
+        if set(machine) & set(_names_of_this_machine()):
             client.release_concurrency_slots_with_lease(UUID(lease_id))
+
+
+def _names_of_this_machine() -> list[str]:
+    """Return its host name, which outlives a restart, and the id of its kernel, which a new container has as well."""
+    with suppress(OSError):
+        return [socket.gethostname(), BOOT_ID.read_text().strip()]
+    return [socket.gethostname()]
 
 
 def _write(note: int, text: str) -> None:
@@ -103,8 +113,9 @@ def _acquire(client: SyncPrefectClient, limit: str) -> "_Lease":
                 raise
             if not is_told:
                 echo(
-                    f"waiting for '{limit}', which another run holds (Prefect's page of concurrency limits shows it; "
-                    "if no such run is alive, delete it there)"
+                    f"waiting for '{limit}', which another run holds until it ends, or for "
+                    f"{LEASE_SECONDS + SECONDS_TO_NOTICE:g} s at most where its machine is gone (Prefect's page of "
+                    "concurrency limits shows it, and deleting it there frees it at once)"
                 )
                 is_told = True
             time.sleep(SECONDS_BETWEEN_ATTEMPTS)

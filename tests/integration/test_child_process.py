@@ -1,4 +1,4 @@
-"""Servers and workers of `atelier up` that die: started again, given up at last, and nothing of them left behind."""
+"""Servers and workers of `atelier up` that die: started again, never given up, and nothing of them left behind."""
 
 import sys
 import time
@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from flows.cli import child_process
-from flows.cli.child_process import ChildProcess, ServerError, stop
+from flows.cli.child_process import ChildProcess, stop
 
 PATIENCE_SECONDS = 60
 FOREVER = "import time\nwhile True: time.sleep(1)"
@@ -33,7 +33,8 @@ subprocess.Popen([sys.executable, '-c', child], start_new_session=True)
 @pytest.fixture
 def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[ChildProcess]]:
     """Children that are ended with the test, and rest for a moment only before they are started again."""
-    monkeypatch.setattr(child_process, "LONGEST_REST", 0.1)
+    monkeypatch.setattr(child_process, "FIRST_REST", 0.01)
+    monkeypatch.setattr(child_process, "LONGEST_REST", 0.04)
     children: list[ChildProcess] = []
     yield children
     stop(children, 0)
@@ -75,14 +76,21 @@ def test_a_worker_that_is_killed_is_started_again_once_what_it_ran_has_ended(
     wait_for_words(tmp_path, "up\nasked\nup\n")
 
 
-def test_a_server_that_dies_again_and_again_is_given_up_with_the_way_to_its_log(
+def test_a_worker_that_cannot_start_is_tried_again_for_ever_with_what_it_said_and_what_to_do(
     tmp_path: Path, started: list[ChildProcess]
 ):
-    child = start(started, tmp_path, "raise SystemExit(3)")
+    child = start(started, tmp_path, "raise SystemExit('error: there is no pool')")
     said: list[str] = []
-    with pytest.raises(ServerError, match=r"the worker ended with code 3, for the 5th time in 300 s; see .*log"):
-        tend_until(child, said, "this is never said")
-    assert sum("runs again" in line for line in said) == 4
+    tend_until(child, said, "7 times in a row")
+    assert said[1::2] == ["the worker runs again"] * 6
+    deaths = said[::2]
+    assert [line.partition("again in ")[2].partition(" s")[0] for line in deaths] == ["0.01", "0.02", *["0.04"] * 5]
+    died = "the worker ended with code 1 ('error: there is no pool')"
+    log = tmp_path / "log"
+    assert deaths[0] == f"{died}; it is started again in 0.01 s (its log is {log})"
+    assert deaths[6] == (
+        f"{died}, 7 times in a row; it is started again in 0.04 s (mend what {log} tells, or stop all with Ctrl-C)"
+    )
 
 
 def test_what_does_not_end_when_it_is_asked_to_is_killed_with_all_it_has_started(
