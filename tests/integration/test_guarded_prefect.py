@@ -17,6 +17,7 @@ from flows.runtime.prefect_runs import PrefectServerError, check_server
 from tests.support.certificates import make_certificates
 from tests.support.faulty_proxy import faulty_proxy
 from tests.support.ports import free_port
+from tests.support.prefect_server import EmptyPrefect
 from tests.support.project import Project
 
 PASSWORD = "admin:not-the-secret-81c2"
@@ -24,9 +25,10 @@ PATIENCE_SECONDS = 180
 
 
 @pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def guarded(tmp_path_factory: pytest.TempPathFactory, empty_prefect: EmptyPrefect) -> Iterator[str]:
     """The address of a Prefect server with a password, whose /health answers everyone."""
     folder, port = tmp_path_factory.mktemp("guarded"), free_port()
+    empty_prefect.lend(folder)
     with (folder / "log").open("wb") as log:
         server = subprocess.Popen(
             [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)],

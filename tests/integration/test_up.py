@@ -17,6 +17,7 @@ from flows.tracking.registry import Registry
 from flows.tracking.runs import Tracking
 from tests.support.commands import COMMAND, PATIENCE_SECONDS, end_of, read_until, run, start
 from tests.support.prefect_api import api, ask, deployments, ended, runs_of, submit, wait_for
+from tests.support.prefect_server import EmptyPrefect
 from tests.support.project import Project, hear_ctrl_c, make_project, point_environment
 
 WORKING = ("Running", "Completed")
@@ -36,9 +37,12 @@ def two_free_ports() -> int:
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Iterator[tuple[Project, int]]:
+def running(
+    tmp_path_factory: pytest.TempPathFactory, empty_database: Path, empty_prefect: EmptyPrefect
+) -> Iterator[tuple[Project, int]]:
     """A project with `atelier up` running in it, and the port of its Prefect server."""
     project = make_project(tmp_path_factory.mktemp("up") / "project", empty_database)
+    empty_prefect.lend(project.root / ".atelier" / "prefect")
     add_deployments(project)
     with pytest.MonkeyPatch.context() as monkeypatch, terminal_of(project).open("wb") as terminal:
         point_environment(monkeypatch, project)
