@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 
 import pytest
 import yaml
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from flows.cli.schedules import read_schedules
 from flows.config.settings import Settings
 from flows.runtime.records import Evaluation, TrainingRun
 from flows.tracking.registry import Registry
@@ -149,7 +151,8 @@ def test_doctor_says_when_each_model_runs_next_or_why_it_does_not(running: tuple
     assert f"{project.config}: never: no schedule names it; add one to prefect.yaml" in told
     retrain = deployments(port)["retrain/digits-generator"]["id"]
     ask(port, "POST", f"deployments/{retrain}/pause_deployment")
-    assert "retrain (the deployment is paused)" in run(project, "doctor").stdout
+    with temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{port}/api"}):
+        assert "retrain (the deployment is paused)" in map(str, read_schedules())
     ask(port, "POST", f"deployments/{retrain}/resume_deployment")
 
 
