@@ -17,15 +17,16 @@ from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.config.settings import Settings
-from flows.dataset import dataset
 from flows.retrain import retrain
 from flows.runtime import server_locks
 from flows.runtime.locks import locked, locked_here
+from flows.runtime.records import DatasetVersion
 from flows.runtime.server_locks import ServerLockError
 from flows.tracking.metrics_forwarder import MetricsForwarder
 from flows.train import train
 from tests.support.checked import present
 from tests.support.invariants import check_invariants
+from tests.support.prefect_server import EmptyPrefect
 from tests.support.project import Project
 from tests.support.restartable_prefect import RestartablePrefect, restartable_prefect
 
@@ -34,8 +35,10 @@ NAME = "train-digits"
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RestartablePrefect]:
-    with restartable_prefect(tmp_path_factory.mktemp("prefect")) as started:
+def server(tmp_path_factory: pytest.TempPathFactory, empty_prefect: EmptyPrefect) -> Iterator[RestartablePrefect]:
+    home = tmp_path_factory.mktemp("prefect")
+    empty_prefect.lend(home)
+    with restartable_prefect(home) as started:
         yield started
 
 
@@ -181,7 +184,11 @@ def test_a_server_that_forgot_its_leases_in_a_restart_leaves_no_lock_behind(
 
 
 def test_a_training_whose_prefect_server_restarts_completes_and_has_kept_its_lock(
-    server: RestartablePrefect, project: Project, hosts: tuple[Settings, Settings], monkeypatch: pytest.MonkeyPatch
+    server: RestartablePrefect,
+    project: Project,
+    built: DatasetVersion,
+    hosts: tuple[Settings, Settings],
+    monkeypatch: pytest.MonkeyPatch,
 ):
     """Fault 9."""
     monkeypatch.setattr(server_locks, "SECONDS_BETWEEN_RENEWALS", 0.1)  # it is asked for while the server is down
@@ -198,8 +205,7 @@ def test_a_training_whose_prefect_server_restarts_completes_and_has_kept_its_loc
         return send_new(self)
 
     monkeypatch.setattr(MetricsForwarder, "send_new", send_after_a_restart)
-    version = dataset(project.config)
-    state = train(project.config, version, return_state=True)
+    state = train(project.config, built, return_state=True)
     assert state.is_completed()
     with get_client(sync_client=True) as client:
         run = client.read_flow_run(present(state.state_details.flow_run_id))

@@ -1,31 +1,29 @@
 """Workers that are stopped, flow runs that are killed, machines that are gone (faults 5, 7, 8, 49, 50)."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 from mlflow import MlflowClient
 
-from flows.dataset import dataset
 from flows.runtime.process_tree import marked
 from tests.support.checked import present
+from tests.support.dataset_stage import Built, become
+from tests.support.prefect_server import EmptyPrefect
 from tests.support.prefect_stack import Stack, Worker, running_stack, wait_for
-from tests.support.project import Project, make_project, point_environment
+from tests.support.project import Project
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Iterator[Stack]:
+def stack(tmp_path_factory: pytest.TempPathFactory, built_once: Built, empty_prefect: EmptyPrefect) -> Iterator[Stack]:
     """A project with a dataset, and a training that takes days."""
-    project = make_project(tmp_path_factory.mktemp("supervision") / "project", empty_database)
-    project.edit("train", steps=10_000_000, checkpoint_every=10)
+    project = Project(tmp_path_factory.mktemp("supervision") / "project")
     with pytest.MonkeyPatch.context() as monkeypatch:
-        point_environment(monkeypatch, project)
-        with running_stack(project) as stack:
+        become(built_once.project, project, monkeypatch)
+        project.edit("train", steps=10_000_000, checkpoint_every=10)
+        with running_stack(project, empty_prefect) as stack:
             stack.deploy(max_attempts=2)
-            with stack.reached():
-                dataset(project.config)
             yield stack
 
 
@@ -102,7 +100,6 @@ def test_runs_on_a_machine_that_is_gone_end_and_are_queued_again_unless_a_person
         assert stack.history(killed)[-2:] == ["Crashed", "AwaitingRetry"]
         assert "Crashed" not in stack.history(cancelled)
         assert stack.slots_taken() == 0
-        stack.set_state(killed, "CANCELLING")
-        wait_for_state(stack, killed, "Cancelled")
+        stack.set_state(killed, "CANCELLED")
     finally:
         stack.automate(max_attempts=2)

@@ -16,23 +16,21 @@ from flows.datasets.builder import DatasetRefusedError
 from flows.datasets.dvc_file import tracked_md5
 from flows.datasets.errors import VersioningError
 from flows.datasets.removal import commit_if_allowed
+from flows.runtime.records import DatasetVersion
 from flows.sources.base import SourceError
 from flows.tracking.runs import DATASETS_EXPERIMENT
 from gan_models.data.shards import read_rows
 from tests.support.checked import present
-from tests.support.project import Project, make_project, point_environment
+from tests.support.dataset_stage import Built
+from tests.support.project import Project
 from tests.support.s3_server import S3Server
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
 
-def test_the_same_images_make_the_same_version_anywhere(
-    project: Project, tmp_path: Path, empty_database: Path, monkeypatch: pytest.MonkeyPatch
-):
-    here = dataset(project.config)
-    elsewhere = make_project(tmp_path / "elsewhere", empty_database)
-    point_environment(monkeypatch, elsewhere)
-    there = dataset(elsewhere.config)
+def test_the_same_images_make_the_same_version_anywhere(project: Project, built_once: Built):
+    here, there = dataset(project.config), built_once.version
+    assert here.run_id != there.run_id
     assert (here.content_digest, here.dvc_md5) == (there.content_digest, there.dvc_md5)
 
 
@@ -65,12 +63,11 @@ def test_too_many_bad_files_refuse_the_version_and_leave_nothing(project: Projec
     assert run.info.status == "FAILED"
 
 
-def test_cutting_images_otherwise_builds_the_dataset_anew(project: Project):
-    first = dataset(project.config)
+def test_cutting_images_otherwise_builds_the_dataset_anew(project: Project, built: DatasetVersion):
     project.edit("dataset", evaluation_share=0.4)
     second = dataset(project.config)
-    assert second.num_evaluation > first.num_evaluation
-    assert second.num_train + second.num_evaluation == first.num_train + first.num_evaluation
+    assert second.num_evaluation > built.num_evaluation
+    assert second.num_train + second.num_evaluation == built.num_train + built.num_evaluation
 
 
 def test_a_worker_that_may_commit_and_push_leaves_the_new_version_in_git(
@@ -110,12 +107,11 @@ def tracked_md5_of(project: Project) -> str | None:
     return tracked_md5(Settings(), "tiny")
 
 
-def test_saying_something_else_of_a_source_builds_the_dataset_anew(project: Project):
-    first = dataset(project.config)
+def test_saying_something_else_of_a_source_builds_the_dataset_anew(project: Project, built: DatasetVersion):
     (project.images / "digit-0" / "000.png").unlink()
     project.edit("dataset", sources=[{"path": "inbox", "domain": "digit"}])
     described = dataset(project.config)
-    assert described.num_train + described.num_evaluation == first.num_train + first.num_evaluation - 1
+    assert described.num_train + described.num_evaluation == built.num_train + built.num_evaluation - 1
     rows = read_rows(project.root / "data" / "tiny", ["domain"])
     assert {row["domain"] for row in rows} == {"digit"}
 

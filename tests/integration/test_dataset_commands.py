@@ -8,7 +8,6 @@ from typer.testing import CliRunner
 
 from flows.cli.main import app
 from flows.config.settings import Settings
-from flows.dataset import dataset
 from flows.datasets.dvc_remote import check_remote, default_remote
 from flows.datasets.errors import VersioningError
 from flows.datasets.versions import materialize
@@ -31,12 +30,6 @@ def said(capsys: pytest.CaptureFixture[str]) -> Atelier:
         return done.output + capsys.readouterr().out
 
     return run
-
-
-@pytest.fixture
-def built(project: Project) -> DatasetVersion:
-    """A version; the stage is called as a plain function: that it runs as a flow is for its own tests."""
-    return dataset.fn(project.config)
 
 
 def test_a_config_alone_is_the_stage_and_a_command_is_a_command(monkeypatch: pytest.MonkeyPatch, said: Atelier):

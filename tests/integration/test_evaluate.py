@@ -128,52 +128,37 @@ def test_the_answer_as_json_has_intervals_verdicts_and_differences(world: Projec
     assert answer["against"]["differences"]["diversity"]["value"] == 0.0
 
 
-@pytest.mark.parametrize("more", [[], ["--json"]], ids=["for a person", "as JSON"])
-def test_the_command_prints_the_verdicts_or_json_alone(world: Project, champion: Retraining, more: list[str]):
-    command = [
-        str(Path(sys.executable).with_name("atelier")),
-        "evaluate",
-        world.config,
-        "--model",
-        "1",
-        "--against",
-        "1",
-    ]
-    environment = {**os.environ, "PREFECT_API_URL": PREFECT_API_URL.value()}
+def evaluate_command(world: Project, *arguments: str) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
-        [*command, *more], env=environment, cwd=world.root, capture_output=True, text=True, timeout=300
+        [str(Path(sys.executable).with_name("atelier")), "evaluate", world.config, *arguments],
+        env={**os.environ, "PREFECT_API_URL": PREFECT_API_URL.value()},
+        cwd=world.root,
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
-    if more:
-        answer = json.loads(done.stdout)
-        assert answer["against"]["differences"]["diversity"]["verdict"] == "tie"
-        assert "nothing new" in done.stderr
-    else:
-        assert "diversity at least 0.5 x baseline" in done.stdout
-        assert "tie" in done.stdout
+    return done
 
 
-def test_what_is_registered_is_measured_on_the_version_in_use_and_no_source_is_opened(
-    world: Project, champion: Retraining, tmp_path: Path
+def test_the_command_prints_the_verdicts_for_a_person(world: Project):
+    told = evaluate_command(world, "--model", "1", "--against", "1").stdout
+    assert "nothing new" in told
+    assert "diversity at least 0.5 x baseline" in told
+    assert "tie" in told
+
+
+def test_what_is_registered_is_measured_on_the_version_in_use_no_source_is_opened_and_json_is_printed_alone(
+    world: Project, champion: Retraining
 ):
-    away = shutil.move(world.images, tmp_path / "inbox")
-    try:
-        world.edit("evaluate", num_images=20)  # so that both are measured again
-        command = [str(Path(sys.executable).with_name("atelier")), "evaluate", world.config, "--model", "1"]
-        done = subprocess.run(
-            [*command, "--against", "models:/tiny-digits@champion", "--json"],
-            env={**os.environ, "PREFECT_API_URL": PREFECT_API_URL.value()},
-            cwd=world.root,
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-        assert done.returncode == 0, done.stderr
-        assert json.loads(done.stdout)["dataset"] == {"name": "tiny", "version": champion[0].dvc_md5}
-        assert "nothing new" not in done.stderr, "it was measured now"
-    finally:
-        shutil.move(away, world.images)
-        world.edit("evaluate", num_images=24)
+    shutil.rmtree(world.images)
+    world.edit("evaluate", num_images=20)  # so that both are measured again
+    done = evaluate_command(world, "--model", "1", "--against", "models:/tiny-digits@champion", "--json")
+    answer = json.loads(done.stdout)
+    assert answer["dataset"] == {"name": "tiny", "version": champion[0].dvc_md5}
+    assert answer["against"]["differences"]["diversity"]["verdict"] == "tie"
+    assert "evaluate  tiny-digits: " in done.stderr
+    assert "nothing new" not in done.stderr, "it was measured now"
 
 
 # What is in MLflow
@@ -269,14 +254,9 @@ def test_weights_that_are_not_finite_fail_with_their_count(world: Project, bundl
     assert last_run(world)[0] == "FAILED"
 
 
-def test_a_collapsed_generator_fails_the_rule_on_diversity(world: Project, bundle: Path, tmp_path: Path):
-    found = ask(world, str(spoilt(bundle, tmp_path / "constant", 0.0, everywhere=True)), against="1")
-    verdicts = {verdict.rule: verdict.passed for verdict in found.verdicts}
-    assert verdicts["diversity at least 0.5 x baseline"] is False
-    assert {d.key: d.verdict for d in found.differences}["diversity"] == "worse"
-
-
-def test_a_collapsed_generator_is_never_promoted(world: Project, champion: Retraining, bundle: Path, tmp_path: Path):
+def test_a_collapsed_generator_fails_the_rule_on_diversity_and_is_never_promoted(
+    world: Project, champion: Retraining, bundle: Path, tmp_path: Path
+):
     ctx = StageContext.open(world.config)
     constant = spoilt(bundle, tmp_path / "bundle", 0.0, everywhere=True)
     training = champion[1]
@@ -287,6 +267,12 @@ def test_a_collapsed_generator_is_never_promoted(world: Project, champion: Retra
     assert present(Registry(ctx.tracking).at("tiny-digits", "champion")).version == "1"
     card = present(MlflowClient().get_model_version("tiny-digits", promotion.version).description)
     assert "Fails the rule diversity at least 0.5 x baseline" in card
+
+    found = ask(world, promotion.version, against="1")
+    assert found.record.skipped, "it is measured once"
+    verdicts = {verdict.rule: verdict.passed for verdict in found.verdicts}
+    assert verdicts["diversity at least 0.5 x baseline"] is False
+    assert {d.key: d.verdict for d in found.differences}["diversity"] == "worse"
 
 
 def test_a_memory_limit_fails_the_stage_and_a_higher_one_measures(

@@ -13,10 +13,13 @@ import httpx
 import pytest
 from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_SSL_CERT_FILE, PREFECT_API_URL, temporary_settings
 
+from flows.cli.doctor import examine
+from flows.config.settings import Settings
 from flows.runtime.prefect_runs import PrefectServerError, check_server
 from tests.support.certificates import make_certificates
 from tests.support.faulty_proxy import faulty_proxy
 from tests.support.ports import free_port
+from tests.support.prefect_server import EmptyPrefect
 from tests.support.project import Project
 
 PASSWORD = "admin:not-the-secret-81c2"
@@ -24,9 +27,10 @@ PATIENCE_SECONDS = 180
 
 
 @pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def guarded(tmp_path_factory: pytest.TempPathFactory, empty_prefect: EmptyPrefect) -> Iterator[str]:
     """The address of a Prefect server with a password, whose /health answers everyone."""
     folder, port = tmp_path_factory.mktemp("guarded"), free_port()
+    empty_prefect.lend(folder)
     with (folder / "log").open("wb") as log:
         server = subprocess.Popen(
             [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)],
@@ -62,15 +66,20 @@ def wait_until_healthy(address: str, server: subprocess.Popen[bytes], log: Path)
 
 @pytest.mark.usefixtures("project")
 def test_doctor_asks_the_server_for_more_than_its_health(
-    atelier: Callable[..., subprocess.CompletedProcess[str]], guarded: str
+    guarded: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    told = atelier("doctor", PREFECT_API_URL=guarded).stdout
-    (line,) = [line for line in told.splitlines() if line[7:].startswith("Prefect ")]
+    monkeypatch.setenv("PREFECT_API_URL", guarded)
+    with temporary_settings({PREFECT_API_URL: guarded}):
+        assert not examine(Settings())
+        refused = capsys.readouterr().out
+        with temporary_settings({PREFECT_API_AUTH_STRING: PASSWORD}):
+            examine(Settings())
+        let_in = capsys.readouterr().out
+    (line,) = [line for line in refused.splitlines() if line[7:].startswith("Prefect ")]
     assert line.startswith("broken")
     assert f"{guarded} lets nobody in without a password; set PREFECT_API_AUTH_STRING" in line
-    let_in = atelier("doctor", PREFECT_API_URL=guarded, PREFECT_API_AUTH_STRING=PASSWORD)
-    assert f"works  Prefect    {guarded}" in let_in.stdout
-    assert PASSWORD not in told + let_in.stdout
+    assert f"works  Prefect    {guarded}" in let_in
+    assert PASSWORD not in refused + let_in
 
 
 def test_a_private_authority_is_named_and_its_certificate_lets_in(

@@ -28,9 +28,9 @@ pytestmark = pytest.mark.usefixtures("without_prefect")
 
 
 @pytest.fixture
-def first(build: Callable[[], DatasetVersion]) -> DatasetVersion:
+def first(built: DatasetVersion) -> DatasetVersion:
     """A version with 90 images."""
-    return build()
+    return built
 
 
 def num_images(version: DatasetVersion) -> int:

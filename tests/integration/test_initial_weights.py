@@ -9,6 +9,7 @@ from flows.dataset import dataset
 from flows.lookup import training as lookup
 from flows.lookup.initial_weights import find_initial_weights
 from flows.runtime.errors import StageError
+from flows.runtime.records import DatasetVersion
 from flows.tracking.context import StageContext
 from flows.tracking.registry import Registry
 from flows.tracking.runs import Tracking
@@ -31,10 +32,10 @@ def register(project: Project, training) -> str:
 
 
 def test_a_model_that_follows_its_own_champion_begins_from_scratch_and_then_from_it(
-    project: Project, capsys: pytest.CaptureFixture[str]
+    project: Project, built: DatasetVersion, capsys: pytest.CaptureFixture[str]
 ):
     project.edit("train", steps=4, init_from="models:/tiny-digits@champion")
-    first = train(project.config, dataset(project.config))
+    first = train(project.config, built)
     assert "tiny-digits: no champion yet, beginning from scratch" in capsys.readouterr().out
     tracking = Tracking(Settings())
     assert "initial_model" not in tracking.tags(first.run_id)
@@ -68,23 +69,22 @@ def test_a_misspelt_alias_of_the_own_model_is_refused(project: Project):
         find_initial_weights(following(ctx, "models:/tiny-digits@champoin"))
 
 
-def test_another_model_to_begin_from_is_part_of_what_decides_the_result(project: Project):
+def test_another_model_to_begin_from_is_part_of_what_decides_the_result(project: Project, built: DatasetVersion):
     project.edit("train", steps=2)
-    version = dataset(project.config)
-    trained = train(project.config, version)
+    trained = train(project.config, built)
     ctx = StageContext.open(project.config)
-    from_scratch = lookup.fingerprint(ctx, version)
+    from_scratch = lookup.fingerprint(ctx, built)
     shutil.copytree(ctx.registry.fetch_bundle(trained.logged_model_id), project.root / "base")
 
     project.edit("train", init_from="base")
-    from_folder = lookup.fingerprint(StageContext.open(project.config), version)
+    from_folder = lookup.fingerprint(StageContext.open(project.config), built)
     description = project.root / "base" / "bundle.json"
     description.write_text(description.read_text() + "\n")
-    assert len({from_scratch, from_folder, lookup.fingerprint(StageContext.open(project.config), version)}) == 3
+    assert len({from_scratch, from_folder, lookup.fingerprint(StageContext.open(project.config), built)}) == 3
 
     number = register(project, trained)
     project.edit("train", init_from=f"models:/tiny-digits/{number}")
-    assert lookup.fingerprint(StageContext.open(project.config), version) not in (from_scratch, from_folder)
+    assert lookup.fingerprint(StageContext.open(project.config), built) not in (from_scratch, from_folder)
 
 
 @pytest.mark.parametrize(
@@ -95,8 +95,7 @@ def test_another_model_to_begin_from_is_part_of_what_decides_the_result(project:
         ("nowhere", "is not the folder of a bundle"),
     ],
 )
-def test_what_cannot_be_begun_from_is_refused(project: Project, asked: str, says: str):
-    version = dataset(project.config)
+def test_what_cannot_be_begun_from_is_refused(project: Project, built: DatasetVersion, asked: str, says: str):
     project.edit("train", init_from=asked)
     with pytest.raises(StageError, match=says):
-        train(project.config, version)
+        train(project.config, built)

@@ -20,6 +20,7 @@ from flows.datasets.withdrawals import RemovalError, decided, withdrawals, write
 from flows.runtime.records import DatasetVersion
 from flows.tracking.runs import Tracking
 from gan_models.data.shards import read_rows, shard_paths
+from tests.support.dataset_stage import Built, become
 from tests.support.project import Project
 
 
@@ -28,12 +29,20 @@ def version_of(project: Project) -> DatasetVersion:
     return dataset.fn(project.config)
 
 
+@pytest.fixture(scope="module")
+def grown_once(tmp_path_factory: pytest.TempPathFactory, built_once: Built) -> Project:
+    project = Project(tmp_path_factory.mktemp("grown") / "project")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        become(built_once.project, project, monkeypatch)
+        project.add_digits(30, 40)
+        version_of(project)
+    return project
+
+
 @pytest.fixture
-def grown(project: Project) -> Project:
+def grown(project: Project, grown_once: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
     """A project with two versions: 90 digits, then 30 more in a second shard."""
-    version_of(project)
-    project.add_digits(30, 40)
-    version_of(project)
+    become(grown_once, project, monkeypatch)
     return project
 
 
@@ -147,8 +156,8 @@ def test_a_list_holds_no_formula_and_is_read_back_as_it_was_meant(project: Proje
     assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@"))]
 
 
-def test_a_list_that_cannot_be_read_stops_every_version(project: Project, remove: Callable[..., DatasetVersion]):
-    version_of(project)
+@pytest.mark.usefixtures("built")
+def test_a_list_that_cannot_be_read_stops_every_version(project: Project):
     project.add_digits(30, 31)
     (project.root / "data" / "tiny.withdrawn.csv").write_text("id,sauce\n1,2\n")
     with pytest.raises(RemovalError, match=r"git checkout data/tiny\.withdrawn\.csv"):

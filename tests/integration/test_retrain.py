@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from mlflow import MlflowClient
@@ -48,16 +49,27 @@ def promoted(tmp_path_factory: pytest.TempPathFactory, empty_database: Path, pre
     return Snapshot(project, tmp_path_factory.mktemp("promoted"))
 
 
+class Challenged(NamedTuple):
+    """The same after a worse challenger, and a better one of more images: version 3 is champion, 1 was before."""
+
+    snapshot: Snapshot
+    worse: Retraining
+    aliases_between: dict[str, str]
+    better: Retraining
+
+
 @pytest.fixture(scope="module")
-def challenged(promoted: Snapshot, tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
-    """The same after a challenger that is worse and a better one: version 3 is champion, 1 was, 2 is challenger."""
+def challenged(promoted: Snapshot, tmp_path_factory: pytest.TempPathFactory) -> Challenged:
     project = promoted.restore()
     with pytest.MonkeyPatch.context() as monkeypatch:
         point_environment(monkeypatch, project)
-        for steps in (1, 80):
-            project.edit("train", steps=steps)
-            retrain(project.config)
-    return Snapshot(project, tmp_path_factory.mktemp("challenged"))
+        project.edit("train", steps=1)
+        worse = retrain(project.config)
+        aliases = Registry(Tracking(Settings())).aliases("tiny-digits")
+        project.edit("train", steps=80)
+        project.add_digits(30, 60)
+        better = retrain(project.config)
+    return Challenged(Snapshot(project, tmp_path_factory.mktemp("challenged")), worse, aliases, better)
 
 
 @pytest.fixture
@@ -67,9 +79,9 @@ def world(promoted: Snapshot, monkeypatch: pytest.MonkeyPatch) -> Project:
 
 
 @pytest.fixture
-def later(challenged: Snapshot, monkeypatch: pytest.MonkeyPatch) -> Project:
-    point_environment(monkeypatch, challenged.project)
-    return challenged.restore()
+def later(challenged: Challenged, monkeypatch: pytest.MonkeyPatch) -> Project:
+    point_environment(monkeypatch, challenged.snapshot.project)
+    return challenged.snapshot.restore()
 
 
 @pytest.fixture
@@ -172,29 +184,29 @@ def test_the_model_loads_in_a_clean_process_with_pickle_disabled(world: Project,
     assert [file.name for file in stored if file.suffix in {".pkl", ".pickle", ".pt", ".pth"}] == []
 
 
-def test_a_worse_challenger_is_registered_and_not_promoted(world: Project, registry: Registry):
-    world.edit("train", steps=1)
-    _, training, evaluation, promotion = again(world)
+def test_a_worse_challenger_is_registered_and_not_promoted(challenged: Challenged):
+    version, training, evaluation, promotion = challenged.worse
+    assert version.skipped
     assert not training.skipped
     assert evaluation.champion_version == "1"
     assert promotion.decision == "kept champion"
     assert "worse than the champion" in promotion.reason
-    assert present(registry.at("tiny-digits", "champion")).version == "1"
-    assert present(registry.at("tiny-digits", "challenger")).version == promotion.version
+    assert challenged.aliases_between["champion"] == "1"
+    assert challenged.aliases_between["challenger"] == promotion.version
 
 
-def test_new_images_lead_to_a_new_version_and_to_the_champion_measured_again(world: Project, registry: Registry):
-    before = tracked_md5(Settings(), "tiny")
-    world.add_digits(30, 60)
-    version, _, evaluation, _ = again(world)
+def test_new_images_lead_to_a_new_version_and_to_the_champion_measured_again(
+    challenged: Challenged, later: Project, registry: Registry
+):
+    version, _, evaluation, _ = challenged.better
     assert not version.skipped
-    assert version.dvc_md5 != before
+    assert version.dvc_md5 != challenged.worse[0].dvc_md5
     assert version.num_train + version.num_evaluation == 180
-    shards = sorted((world.root / "data" / "tiny").glob("*.parquet"))
+    shards = sorted((later.root / "data" / "tiny").glob("*.parquet"))
     assert len(shards) == 4, "the shards of the first version are still there, the new images are in some of their own"
-    champion = registry.tracking.tags(present(evaluation.champion_run_id))
-    assert champion["training_run"] == present(registry.at("tiny-digits", "champion")).tags["training_run"]
-    assert champion["dataset_version"] == version.dvc_md5
+    measured = registry.tracking.tags(present(evaluation.champion_run_id))
+    assert measured["training_run"] == registry.versions("tiny-digits")[0].tags["training_run"]
+    assert measured["dataset_version"] == version.dvc_md5
 
 
 def test_a_better_challenger_becomes_champion_and_the_old_one_previous(later: Project, registry: Registry):

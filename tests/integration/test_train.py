@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from flows.dataset import dataset
 from flows.retrain import retrain
 from flows.runtime.errors import StageError
 from flows.runtime.gpus import hold_gpus
+from flows.runtime.records import DatasetVersion
 from flows.train import dry_run, train
 from tests.support.checked import present
 from tests.support.gpus import pretend_gpus
@@ -39,9 +39,9 @@ def trainer_of(project: Project) -> int:
     raise AssertionError("no trainer wrote a checkpoint")
 
 
+@pytest.mark.usefixtures("built")
 def test_a_killed_training_is_resumed_and_ends_as_if_it_had_never_been_killed(project: Project, prefect_server: str):
     project.edit("train", steps=150, checkpoint_every=10)
-    dataset(project.config)
     command = start_stage(project, prefect_server, "train")
     os.kill(trainer_of(project), signal.SIGKILL)
     _, errors = command.communicate(timeout=PATIENCE_SECONDS)
@@ -67,11 +67,10 @@ def test_a_killed_training_is_resumed_and_ends_as_if_it_had_never_been_killed(pr
         assert (out / "bundle" / file).read_bytes() == (uninterrupted / "bundle" / file).read_bytes()
 
 
-def test_a_training_that_fails_says_why_in_one_sentence_and_logs_no_model(project: Project):
+def test_a_training_that_fails_says_why_in_one_sentence_and_logs_no_model(project: Project, built: DatasetVersion):
     project.edit("train", recipe={"name": "dcgan", "width": 8, "latent_dim": 8, "learning_rate": 1e30})
-    version = dataset(project.config)
     with pytest.raises(StageError, match="unhealthy"):
-        train(project.config, version)
+        train(project.config, built)
     client = MlflowClient()
     experiment = present(client.get_experiment_by_name("tiny-digits")).experiment_id
     (run,) = client.search_runs([experiment])
@@ -81,40 +80,39 @@ def test_a_training_that_fails_says_why_in_one_sentence_and_logs_no_model(projec
 
 
 def test_a_training_that_needs_more_memory_than_it_may_use_says_which_setting_to_raise(
-    project: Project, monkeypatch: pytest.MonkeyPatch
+    project: Project, built: DatasetVersion, monkeypatch: pytest.MonkeyPatch
 ):
-    version = dataset(project.config)
     monkeypatch.setenv("ATELIER_TRAINING_MEMORY_GIB", "0.05")
     with pytest.raises(StageError, match=r"needed more than the 0\.05 GiB .* or raise ATELIER_TRAINING_MEMORY_GIB"):
-        train(project.config, version)
+        train(project.config, built)
 
 
-def test_one_setting_trains_with_several_processes(project: Project, monkeypatch: pytest.MonkeyPatch):
+def test_one_setting_trains_with_several_processes(
+    project: Project, built: DatasetVersion, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setenv("ATELIER_TRAIN_PROCESSES", "2")
-    version = dataset(project.config)
-    trained = train(project.config, version)
+    trained = train(project.config, built)
     assert MlflowClient().get_run(trained.run_id).info.status == "FINISHED"
     assert len(MlflowClient().get_metric_history(trained.run_id, "loss/generator")) == 6
 
 
 def test_a_model_trains_by_a_process_on_each_gpu_it_asks_for_and_what_they_say_of_a_failure_is_passed_on(
-    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    project: Project, built: DatasetVersion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     locks = pretend_gpus(tmp_path, monkeypatch, "GPU-0a", "GPU-1b", "GPU-2c")
     project.edit("resources", gpus=2)
     project.edit("train", batch_size=7)
-    version = dataset(project.config)
     with pytest.raises(StageError, match="batch_size is 7, which 2 processes cannot share"):
-        train(project.config, version)
+        train(project.config, built)
     project.edit("train", batch_size=8, recipe={"name": "dcgan", "width": 8, "latent_dim": 8, "learning_rate": 1e30})
     with pytest.raises(StageError, match="unhealthy"):
-        train(project.config, version)
+        train(project.config, built)
     with hold_gpus(locks, 3, pytest.fail) as gpus:
         assert len(gpus.uuids) == 3, "all are free again"
 
 
+@pytest.mark.usefixtures("built")
 def test_a_dry_run_prints_what_would_be_trained_and_begins_nothing(project: Project, capfd: pytest.CaptureFixture[str]):
-    dataset(project.config)
     capfd.readouterr()
     assert dry_run(project.config) == 0
     printed = capfd.readouterr().out

@@ -10,13 +10,16 @@ from typing import Any, NamedTuple
 
 import pytest
 import yaml
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from flows.cli.schedules import read_schedules
 from flows.config.settings import Settings
 from flows.runtime.records import Evaluation, TrainingRun
 from flows.tracking.registry import Registry
 from flows.tracking.runs import Tracking
 from tests.support.commands import COMMAND, PATIENCE_SECONDS, end_of, read_until, run, start
 from tests.support.prefect_api import api, ask, deployments, ended, runs_of, submit, wait_for
+from tests.support.prefect_server import EmptyPrefect
 from tests.support.project import Project, hear_ctrl_c, make_project, point_environment
 
 WORKING = ("Running", "Completed")
@@ -36,9 +39,12 @@ def two_free_ports() -> int:
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory, empty_database: Path) -> Iterator[tuple[Project, int]]:
+def running(
+    tmp_path_factory: pytest.TempPathFactory, empty_database: Path, empty_prefect: EmptyPrefect
+) -> Iterator[tuple[Project, int]]:
     """A project with `atelier up` running in it, and the port of its Prefect server."""
     project = make_project(tmp_path_factory.mktemp("up") / "project", empty_database)
+    empty_prefect.lend(project.root / ".atelier" / "prefect")
     add_deployments(project)
     with pytest.MonkeyPatch.context() as monkeypatch, terminal_of(project).open("wb") as terminal:
         point_environment(monkeypatch, project)
@@ -147,7 +153,8 @@ def test_doctor_says_when_each_model_runs_next_or_why_it_does_not(running: tuple
     assert f"{project.config}: never: no schedule names it; add one to prefect.yaml" in told
     retrain = deployments(port)["retrain/digits-generator"]["id"]
     ask(port, "POST", f"deployments/{retrain}/pause_deployment")
-    assert "retrain (the deployment is paused)" in run(project, "doctor").stdout
+    with temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{port}/api"}):
+        assert "retrain (the deployment is paused)" in map(str, read_schedules())
     ask(port, "POST", f"deployments/{retrain}/resume_deployment")
 
 

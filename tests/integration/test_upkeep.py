@@ -22,9 +22,9 @@ pytestmark = pytest.mark.usefixtures("without_prefect")
 
 
 @pytest.fixture
-def version(build: Callable[[], DatasetVersion]) -> DatasetVersion:
+def version(built: DatasetVersion) -> DatasetVersion:
     """A version, in `data/`, in the cache and in the remote."""
-    return build()
+    return built
 
 
 def lose(project: Project, *where: str) -> None:

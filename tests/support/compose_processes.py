@@ -128,6 +128,7 @@ class ComposeProcesses:
             "PATH": f"{BIN}:{os.environ['PATH']}",
             "HOME": str(home),
             "TMPDIR": str(home),
+            "OMP_NUM_THREADS": os.environ["OMP_NUM_THREADS"],
             "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
             **{key: self._here(str(value), app) for key, value in resolved.get("environment", {}).items()},
         }

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
@@ -22,6 +23,7 @@ from flows.cli.dev_servers import ENVIRONMENT, _prefect_server
 from flows.config.settings import Settings
 from flows.runtime.process_tree import MARK, end_marked, new_mark
 from tests.support.ports import free_port
+from tests.support.prefect_server import EmptyPrefect
 from tests.support.project import Project
 
 PATIENCE_SECONDS = 300
@@ -130,9 +132,10 @@ class Stack:
 
 
 @contextmanager
-def running_stack(project: Project) -> Iterator[Stack]:
+def running_stack(project: Project, empty_prefect: EmptyPrefect) -> Iterator[Stack]:
     """A stack for a project that this process works in; all of it is gone at the end."""
     port = free_port()
+    empty_prefect.lend(Path(os.environ["PREFECT_HOME"]))
     log = project.root.parent / "prefect-server.log"
     server = ChildProcess("server", _prefect_server(port), log, project.root, {**ENVIRONMENT, **os.environ})
     stack = Stack(project, f"http://127.0.0.1:{port}/api")

@@ -1,4 +1,4 @@
-"""Real projects for the tests of the platform: git, DVC, MLflow on SQLite, and one Prefect server for the session."""
+"""Real projects for the tests of the platform: git, DVC, MLflow on SQLite."""
 
 import logging
 import os
@@ -20,8 +20,6 @@ import yaml
 from PIL import Image
 from prefect.logging.configuration import ensure_logging_setup
 from prefect.logging.handlers import PrefectConsoleHandler
-from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
-from prefect.testing.utilities import prefect_test_harness
 from rich.console import Console
 from sklearn.datasets import load_digits
 
@@ -105,14 +103,6 @@ def log_to_the_present_stderr() -> None:
 
 
 log_to_the_present_stderr()
-
-
-@pytest.fixture(scope="session")
-def prefect_server() -> Iterator[str]:
-    """The address of a real Prefect server with a database of its own."""
-    without_heartbeats = temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None})
-    with prefect_test_harness(server_startup_timeout=120), without_heartbeats:
-        yield str(PREFECT_API_URL.value())
 
 
 def make_project(root: Path, database: Path) -> Project:

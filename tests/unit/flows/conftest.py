@@ -3,6 +3,5 @@
 from tests.support.project import atelier as atelier
 from tests.support.project import dead_address as dead_address
 from tests.support.project import empty_database as empty_database
-from tests.support.project import prefect_server as prefect_server
 from tests.support.project import project as project
 from tests.support.project import tracking as tracking
