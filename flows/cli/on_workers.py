@@ -127,8 +127,8 @@ class _Followed:
         self._client = client
         self._ids = [run.id for run in runs]
         self._told: dict[UUID, str] = {}
-        self._began = datetime.now(UTC)
         self._lines: set[UUID] = set()
+        self._is_first = True
 
     def to_their_end(self) -> list[FlowRun]:
         """Print what changes until all of them have ended; in the order they were given."""
@@ -158,13 +158,18 @@ class _Followed:
             print_plain(f"{run.name}: {now}  {url_for(run)}")
 
     def _tell_log(self, runs: Sequence[FlowRun]) -> None:
-        """Print what stages have told since, which is how far they are; what Prefect tells is left out."""
-        wanted = {"flow_run_id": {"any_": [run.id for run in runs]}, "timestamp": {"after_": self._began}}
-        lines = self._client.read_logs(LogFilter.model_validate(wanted), limit=NUM_LINES, sort=LogSort.TIMESTAMP_DESC)
-        for line in reversed(lines):
-            if line.id not in self._lines and line.message.startswith(get_args(Stage)):
+        """Print what stages have told since, which is how far they are; what Prefect tells is left out.
+
+        The times of lines are of the clocks of workers, and say nothing to that of this machine, or to each other.
+        """
+        for run in runs:
+            wanted = LogFilter.model_validate({"flow_run_id": {"any_": [run.id]}})
+            lines = self._client.read_logs(wanted, limit=NUM_LINES, sort=LogSort.TIMESTAMP_DESC)
+            for line in reversed(lines):
+                if line.id not in self._lines and line.message.startswith(get_args(Stage)) and not self._is_first:
+                    print_plain(f"  {line.message}")
                 self._lines.add(line.id)
-                print_plain(f"  {line.message}")
+        self._is_first = False
 
 
 def _in_words(client: SyncPrefectClient, run: FlowRun) -> str:

@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -43,8 +44,8 @@ def dvc(arguments: list[str], folder: Path, settings: Settings) -> str:
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if not line.startswith(_CHATTER)]
         reason = one_line(" ".join(lines)) or f"exit code {done.returncode}"
-        if "encountered an internal error" in reason:
-            reason += " (so says S3; the disk of its server may be full)"
+        if re.search(r"encountered an internal error|\(500\)", reason):
+            reason += f" (so says the S3 server at {_s3_server(settings)}; the disk that it writes to may be full)"
         raise VersioningError(f"{command} failed: {without_secrets(reason)}")
     return done.stdout.strip()
 
@@ -68,6 +69,13 @@ def dvc_config(settings: Settings) -> dict[str, str]:
     return dict(
         _read_config(settings, settings.root, tuple(file.stat().st_mtime_ns for file in files if file.exists()))
     )
+
+
+def _s3_server(settings: Settings) -> str:
+    from flows.sources import s3
+
+    config = dvc_config(settings)
+    return s3.server(config.get(f"remote.{config.get('core.remote')}.endpointurl"))
 
 
 @functools.lru_cache(maxsize=4)  # DVC takes seconds to start

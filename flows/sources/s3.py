@@ -33,7 +33,7 @@ _REMEDIES = {
     "SignatureDoesNotMatch": "the secret key is wrong; set AWS_SECRET_ACCESS_KEY again",
     "ExpiredToken": "the credentials have expired; get new ones",
     "AccessDenied": "these credentials have no right to do that; ask for the right, or use others",
-    "InternalError": "the S3 server failed inside; its disk may be full: free some there, and look into its log",
+    "InternalError": "the S3 server at {server} failed inside: its log says why; the disk it writes to may be full",
     "SlowDown": "it asks for fewer requests, and did so again when asked later; try again in a while",
 }
 _REMEDIES |= {"403": _REMEDIES["AccessDenied"], "Forbidden": _REMEDIES["AccessDenied"], "503": _REMEDIES["SlowDown"]}
@@ -72,6 +72,11 @@ def split_url(url: str) -> tuple[str, str]:
         shown = f"{SCHEME}...@{parts.netloc.split('@')[-1]}" if "@" in parts.netloc else url
         raise StorageError(f"{shown!r} is not an address in S3; write it as s3://bucket/prefix, without credentials")
     return parts.netloc, url.removeprefix(f"{SCHEME}{parts.netloc}").lstrip("/")
+
+
+def server(endpoint: str | None) -> str:
+    """Return the address of the server that is asked, for a person; Amazon's are called S3."""
+    return endpoint or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or "S3"
 
 
 def list_objects(url: str, *, endpoint: str | None = None) -> Iterator[S3Object]:
@@ -247,16 +252,16 @@ def _in_words(what: str, endpoint: str | None) -> Iterator[None]:
         if code in _GONE:
             raise ObjectGoneError(f"{what}: it is no longer there as it was listed; run again") from None
         said = one_line(error.response.get("Error", {}).get("Message", ""), 200)
+        remedy = _REMEDIES.get(code, "").format(server=server(endpoint))
         kind = MissingBucketError if code == "NoSuchBucket" else StorageError
-        raise kind(f"{what}: {_REMEDIES.get(code, f'S3 answers {code}, {said}')}") from None
+        raise kind(f"{what}: {remedy or f'S3 answers {code}, {said}'}") from None
     except (exceptions.NoCredentialsError, exceptions.PartialCredentialsError):
         raise StorageError(
             f"{what}: there are no credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
         ) from None
     except (exceptions.EndpointConnectionError, exceptions.HTTPClientError):
-        where = endpoint or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or "S3"
         raise StorageError(
-            f"{what}: {where} does not answer; check the address (AWS_ENDPOINT_URL) and the network"
+            f"{what}: {server(endpoint)} does not answer; check the address (AWS_ENDPOINT_URL) and the network"
         ) from None
     except exceptions.BotoCoreError as error:
         raise StorageError(f"{what}: {one_line(error, 300)}") from None

@@ -1,5 +1,6 @@
 """MLflow's client with an end to each call: the time limits of its own are for each read, and none is for an answer."""
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
@@ -61,6 +62,11 @@ def why_silent(uri: str, error: Exception) -> str:
         return (
             f"the certificate of the MLflow server at {uri} is of no authority that is known here; "
             "set MLFLOW_TRACKING_SERVER_CERT_PATH, or REQUESTS_CA_BUNDLE, to the authority's certificate"
+        )
+    if re.search("too many 5[0-9]+ error responses", cause):
+        return (
+            f"the MLflow server at {uri} fails whenever it is asked ({cause}): its log says why; "
+            "the disk that it, or the storage behind it, writes to may be full"
         )
     return (
         f"the MLflow server at {uri} does not answer ({cause}); "

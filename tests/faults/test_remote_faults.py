@@ -133,7 +133,15 @@ def test_a_remote_that_throttles_for_a_while_gets_everything(proxied: tuple[Plac
     assert place.read(versions.materialize(Settings(), "alpha", md5)) == SHARDS
 
 
-@pytest.mark.parametrize(("fault", "said"), [("throttle", "SlowDown"), ("hang", "[Tt]ime"), ("reset", "[Cc]onnection")])
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("throttle", "SlowDown"),
+        ("hang", "[Tt]ime"),
+        ("reset", "[Cc]onnection"),
+        ("fail", r"S3 server at http://127\S+; the disk that it writes to may be full"),
+    ],
+)
 def test_a_remote_that_goes_on_failing_ends_in_the_cause_after_a_bounded_number_of_requests(
     proxied: tuple[Place, FaultyProxy], fault: Fault, said: str
 ):

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 from prefect import flow
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
+from prefect.client.schemas.actions import LogCreate, WorkPoolCreate, WorkPoolUpdate
 from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.runtime import flow_run
@@ -209,6 +209,32 @@ def test_a_retrain_that_failed_on_the_workers_fails_the_command_with_its_sentenc
     assert ended.left() == []
     with pytest.raises(RetrainOnWorkersError, match=r"Failed: there is no such source \(http.*/runs/flow-run/"):
         ended.check()
+
+
+def test_what_a_worker_tells_is_shown_though_its_clock_is_behind_and_what_it_told_before_is_not(
+    project: Project, deployed: Deployment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def tell(message: str) -> None:
+        when, (run,) = datetime.now(UTC) - timedelta(hours=1), submitted(deployed)
+        line = LogCreate(name="x", level=20, message=message, timestamp=when, flow_run_id=run.id, task_run_id=None)
+        with get_client(sync_client=True) as client:
+            client.create_logs([line])
+
+    monkeypatch.setattr(on_workers, "sleep", stop_here)
+    with pytest.raises(SystemExit):
+        retrain_on_workers([project.config])
+    tell("train     before it was joined")
+    then = iter(
+        [
+            lambda: tell("train     on a slow clock"),
+            lambda: set_state(submitted(deployed)[0], Failed(message="there is no such source")),
+        ]
+    )
+    monkeypatch.setattr(on_workers, "sleep", lambda _: next(then)())
+    retrain_on_workers([project.config])
+    told = capsys.readouterr().out
+    assert "  train     on a slow clock" in told
+    assert "before it was joined" not in told
 
 
 def test_a_run_that_was_deleted_meanwhile_is_told(

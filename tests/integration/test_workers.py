@@ -18,15 +18,15 @@ def service(pool: str) -> Service:
 def test_a_pool_that_no_worker_polls_says_when_the_last_did_and_what_to_start(prefect_server: str):
     with pytest.MonkeyPatch.context() as monkeypatch, get_client(sync_client=True) as client:
         monkeypatch.setenv("PREFECT_API_URL", prefect_server)
-        client.create_work_pool(WorkPoolCreate(name="served", type="process"))
-        client.create_work_pool(WorkPoolCreate(name="unserved", type="process"))
+        client.create_work_pool(WorkPoolCreate(name="pool-a", type="process"))
+        client.create_work_pool(WorkPoolCreate(name="pool-b", type="process"))
         flow = client.create_flow_from_name("any")
-        for pool in ("served", "unserved"):
+        for pool in ("pool-a", "pool-b"):
             client.create_deployment(flow, f"of-{pool}", work_pool_name=pool)
-        client.send_worker_heartbeat("served", "here-1", heartbeat_interval_seconds=30)
-        assert str(service("served")).startswith("served: here-1, heard of at 20")
-        assert service("served").trouble == ""
-        start = "no worker polls pool unserved; start one with `atelier worker --pool unserved`"
-        assert str(service("unserved")) == f"unserved: none has ever polled ({start})"
-        with pytest.raises(TroubleError, match=r"served: here-1.*\nunserved: none has ever polled"):
+        client.send_worker_heartbeat("pool-a", "here-1", heartbeat_interval_seconds=30)
+        assert str(service("pool-a")).startswith("pool-a: here-1, heard of at 20")
+        assert service("pool-a").trouble == ""
+        start = "no worker polls pool pool-b; start one with `atelier worker --pool pool-b`"
+        assert str(service("pool-b")) == f"pool-b: none has ever polled ({start})"
+        with pytest.raises(TroubleError, match=r"pool-a: here-1.*\npool-b: none has ever polled"):
             check_workers()
