@@ -8,6 +8,7 @@ from prefect.client.schemas.objects import StateType
 from prefect.events.schemas.automations import Automation
 
 from flows.config.settings import Settings
+from flows.runtime.deployments import TAG
 
 HEARTBEAT = "prefect.flow-run.heartbeat"
 PENDING, RUNNING, CANCELLING, CRASHED = (
@@ -15,8 +16,7 @@ PENDING, RUNNING, CANCELLING, CRASHED = (
 )
 ENDS = {CRASHED, *(f"prefect.flow-run.{name}" for name in ("Completed", "Failed", "Cancelled", "TimedOut"))}
 QUEUED = {f"prefect.flow-run.{name}" for name in ("Scheduled", "AwaitingRetry", "AwaitingConcurrencySlot")}
-FLOWS = ["retrain", "dataset", "train", "evaluate", "promote"]
-OF_OURS = ResourceSpecification({"prefect.resource.role": "flow", "prefect.resource.name": FLOWS})
+OF_OURS = ResourceSpecification({"prefect.resource.role": "tag", "prefect.resource.id": f"prefect.tag.{TAG}"})
 OF_A_DEPLOYMENT = ResourceSpecification({"prefect.resource.role": "deployment"})
 SECONDS_OF_REST = 10.0  # after a crash; the least that Prefect waits for what does not come
 SECONDS_TO_START = 600.0  # of a worker, for a flow run it has taken: an image may have to be pulled

@@ -3,21 +3,21 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import yaml
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
-from prefect.client.schemas.filters import FlowFilter, FlowFilterName
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import ObjectAlreadyExists
 
-from flows.cli.automations import FLOWS, keep_automation, wanted
+from flows.cli.automations import keep_automation, wanted
 from flows.config.model_config import read_model_config
 from flows.config.settings import Settings
+from flows.runtime.deployments import TAG, our_deployments
 from gan_models.errors import AtelierError
 
-PAGE = 200  # what a Prefect server gives at once
 POOLS = ("cpu", "gpu")
 
 
@@ -39,11 +39,11 @@ def deploy(settings: Settings, configs: list[str] | None = None) -> list[str]:
     """
     with get_client(sync_client=True) as client:
         lines = [f"work pool {name}: {_keep_pool(client, name)}" for name in POOLS]
-        before = _deployments(client)
+        before = _by_name(client)
         _prefect_deploy(settings, configs or [], before)
         lines += [
             f"deployment {name}: {'is there' if name in before and before[name].id == known.id else 'created'}"
-            for name, known in sorted(_deployments(client).items())
+            for name, known in sorted(_by_name(client).items())
         ]
         lines += [f"automation '{each.name}': {keep_automation(client, each)}" for each in wanted(settings)]
     return lines
@@ -59,20 +59,16 @@ def _keep_pool(client: SyncPrefectClient, name: str) -> str:
     return "created"
 
 
-def _deployments(client: SyncPrefectClient) -> dict[str, DeploymentResponse]:
-    """Return the deployments of our flows, by their whole names."""
-    ours = FlowFilter(name=FlowFilterName(any_=FLOWS))
-    flows = {flow.id: flow.name for flow in client.read_flows(flow_filter=ours)}
-    found: dict[str, DeploymentResponse] = {}
-    while page := client.read_deployments(flow_filter=ours, limit=PAGE, offset=len(found)):
-        found |= {f"{flows[one.flow_id]}/{one.name}": one for one in page}
-    return found
+def _by_name(client: SyncPrefectClient) -> dict[str, DeploymentResponse]:
+    """Return our deployments by their whole names, such as `train/digits-generator`."""
+    flow = cache(client.read_flow)
+    return {f"{flow(deployment.flow_id).name}/{deployment.name}": deployment for deployment in our_deployments(client)}
 
 
 def _prefect_deploy(settings: Settings, configs: list[str], before: dict[str, DeploymentResponse]) -> None:
     content = yaml.safe_load((settings.root / "prefect.yaml").read_text())
     wanted = [*content["deployments"], *_missing(settings, content["deployments"], configs)]
-    content["deployments"] = [_with_switches_left(one, before) for one in wanted]
+    content["deployments"] = [_as_it_stays(one, before) for one in wanted]
     file = settings.state / "prefect.yaml"
     file.write_text(yaml.safe_dump(content, sort_keys=False))
     command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(file)]
@@ -95,8 +91,8 @@ def _missing(settings: Settings, deployments: list[dict[str, Any]], configs: lis
                 yield {**stage, "name": name, "schedules": [], "parameters": {**stage["parameters"], "config": config}}
 
 
-def _with_switches_left(deployment: dict[str, Any], before: dict[str, DeploymentResponse]) -> dict[str, Any]:
-    """Return a deployment that leaves its schedules on or off as a person has them in Prefect."""
+def _as_it_stays(deployment: dict[str, Any], before: dict[str, DeploymentResponse]) -> dict[str, Any]:
+    """Return a deployment with our tag that keeps what a person did in Prefect: its tags, its schedules' switches."""
     flow = deployment["entrypoint"].rpartition(".")[2]
     known = before.get(f"{flow}/{deployment['name']}")
     slugs = {schedule.slug for schedule in known.schedules} if known else set()
@@ -104,4 +100,5 @@ def _with_switches_left(deployment: dict[str, Any], before: dict[str, Deployment
         {key: value for key, value in one.items() if key != "active" or one.get("slug") not in slugs}
         for one in deployment.get("schedules", [])
     ]
-    return {**deployment, "schedules": schedules}
+    tags = {TAG, *deployment.get("tags", []), *(known.tags if known else [])}
+    return {**deployment, "schedules": schedules, "tags": sorted(tags)}

@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,14 +11,13 @@ import typer
 from flows.cli import dataset as dataset_commands
 from flows.cli import storage as storage_commands
 from flows.cli.errors import UsageError, in_one_line
-from flows.cli.stage_runner import Config, check_prefect, checked_paths, dry_run, prepare, run_stage, without_heartbeats
+from flows.cli.stage_runner import Config, as_command, check_prefect, checked_paths, dry_run, prepare, run_stage
 from flows.config.settings import Settings
+from flows.runtime.interruption import INTERRUPTED, interrupt_in_order
 from gan_models.escaping import for_terminal
 
 if TYPE_CHECKING:
     from flows.runtime.records import Retraining
-
-INTERRUPTED = 130  # what Typer makes of Ctrl-C
 
 app = typer.Typer(
     help="Retrains GAN image models and promotes them to production only when they are better.",
@@ -54,7 +52,7 @@ def retrain(
     else:
         from flows.retrain import retrain as retrain_flow
 
-        with without_heartbeats():
+        with as_command():
             retrainings = [retrain_flow(name) for name in names]
         _show(retrainings)
 
@@ -106,7 +104,7 @@ def evaluate(
     from flows.cli.evaluate import assess
     from flows.cli.render import assessment_summary
 
-    with without_heartbeats():
+    with as_command():
         assessment = assess(name, model or bundle, against)
     if as_json:
         print(json.dumps(assessment.as_json(), indent=2))
@@ -231,12 +229,11 @@ def main() -> None:
     What a person can mend is told in one sentence, or by its traceback with ATELIER_DEBUG=1. All else is a bug, and
     whoever mends it needs the traceback.
     """
-    # As Ctrl-C: the default handler would leave Prefect's temporary server behind.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    interrupt_in_order()
     try:
         app()
     except SystemExit as end:
-        if end.code == INTERRUPTED:
+        if end.code == INTERRUPTED:  # as Typer makes of KeyboardInterrupt
             print("stopped; run the same command again to go on where it was", file=sys.stderr)
         raise
     except Exception as error:

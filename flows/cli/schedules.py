@@ -1,6 +1,5 @@
 """When each model runs next, as the Prefect server has it: planned runs, not schedules that could plan some."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, partial
@@ -12,9 +11,8 @@ from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.sorting import FlowRunSort
 
 from flows.config.settings import Settings
-from flows.runtime.deployments import find_pool, trouble_of
+from flows.runtime.deployments import PAGE, find_pool, our_deployments, trouble_of
 
-PAGE = 200  # what a Prefect server gives at once
 WAITING = FlowRunFilter.model_validate({"state": {"type": {"any_": ["SCHEDULED"]}}})
 
 
@@ -36,12 +34,12 @@ class Schedule:
 
 
 def read_schedules() -> list[Schedule]:
-    """Return every schedule of every deployment on the Prefect server of the environment."""
+    """Return every schedule of our deployments on the Prefect server of the environment."""
     with get_client(sync_client=True) as client:
         flow, pool = cache(client.read_flow), cache(partial(find_pool, client))
         return [
             _schedule(schedule, flow(deployment.flow_id).name, deployment, runs, pool(deployment.work_pool_name))
-            for deployment in all_deployments(client)
+            for deployment in our_deployments(client)
             for runs in [_waiting_runs(client, deployment)]
             for schedule in deployment.schedules
         ]
@@ -76,14 +74,6 @@ def _why_not(deployment: DeploymentResponse, run: FlowRun, pool: WorkPool | None
     """Return why a planned run would not start, empty where it would."""
     late = "late: its workers are busy" if run.state and run.state.name == "Late" else ""
     return trouble_of(deployment.work_pool_name, pool) or late
-
-
-def all_deployments(client: SyncPrefectClient) -> Iterator[DeploymentResponse]:
-    """Yield every deployment on the server."""
-    offset = 0
-    while page := client.read_deployments(limit=PAGE, offset=offset):
-        yield from page
-        offset += len(page)
 
 
 def _waiting_runs(client: SyncPrefectClient, deployment: DeploymentResponse) -> list[FlowRun]:

@@ -6,7 +6,8 @@ Imports are made where they are needed: Prefect and MLflow take seconds.
 import importlib
 import os
 import threading
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,8 +16,6 @@ import typer
 from flows.config.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from flows.runtime.records import Record
 
 Config = Annotated[Path, typer.Argument(help="the model's config file, such as configs/digits-generator.yaml")]
@@ -30,7 +29,7 @@ def run_stage(stage: str, config: Path) -> None:
     from flows.runtime.progress import console
 
     flow: Callable[[str], Record] = getattr(importlib.import_module(f"flows.{stage}"), stage)
-    with without_heartbeats():
+    with as_command():
         record = flow(name)
     state = "skipped, nothing new" if record.skipped else "done"
     console.print(f"[bold]{stage}[/] {state} in {record.seconds:.1f} s, MLflow run {record.run_id}")
@@ -81,14 +80,25 @@ def check_prefect() -> None:
     """Refuse to start flows on a server that cannot be used; Prefect's own error has no remedy in it."""
     from flows.runtime.prefect_runs import check_server
 
-    check_server()
+    if not check_server():
+        from flows.runtime.temporary_server import use_own_temporary_server
+
+        use_own_temporary_server()
 
 
-def without_heartbeats() -> AbstractContextManager[object]:
-    """Return a context without heartbeats: they are for workers, and each would hold up its flow's end by a second."""
+@contextmanager
+def as_command() -> Iterator[None]:
+    """Run flows as a command does: with our tag, and without heartbeats.
+
+    Those are for workers, and each would hold up its flow's end by a second.
+    """
+    from prefect import tags
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
-    return temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None})
+    from flows.runtime.deployments import TAG
+
+    with tags(TAG), temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        yield
 
 
 def _project_path(settings: Settings, config: Path) -> str:

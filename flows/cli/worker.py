@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import signal
 import socket
 from typing import Any
 from uuid import UUID
@@ -15,6 +14,7 @@ from prefect.workers.process import ProcessJobConfiguration, ProcessWorker, Proc
 from flows.config.settings import Settings
 from flows.runtime.gpus import gpus_here
 from flows.runtime.grace import FLOW_SECONDS
+from flows.runtime.interruption import on_interruption
 from flows.runtime.process_tree import MARK, end_marked, new_mark
 from flows.runtime.progress import console
 
@@ -22,7 +22,7 @@ SECONDS_TO_REPORT = 10.0  # to the Prefect server, that a process was killed
 
 
 def work(pool: str, limit: int | None, *, with_health_check: bool) -> None:
-    """Take up flow runs of a work pool until SIGTERM or Ctrl-C; then end those under way, with a checkpoint each.
+    """Take up flow runs of a work pool until it is asked to end; then end those under way, with a checkpoint each.
 
     Args:
         limit: how many at once; without it, see `runs_at_once`.
@@ -38,14 +38,13 @@ def runs_at_once(pool: str) -> int | None:
 
 
 async def _work(worker: "StoppableWorker", *, with_health_check: bool) -> None:
-    asked = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, asked.set)
+    asked, loop = asyncio.Event(), asyncio.get_running_loop()
+    on_interruption(lambda: loop.call_soon_threadsafe(asked.set), lambda: end_marked(os.environ[MARK], 0.0))
     working = asyncio.create_task(worker.start(with_healthcheck=with_health_check, printer=_say))
     waiting = asyncio.create_task(asked.wait())
     await asyncio.wait({working, waiting}, return_when=asyncio.FIRST_COMPLETED)
     if asked.is_set():
-        _say("stopping: what runs is asked to end, with a checkpoint")
+        _say("stopping: what runs is asked to end, with a checkpoint (Ctrl-C again: without)")
         await worker.end_flow_runs()
         working.cancel()
     waiting.cancel()

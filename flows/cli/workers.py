@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import Worker, WorkerStatus
 
-from flows.cli.schedules import all_deployments
-from flows.runtime.deployments import find_pool, trouble_of
+from flows.runtime.deployments import find_pool, our_deployments, trouble_of
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class Service:
 def read_services() -> list[Service]:
     """Return every work pool that a deployment on the Prefect server of the environment names, with its workers."""
     with get_client(sync_client=True) as client:
-        pools = {deployment.work_pool_name for deployment in all_deployments(client)}
+        pools = {deployment.work_pool_name for deployment in our_deployments(client)}
         return [_service(client, pool) for pool in sorted(filter(None, pools))]
 
 

@@ -1,5 +1,6 @@
 """What a retrain came to: in a line for its state, as tags, and as the page that Prefect shows of it."""
 
+from flows.runtime.deployments import TAG
 from flows.runtime.records import Record, Retraining, Stage, by_stage
 from flows.tracking.context import StageContext
 from gan_models.escaping import for_markdown
@@ -19,7 +20,7 @@ def outcome(ctx: StageContext, retraining: Retraining) -> str:
 
 def tags(ctx: StageContext, retraining: Retraining | None = None) -> list[str]:
     """Return the tags that a retrain is found by in Prefect; before it has ended there is no decision."""
-    found = [f"model:{ctx.model.name}", f"dataset:{ctx.model.dataset.name}"]
+    found = [TAG, f"model:{ctx.model.name}", f"dataset:{ctx.model.dataset.name}"]
     if retraining:
         promotion = retraining[3]
         found.append(f"decision:{'nothing new' if promotion.skipped else promotion.decision}")

@@ -3,8 +3,9 @@
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from itertools import pairwise
-from typing import Any, get_args
+from typing import Any
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import FlowFilter, FlowFilterName, FlowRunFilter
@@ -13,10 +14,8 @@ from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.sorting import FlowRunSort
 
 from flows.monitoring.gauges import Values
-from flows.runtime.records import Stage
+from flows.runtime.deployments import PAGE, TAG, our_deployments
 
-STAGES = ["retrain", *get_args(Stage)]
-PAGE = 200  # what a Prefect server gives at once
 NUM_WAITING = 50  # runs of a deployment that are looked at: the scheduler plans a few ahead
 FAILED = ("FAILED", "CRASHED")
 
@@ -31,8 +30,9 @@ def run_values() -> Values:
             for run in _every(client, *FAILED, end_time={"after_": now - timedelta(days=1)})
             if run.state_type
         )
-        for stage, deployment in _deployments(client):
-            labels = {"stage": stage, "model": deployment.name}
+        flow = cache(client.read_flow)
+        for deployment in our_deployments(client):
+            labels = {"stage": flow(deployment.flow_id).name, "model": deployment.name}
             values.add("atelier_running_runs", running[deployment.id], **labels)
             for state in map(str.capitalize, FAILED):
                 values.add("atelier_failed_runs", failed[deployment.id, state], state=state, **labels)
@@ -76,7 +76,7 @@ def _last(
     client: SyncPrefectClient, deployment: DeploymentResponse, labels: dict[str, str], *types: str
 ) -> FlowRun | None:
     """Return the run that ended last: of the deployment, or within a retrain of the model, which has a tag for it."""
-    of_model = {"tags": {"all_": [f"model:{labels['model']}"]}, "state": {"type": {"any_": types}}}
+    of_model = {"tags": {"all_": [TAG, f"model:{labels['model']}"]}, "state": {"type": {"any_": types}}}
     within = client.read_flow_runs(
         flow_filter=FlowFilter(name=FlowFilterName(any_=[labels["stage"]])),
         flow_run_filter=FlowRunFilter.model_validate(of_model),
@@ -85,16 +85,6 @@ def _last(
     )
     alone = _runs(client, deployment, list(types), sort=FlowRunSort.END_TIME_DESC, limit=1)
     return max([*within, *alone], key=lambda run: run.end_time or datetime.min.replace(tzinfo=UTC), default=None)
-
-
-def _deployments(client: SyncPrefectClient) -> Iterator[tuple[str, DeploymentResponse]]:
-    """Yield the deployments of our flows, each with its flow's name."""
-    ours = FlowFilter(name=FlowFilterName(any_=STAGES))
-    flows = {flow.id: flow.name for flow in client.read_flows(flow_filter=ours)}
-    offset = 0
-    while page := client.read_deployments(flow_filter=ours, limit=PAGE, offset=offset):
-        yield from ((flows[deployment.flow_id], deployment) for deployment in page)
-        offset += len(page)
 
 
 def _runs(

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTags
 from prefect.client.schemas.objects import FlowRun, WorkPool, WorkPoolStatus
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.deployments import run_deployment
@@ -21,6 +22,8 @@ from prefect.utilities.urls import url_for
 from flows.runtime.errors import StageError
 from flows.runtime.progress import echo
 
+TAG = "atelier"  # of our deployments and of their runs: other projects on a server may have flows of the same names
+PAGE = 200  # what a Prefect server gives at once
 POLL_SECONDS = 1.0
 PATIENCE = timedelta(seconds=5)  # with a worker that asks its server every few seconds, or has just been started
 REST = timedelta(minutes=1)  # after a crash, in which an automation begins the run again
@@ -40,6 +43,14 @@ def find_deployment(flow: str, model: str, config: str) -> DeploymentResponse:
                 f"the Prefect server at {client.api_url} has no deployment `{flow}/{model}`; "
                 f"make it with `atelier deploy {config}`"
             ) from None
+
+
+def our_deployments(client: SyncPrefectClient) -> Iterator[DeploymentResponse]:
+    """Yield the deployments that `atelier deploy` has made."""
+    ours, offset = DeploymentFilter(tags=DeploymentFilterTags(all_=[TAG])), 0
+    while page := client.read_deployments(deployment_filter=ours, limit=PAGE, offset=offset):
+        yield from page
+        offset += len(page)
 
 
 def own_work_pool() -> str | None:

@@ -16,7 +16,7 @@ MARK = (
     "ATELIER_STARTED_BY"  # in the environment of everything that one worker has started, whoever its parent is by now
 )
 PR_SET_PDEATHSIG = 1  # of prctl(2)
-HELD = (signal.SIGTERM, signal.SIGINT)
+HELD = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 POLL_SECONDS = 0.2
 SECONDS_TO_DIE = 10.0  # after SIGKILL, where a process hangs in the kernel
 libc = ctypes.CDLL(None) if sys.platform == "linux" else None
@@ -46,7 +46,7 @@ def ended_with_parent() -> Callable[[], None] | None:
 
 @contextlib.contextmanager
 def signals_held() -> Iterator[None]:
-    """Let SIGTERM and Ctrl-C wait until the context ends: one that came while a process is started would lose it."""
+    """Let signals to end wait until the context does: one that came while a process is started would lose it."""
     if threading.current_thread() is not threading.main_thread():  # no handler of Python's runs in another
         yield
         return

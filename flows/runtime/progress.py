@@ -1,5 +1,6 @@
 """Live progress of a stage: a bar on a terminal, a line now and then in a log."""
 
+import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
+from flows.runtime.console_handler import PatientConsoleHandler
 from gan_models.escaping import for_terminal
 
 SECONDS_BETWEEN_LINES = 10.0
@@ -73,9 +75,12 @@ def print_plain(line: str) -> None:
 
 
 def echo(line: str) -> None:
-    """Tell a person one thing: on the console, and in the flow run's own log."""
-    print_plain(line)
+    """Tell a person one thing, once: in the flow run's own log, and on the console where that does not show the log."""
     try:
-        get_run_logger().info(for_terminal(line))
+        log = get_run_logger()
     except MissingContextError:
+        print_plain(line)
         return
+    if not any(isinstance(handler, PatientConsoleHandler) for handler in logging.getLogger().handlers):
+        print_plain(line)
+    log.info(for_terminal(line))

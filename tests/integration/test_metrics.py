@@ -25,6 +25,7 @@ from flows.config.settings import Settings
 from flows.monitoring.exporter import Exporter
 from flows.monitoring.gauges import GAUGES, Values
 from flows.monitoring.models import model_values
+from flows.runtime.deployments import TAG
 from flows.tracking.runs import Tracking
 from tests.support.ports import free_port
 
@@ -49,8 +50,9 @@ def exported(exporter: Exporter) -> Samples:
     return samples_of(generate_latest(registry).decode())
 
 
-def deployment(client: SyncPrefectClient, stage: str, model: str) -> UUID:
-    return client.create_deployment(client.create_flow_from_name(stage), name=model, work_pool_name="metrics")
+def deployment(client: SyncPrefectClient, stage: str, model: str, tag: str = TAG) -> UUID:
+    flow = client.create_flow_from_name(stage)
+    return client.create_deployment(flow, name=model, work_pool_name="metrics", tags=[tag])
 
 
 def run(client: SyncPrefectClient, of: UUID, due: datetime, *states: State[None]) -> None:
@@ -73,7 +75,8 @@ def scraped(tracking: Tracking, prefect_server: str) -> Iterator[Samples]:
         run(prefect, train, now - 3 * HOUR)
         run(prefect, train, now - HOUR, Running())
         deployment(prefect, "evaluate", QUOTED)
-        prefect.create_flow_run(Flow(lambda: None, name="evaluate"), tags=[f"model:{QUOTED}"], state=Completed())
+        prefect.create_flow_run(Flow(lambda: None, name="evaluate"), tags=[TAG, f"model:{QUOTED}"], state=Completed())
+        run(prefect, deployment(prefect, "train", "theirs", tag="another project"), now, Running(), Crashed())
     mlflow = tracking.client
     experiment = mlflow.create_experiment(QUOTED)
     decided = mlflow.create_run(experiment, tags={"stage": "promote"}).info.run_id
@@ -113,6 +116,7 @@ def test_queues_runs_models_and_disks_are_told_by_stage_and_model(scraped: Sampl
     assert told("running_runs", **of_train) == 1
     assert told("failed_runs", state="Crashed", **of_train) == 1
     assert told("failed_runs", state="Failed", **of_train) == 0
+    assert told("failed_runs", state="Crashed", stage="train", model="theirs") is None, "another project's"
     assert told("last_run_failed", **of_train) == 1
     assert told("last_run_failed", **of_retrain) == 0
     assert told("last_run_seconds", **of_retrain) is not None

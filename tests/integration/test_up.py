@@ -185,12 +185,14 @@ def test_whoever_leaves_is_told_that_the_workers_go_on_and_joins_them_with_the_s
 def test_a_retrain_on_workers_shows_how_it_gets_on_and_what_came_of_it(
     running: tuple[Project, int], retrained: Retrained
 ):
-    _, port = running
+    project, port = running
     first, _ = runs_of(port, "retrain/tiny-digits")
     (training,) = runs_of(port, "train/tiny-digits")
     told = retrained.joined.stdout
     page = f"http://127.0.0.1:{port}/runs/flow-run"
-    assert "  train     tiny-digits: logging the model\n" in told
+    logging = "train     tiny-digits: logging the model\n"
+    assert f"  {logging}" in told
+    assert (project.root / ".atelier/logs/gpu-worker.log").read_text().count(logging) == 1
     assert re.search(rf"train tiny-digits.*: running  {page}/{training['id']}", told)
     assert f"{training['name']}: done  {page}/{training['id']}" in told
     assert f"retrain tiny-digits: version 1 promoted, all 1 rules hold  {page}/{first['id']}" in told
@@ -223,14 +225,14 @@ def test_only_what_another_pool_serves_leaves_the_process_of_the_parent(running:
         "promote": None,
     }
     assert all(row["state_type"] == "COMPLETED" for row in stages)
-    assert all(set(row["tags"]) == {"model:tiny-digits", "dataset:tiny"} for row in stages)
+    assert all(set(row["tags"]) == {"atelier", "model:tiny-digits", "dataset:tiny"} for row in stages)
 
 
 @pytest.mark.usefixtures("retrained")
 def test_a_person_finds_a_retrain_and_what_it_decided_in_prefect(running: tuple[Project, int]):
     _, port = running
     first, _ = runs_of(port, "retrain/tiny-digits")
-    assert set(first["tags"]) == {"model:tiny-digits", "dataset:tiny", "decision:promoted"}
+    assert set(first["tags"]) == {"atelier", "model:tiny-digits", "dataset:tiny", "decision:promoted"}
     assert first["state"]["message"] == "version 1 promoted, all 1 rules hold"
     artifacts = {row["key"]: row["data"] for row in api(port, "artifacts") if row["flow_run_id"] == first["id"]}
     summary = artifacts["retrain-tiny-digits"]

@@ -24,6 +24,7 @@ from rich.console import Console
 from sklearn.datasets import load_digits
 
 from flows.config.settings import Settings
+from flows.runtime.process_tree import MARK
 from flows.tracking.runs import Tracking
 
 ROOT = Path(__file__).parents[2]
@@ -171,15 +172,20 @@ def hear_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def start_stage(project: Project, server: str, stage: str) -> subprocess.Popen[str]:
-    """Start a stage of the project as a person does, in a process that hears Ctrl-C."""
+def start_stage(project: Project, server: str | None, stage: str, mark: str = "") -> subprocess.Popen[str]:
+    """Start a stage of the project as a person does in a terminal: in a process group of its own that hears Ctrl-C.
+
+    Without a server, it starts Prefect's temporary one. Whatever it starts carries the mark.
+    """
+    environment = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
     return subprocess.Popen(
         [str(Path(sys.executable).with_name("atelier")), stage, project.config],
         cwd=project.root,
-        env={**os.environ, "PREFECT_API_URL": server},
+        env={**environment, **({"PREFECT_API_URL": server} if server else {}), MARK: mark},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
         preexec_fn=hear_ctrl_c,
     )
 
