@@ -67,8 +67,8 @@ def _build(ctx: StageContext, fingerprint: str, sources: list[Source]) -> Datase
     settings, tracking, name = ctx.settings, ctx.tracking, ctx.model.dataset.name
     tags = {"dataset": name, REMOTE: default_remote(settings).url}
     with stage_run(ctx, DATASETS_EXPERIMENT, "dataset", fingerprint, name=name, tags=tags) as run_id:
-        commit = keep_lineage(tracking, run_id, "dataset")
         open_remote(settings, tracking)  # before hours of decoding, not after them
+        commit = keep_lineage(tracking, run_id, "dataset")
         last = catch_up(settings, tracking, name).newest
         report = _ingest(ctx, sources, last)
         echo(f"dataset   {name}: versioning with DVC")

@@ -22,7 +22,7 @@ from gan_models.files import is_disk_full
 from gan_models.text import one_line
 
 SCHEME = "s3://"
-CONNECT_SECONDS, READ_SECONDS, ATTEMPTS = 10, 60, 5
+CONNECT_SECONDS, READ_SECONDS, ATTEMPTS = 10, 30, 4  # a server that hangs is told of after two minutes
 REQUEST_SECONDS = 600.0  # for an answer, with all attempts, and however the bytes trickle in
 MIN_BYTES_PER_SECOND = 50_000  # of an object, beyond that
 _BLOCK = 1 << 20

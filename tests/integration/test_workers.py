@@ -6,6 +6,7 @@ from prefect.client.schemas.actions import WorkPoolCreate
 
 from flows.cli.doctor import TroubleError, check_workers
 from flows.cli.workers import Service, read_services
+from flows.runtime.deployments import TAG
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -22,7 +23,7 @@ def test_a_pool_that_no_worker_polls_says_when_the_last_did_and_what_to_start(pr
         client.create_work_pool(WorkPoolCreate(name="pool-b", type="process"))
         flow = client.create_flow_from_name("any")
         for pool in ("pool-a", "pool-b"):
-            client.create_deployment(flow, f"of-{pool}", work_pool_name=pool)
+            client.create_deployment(flow, f"of-{pool}", work_pool_name=pool, tags=[TAG])
         client.send_worker_heartbeat("pool-a", "here-1", heartbeat_interval_seconds=30)
         assert str(service("pool-a")).startswith("pool-a: here-1, heard of at 20")
         assert service("pool-a").trouble == ""

@@ -90,9 +90,13 @@ class Faults(Models):
 
     def no_storage(self) -> str:
         self.new_seed()
+        self.stack.edit(SLOW, "dataset", name="hung")
         with self.stack.without("s3", "pause"):
             ended = self.stack.await_end(self.stack.submit(f"dataset/{SLOW}"))["state"]
-        self.check_invariants(told=ended["message"] if ended["type"] == "FAILED" else None)
+        assert ended["type"] == "FAILED", ended
+        assert "http://s3:8333" in ended["message"], ended
+        self.check_invariants(told=ended["message"])
+        self.stack.edit(SLOW, "dataset", name="digits")
         return f"dataset ended as {ended['name']}: {ended['message']}"
 
     def two_at_once(self) -> str:
