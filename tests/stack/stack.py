@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +23,7 @@ ROOT = Path(__file__).parents[2]
 COMPOSE = os.environ.get("COMPOSE", "docker compose").split()
 DOCKER = os.environ.get("DOCKER", "docker")
 PATIENCE_SECONDS = 600
+REST_SECONDS = 60  # after a crash, in which an automation begins the run again
 ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 T = TypeVar("T")
 
@@ -102,7 +104,10 @@ class Stack:
 
     def sql(self, statement: str) -> None:
         """Run a statement in Postgres, as its administrator."""
-        self.docker("exec", self.container("postgres"), "psql", "--username=postgres", "--command", statement)
+        psql = (
+            'PGPASSWORD=$(cat "$POSTGRES_PASSWORD_FILE") exec psql --host=127.0.0.1 --username=postgres --command "$0"'
+        )
+        self.docker("exec", self.container("postgres"), "sh", "-c", psql, statement)
 
     # What the servers say
 
@@ -139,8 +144,8 @@ class Stack:
         return list(self.ask("POST", "flow_runs/filter", {**only, **states}))
 
     def await_end(self, run_id: str) -> dict[str, Any]:
-        """Wait until a flow run has ended; the run."""
-        return self.wait(lambda: found if (found := self.run_state(run_id))["state_type"] in ENDED else None, run_id)
+        """Wait until a flow run has ended, which one that crashed a moment ago has not: it is begun again; the run."""
+        return self.wait(lambda: found if _has_ended(found := self.run_state(run_id)) else None, run_id)
 
     def await_checkpoint(self, service: str = "worker-no-gpu") -> None:
         """Wait until the trainer that runs has written a checkpoint."""
@@ -188,6 +193,12 @@ class Stack:
         (root / ".dvc" / "config").write_text((ROOT / ".dvc" / "config").read_text())
         shutil.copytree(Path(__file__).with_name("configs"), root / "configs")
         return root
+
+
+def _has_ended(flow_run: dict[str, Any]) -> bool:
+    since = datetime.now(UTC) - datetime.fromisoformat(flow_run["state"]["timestamp"])
+    is_crashed = flow_run["state_type"] == "CRASHED"
+    return flow_run["state_type"] in ENDED and (not is_crashed or since.total_seconds() > REST_SECONDS)
 
 
 def run(command: list[str], environment: dict[str, str], cwd: Path = ROOT) -> str:
