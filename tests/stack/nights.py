@@ -78,6 +78,7 @@ class Nights(Models):
         return found[0] if found else None
 
     def upgrade(self) -> str:
+        self.stack.atelier("retrain", "configs/digits-generator.yaml", "--on-workers")
         image = self.stack.environment.get("ATELIER_IMAGE", "gan-atelier:cpu")
         next_image = "gan-atelier:next"
         changed = f"FROM {image}\nUSER root\nRUN echo '# a comment' >> /app/flows/train.py\nUSER 10001\n"
@@ -96,6 +97,7 @@ class Nights(Models):
         return f"{recovered}; nothing was retrained for a comment"
 
     def restore(self) -> str:
+        self.stack.atelier("retrain", "configs/digits-generator.yaml", "--on-workers")
         before = self.versions()
         backup = self.stack.folder / "backup"
         environment = {**self.stack.environment, "COMPOSE": " ".join(COMPOSE)}
@@ -107,7 +109,7 @@ class Nights(Models):
         self.stack.start()
         assert all(set(self.versions()[model]) >= set(numbers) for model, numbers in before.items())
         recovered = self.recovered(run_id)
-        found = self.champions("digits-generator", "photo-restorer")
+        found = self.champions(*before)
         again = self.stack.atelier("retrain", "configs/digits-generator.yaml", "--on-workers")
         assert "nothing new" in again, again
         return f"{said.strip().split(': ')[-1]}; {found}; nothing new; the training: {recovered}"
