@@ -21,7 +21,10 @@ def save(s3: Any) -> int:  # noqa: ANN401
             for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket["Name"]):
                 for found in page.get("Contents", []):
                     member = tarfile.TarInfo(f"{bucket['Name']}/{found['Key']}")
-                    answer = s3.get_object(Bucket=bucket["Name"], Key=found["Key"])
+                    try:
+                        answer = s3.get_object(Bucket=bucket["Name"], Key=found["Key"])
+                    except s3.exceptions.NoSuchKey:
+                        continue  # deleted since it was listed
                     member.size = answer["ContentLength"]
                     member.mtime = int(found["LastModified"].timestamp())
                     archive.addfile(member, answer["Body"])

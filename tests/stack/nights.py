@@ -104,7 +104,6 @@ class Nights(Models):
         run_id = self.slow_training()
         said = run(["sh", str(ROOT / "deploy/backup/backup.sh"), str(backup)], environment)
         self.stack.remove()
-        self.stack.compose("up", "--detach", "--no-build", "--wait", "postgres", "s3", "buckets")
         run(["sh", str(ROOT / "deploy/backup/restore.sh"), str(backup)], environment)
         self.stack.start()
         assert all(set(self.versions()[model]) >= set(numbers) for model, numbers in before.items())
