@@ -16,6 +16,7 @@ from flows.tracking.errors import TrackingError
 from flows.tracking.registry import Registry
 from flows.tracking.runs import Tracking
 from flows.train import train
+from gan_models.bundles.description import DESCRIPTION
 from tests.support.faulty_proxy import Fault, FaultyProxy, faulty_proxy
 from tests.support.mlflow_helpers import find, open_run, register
 from tests.support.mlflow_server import MlflowServer
@@ -114,6 +115,19 @@ def test_a_server_that_gives_no_answer_is_named_whatever_a_stage_does_and_not_wa
     with pytest.raises(TrackingError, match=f"the MLflow server at {proxy.endpoint} {SAID[fault]}"):
         DOING[doing](Registry(tracking), run_id, file)
     assert len(proxy.requests) == (1 if fault == "drip" else 2)
+
+
+def test_a_model_whose_files_do_not_come_is_not_taken_for_one_that_is_gone(proxy: FaultyProxy, tmp_path: Path):
+    registry = Registry(Tracking(Settings()))
+    bundle = tmp_path / "bundle"
+    bundle.mkdir()
+    (bundle / DESCRIPTION).write_text("{}")
+    model_id = registry.log_model(open_run(registry.tracking, "a model"), bundle, name="m", params={})
+    proxy.fault = lambda method, path: "fail" if f"{model_id}/artifacts/" in path else None
+    with pytest.raises(TrackingError, match=f"the files of {model_id} cannot be fetched.*MLflow has them"):
+        registry.fetch_bundle(model_id)
+    proxy.fault = lambda method, path: None
+    assert (registry.fetch_bundle(model_id) / DESCRIPTION).exists()
 
 
 def test_what_made_a_stage_fail_is_told_though_mlflow_gives_no_answer(
