@@ -110,13 +110,13 @@ def _check_opponent(ctx: StageContext, training: TrainingRun, opponent: ModelVer
 def _tell_of_a_lost_champion(ctx: StageContext) -> None:
     """Say what of the champion someone deleted; where only the alias is gone, set it again."""
     name, registry = ctx.model.name, ctx.registry
-    champion = lookup.champion_of(ctx)
+    champion = lookup.champion_of(ctx, name)
     if champion and registry.at(name, "champion") is None:
         registry.point(name, "champion", champion.version)
         echo(f"promote   {name}: nothing was champion; version {champion.version}, promoted last, is it again")
     if champion and not registry.has_files(champion.logged_model_id):
         echo(f"promote   {name}: champion version {champion.version} cannot be served, its files are gone")
-    if champion is None and (last := lookup.last_promoted(ctx)):
+    if champion is None and (last := lookup.last_promoted(ctx, name)):
         echo(f"promote   {name}: the champion, version {last.version}, was deleted; this model is decided on alone")
 
 

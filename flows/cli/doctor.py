@@ -19,7 +19,7 @@ from flows.datasets.errors import VersioningError
 from flows.datasets.git import checked_out
 from flows.datasets.remote_mark import check_mark
 from flows.datasets.upkeep import check_kept
-from flows.runtime.prefect_runs import check_server
+from flows.runtime.prefect_runs import PrefectServerError, check_server
 from flows.runtime.progress import console
 from flows.tracking.errors import TrackingError
 from flows.tracking.registry import ModelVersion, Registry
@@ -171,8 +171,11 @@ def check_workers() -> str | NotTried:
     Raises:
         TroubleError: of one of them nobody does, or it is paused.
     """
-    if check_server() is None:
-        return NotTried("none without a Prefect server")
+    try:
+        if check_server() is None:
+            return NotTried("none without a Prefect server")
+    except PrefectServerError:
+        return NotTried("not looked for, because the Prefect server cannot be asked")
     services = read_services()
     lines = "\n".join(map(str, services))
     if any(service.trouble for service in services):

@@ -26,6 +26,7 @@ from flows.runtime.fingerprint import digest_of
 from flows.runtime.locks import locked
 from flows.runtime.progress import echo
 from flows.runtime.records import DatasetVersion
+from flows.tracking.context import close_failed
 from flows.tracking.runs import DATASETS_EXPERIMENT, Tracking
 from gan_models.data.shards import content_digest, shard_paths, statistics
 
@@ -100,7 +101,7 @@ def remove_from_dataset(
             tracking.describe(run_id, f"Version `{md5}` of **{name}**: {change}.")
             tracking.finish(version)
         except BaseException as error:
-            tracking.fail(run_id, str(error) or type(error).__name__)
+            close_failed(tracking, run_id, error, f"dataset   {name}")
             raise
     echo(f"dataset   {name}: {change}; version {md5[:7]} has {version.num_train + version.num_evaluation:,} images")
     if not committed:

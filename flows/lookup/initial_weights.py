@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flows.config.model_config import REFERENCE, ModelConfig
-from flows.lookup.promotion import find_opponent, last_promoted
+from flows.lookup.promotion import champion_of, find_opponent, last_promoted
 from flows.runtime.errors import StageError
 from flows.tracking.context import StageContext
 from flows.tracking.registry import ModelVersion, UnknownModelError
@@ -38,8 +38,8 @@ def follows_itself(model: ModelConfig) -> bool:
 def find_initial_weights(ctx: StageContext) -> InitialWeights | None:
     """Return what the config asks to begin from; None where that is nothing, or its own champion, and there is none.
 
-    Its own champion is the version that the stage promote would take for it: one whose alias alone was deleted is
-    champion still, and one that was deleted, or has lost its files, is none.
+    A champion is the version that the stage promote would take for it: one whose alias alone was deleted is champion
+    still, and one that was deleted, or has lost its files, is none.
 
     Raises:
         StageError: there is no such model, version or folder.
@@ -52,6 +52,9 @@ def find_initial_weights(ctx: StageContext) -> InitialWeights | None:
     if asked == f"models:/{ctx.model.name}@champion":
         champion = find_opponent(ctx, None)
         return _registered(ctx, champion) if champion else None
+    parts = REFERENCE.fullmatch(asked)
+    if parts and parts["alias"] == "champion" and (other := champion_of(ctx, parts["name"])):
+        return _registered(ctx, other)
     try:
         return _registered(ctx, ctx.registry.resolve(asked))
     except UnknownModelError as error:
@@ -60,7 +63,7 @@ def find_initial_weights(ctx: StageContext) -> InitialWeights | None:
 
 def why_from_scratch(ctx: StageContext) -> str:
     """Return why there is no champion to begin from."""
-    last = last_promoted(ctx)
+    last = last_promoted(ctx, ctx.model.name)
     return f"the champion, version {last.version}, was deleted or has lost its files" if last else "no champion yet"
 
 

@@ -13,7 +13,7 @@ def find_opponent(ctx: StageContext, judged: TrainingRun | None) -> ModelVersion
     The latter is so when it is measured again, or when an attempt died between moving the alias and recording it. A
     champion whose files are gone can serve nobody, and is none.
     """
-    champion = champion_of(ctx)
+    champion = champion_of(ctx, ctx.model.name)
     if champion and judged and champion.logged_model_id == judged.logged_model_id:
         return ctx.registry.at(ctx.model.name, "previous")
     if champion and not ctx.registry.has_files(champion.logged_model_id):
@@ -21,18 +21,18 @@ def find_opponent(ctx: StageContext, judged: TrainingRun | None) -> ModelVersion
     return champion
 
 
-def champion_of(ctx: StageContext) -> ModelVersion | None:
+def champion_of(ctx: StageContext, model: str) -> ModelVersion | None:
     """Return the version that the alias names; where someone deleted the alias alone, the last that was promoted."""
-    registry, name = ctx.registry, ctx.model.name
-    last = None if (champion := registry.at(name, "champion")) else last_promoted(ctx)
-    if last is None or not registry.is_registered(name):
+    registry = ctx.registry
+    last = None if (champion := registry.at(model, "champion")) else last_promoted(ctx, model)
+    if last is None or not registry.is_registered(model):
         return champion
-    return next((version for version in registry.versions(name) if version.version == last.version), None)
+    return next((version for version in registry.versions(model) if version.version == last.version), None)
 
 
-def last_promoted(ctx: StageContext) -> Promotion | None:
-    """Return the last decision that made a champion of the model."""
-    decisions = ctx.tracking.finished(Promotion, ctx.model.name, "promote")
+def last_promoted(ctx: StageContext, model: str) -> Promotion | None:
+    """Return the last decision that made a champion of a model."""
+    decisions = ctx.tracking.finished(Promotion, model, "promote")
     return next((decision for decision, _, _ in decisions if decision.decision == "promoted"), None)
 
 

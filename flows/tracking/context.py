@@ -12,7 +12,9 @@ from prefect.exceptions import TerminationSignal
 
 from flows.config.model_config import ModelConfig, read_model_config
 from flows.config.settings import Settings
+from flows.runtime.deadline import within
 from flows.runtime.errors import StageError
+from flows.runtime.grace import CLOSE_SECONDS
 from flows.runtime.prefect_runs import flow_run_id, leave_artifact, leave_records
 from flows.runtime.progress import echo
 from flows.runtime.records import Record, Stage
@@ -71,11 +73,21 @@ def stage_run(
     try:
         yield run_id
     except BaseException as error:
-        try:
-            ctx.tracking.fail(run_id, _reason(error))
-        except Exception as silence:  # whatever MLflow's client raises: why the stage failed is what a person needs
-            echo(f"{stage:<9} {name}: MLflow could not be told that the run failed ({one_line(silence, 120)})")
+        close_failed(ctx.tracking, run_id, error, f"{stage:<9} {name}")
         raise
+
+
+def close_failed(tracking: Tracking, run_id: str, error: BaseException, what: str) -> None:
+    """Say on a run of MLflow why it failed, if MLflow takes that within some seconds: the error matters more.
+
+    Args:
+        what: was done, for the line that says that MLflow does not take it.
+    """
+    reason = _reason(error)
+    try:
+        within(CLOSE_SECONDS, lambda: tracking.fail(run_id, reason))
+    except Exception as silence:  # whatever MLflow's client raises
+        echo(f"{what}: MLflow could not be told that the run failed ({one_line(silence, 120)})")
 
 
 def _reason(error: BaseException) -> str:

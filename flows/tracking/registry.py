@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import gan_models
 from flows.config.model_config import REFERENCE
 from flows.tracking.client import every_page
+from flows.tracking.errors import TrackingError
 from flows.tracking.runs import Tracking
 from gan_models.bundles.description import DESCRIPTION
 from gan_models.errors import AtelierError
-from gan_models.text import did_you_mean
+from gan_models.text import did_you_mean, one_line
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import RegisteredModel
@@ -83,7 +84,8 @@ class Registry:
         """Return the folder of a logged model's bundle, downloaded once.
 
         Raises:
-            UnknownModelError: it is not there, or not whole.
+            UnknownModelError: it is not there.
+            TrackingError: it is there, and its files don't come, which is no reason to decide anything.
         """
         from mlflow.exceptions import MlflowException
 
@@ -98,7 +100,10 @@ class Registry:
                     uri = f"models:/{logged_model_id}"
                     self.tracking.transfer(lambda: mlflow.artifacts.download_artifacts(uri, dst_path=arriving))
                 except (MlflowException, OSError) as error:
-                    raise UnknownModelError(f"the files of {logged_model_id} cannot be fetched: {error}") from None
+                    why = f"the files of {logged_model_id} cannot be fetched: {one_line(error, 300)}"
+                    if self.has_files(logged_model_id):
+                        raise TrackingError(f"{why}; MLflow has them, so run again when they can be had") from None
+                    raise UnknownModelError(why) from None
                 Path(arriving).rename(folder)
                 Path(arriving).mkdir()
         return folder / BUNDLE

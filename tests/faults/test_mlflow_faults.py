@@ -11,11 +11,12 @@ from flows.config.settings import Settings
 from flows.dataset import dataset
 from flows.runtime.errors import StageError
 from flows.runtime.records import TrainingRun
-from flows.tracking import bounded_client, client, metrics_forwarder
+from flows.tracking import bounded_client, client, context, metrics_forwarder
 from flows.tracking.errors import TrackingError
 from flows.tracking.registry import Registry
 from flows.tracking.runs import Tracking
 from flows.train import train
+from gan_models.bundles.description import DESCRIPTION
 from tests.support.faulty_proxy import Fault, FaultyProxy, faulty_proxy
 from tests.support.mlflow_helpers import find, open_run, register
 from tests.support.mlflow_server import MlflowServer
@@ -116,13 +117,27 @@ def test_a_server_that_gives_no_answer_is_named_whatever_a_stage_does_and_not_wa
     assert len(proxy.requests) == (1 if fault == "drip" else 2)
 
 
-def test_what_made_a_stage_fail_is_told_though_mlflow_is_gone(
-    proxy: FaultyProxy, project: Project, capsys: pytest.CaptureFixture[str]
+def test_a_model_whose_files_do_not_come_is_not_taken_for_one_that_is_gone(proxy: FaultyProxy, tmp_path: Path):
+    registry = Registry(Tracking(Settings()))
+    bundle = tmp_path / "bundle"
+    bundle.mkdir()
+    (bundle / DESCRIPTION).write_text("{}")
+    model_id = registry.log_model(open_run(registry.tracking, "a model"), bundle, name="m", params={})
+    proxy.fault = lambda method, path: "fail" if f"{model_id}/artifacts/" in path else None
+    with pytest.raises(TrackingError, match=f"the files of {model_id} cannot be fetched.*MLflow has them"):
+        registry.fetch_bundle(model_id)
+    proxy.fault = lambda method, path: None
+    assert (registry.fetch_bundle(model_id) / DESCRIPTION).exists()
+
+
+def test_what_made_a_stage_fail_is_told_though_mlflow_gives_no_answer(
+    proxy: FaultyProxy, project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
+    monkeypatch.setattr(context, "CLOSE_SECONDS", 1.0)
     version = dataset.fn(project.config)
     project.edit("train", recipe={"name": "dcgan", "width": 8, "latent_dim": 8, "learning_rate": 1e30})
     begun = project.root / ".atelier" / "runs"
-    proxy.fault = lambda method, path: "fail" if list(begun.glob("*/training.log")) else None
+    proxy.fault = lambda method, path: "drip" if list(begun.glob("*/training.log")) else None
     with pytest.raises(StageError, match="unhealthy"):
         train.fn(project.config, version)
-    assert "MLflow could not be told that the run failed" in capsys.readouterr().out
+    assert "MLflow could not be told that the run failed (it takes more than 1 seconds)" in capsys.readouterr().out

@@ -16,7 +16,7 @@ from tests.support.project import Project
 
 Atelier = Callable[..., subprocess.CompletedProcess[str]]
 CHECKS = ["Python", "packages", "GPU", "git", "DVC remote", "DVC cache", "datasets", "MLflow", "champions", "Prefect"]
-CHECKS += ["schedules", "disk"]
+CHECKS += ["workers", "schedules", "disk"]
 
 
 @pytest.fixture
@@ -204,9 +204,9 @@ def test_doctor_finds_a_new_project_healthy(atelier: Atelier, project: Project):
     assert done.returncode == 0, done.stdout + done.stderr
     lines = done.stdout.strip().splitlines()
     states = {name: line.split()[0] for name, line in zip(CHECKS, lines, strict=True) if line[7:].startswith(name)}
-    assert states == {name: "unset" if name in ("champions", "Prefect", "schedules") else "works" for name in CHECKS}, (
-        lines
-    )
+    assert states == {
+        name: "unset" if name in ("champions", "Prefect", "workers", "schedules") else "works" for name in CHECKS
+    }, lines
     assert project.git("rev-parse", "HEAD")[:7] in done.stdout
 
 

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -267,7 +268,8 @@ def test_a_champion_that_someone_deleted_is_missed_and_there_is_one_again(
     ctx = following(StageContext.open(later.config), "models:/tiny-digits@champion")
     begins = find_initial_weights(ctx)
     if lost == "alias":
-        assert present(begins).name == "models:/tiny-digits/3"
+        of_another = replace(ctx, model=ctx.model.model_copy(update={"name": "another"}))
+        assert present(begins).name == present(find_initial_weights(of_another)).name == "models:/tiny-digits/3"
     else:
         assert begins is None
         assert why_from_scratch(ctx) == "the champion, version 3, was deleted or has lost its files"

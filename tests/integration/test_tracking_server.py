@@ -81,4 +81,4 @@ def test_what_is_written_through_the_server_is_found_without_it(served: tuple[Tr
 def test_what_a_server_refuses_is_an_error_and_not_an_absence(served: tuple[Tracking, Tracking]):
     _, over_http = served
     with pytest.raises(MlflowException, match="INVALID_PARAMETER_VALUE"):
-        find(over_http, "' or '")
+        find(over_http, "' or \"")

@@ -275,3 +275,15 @@ def test_metrics_that_mlflow_never_takes_end_in_a_clear_error_and_are_not_lost(
     moody.mood = "well"
     Forwarder(moody, run_id, training.folder).flush()
     assert curve(moody, run_id) == [1]
+
+
+def test_a_server_whose_every_refusal_takes_minutes_is_not_asked_as_often(
+    moody: MoodyTracking, training: Training, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(metrics_forwarder, "MAX_BATCH_SECONDS", 0.0)
+    run_id = open_run(moody)
+    training.write(1)
+    moody.mood = "refuses"
+    with pytest.raises(TrackingError, match="run again, nothing is trained again"):
+        Forwarder(moody, run_id, training.folder).flush()
+    assert moody.num_requests == 1
