@@ -124,7 +124,7 @@ def in_one_sentence(stage: Callable[Arguments, Result]) -> Callable[Arguments, R
         try:
             return stage(*args, **kwargs)
         except BaseException as error:
-            if begun < _times_begun():
+            if 0 < begun < _times_begun():
                 echo(f"this attempt ends, as its flow run was begun again: {one_line(error)}")
                 os._exit(0)  # any other code, and the worker would report a crash
             if isinstance(error, Exception) and flow_run.id and is_mendable(error):
@@ -135,7 +135,7 @@ def in_one_sentence(stage: Callable[Arguments, Result]) -> Callable[Arguments, R
 
 
 def _times_begun() -> int:
-    """Return how often the flow run was begun that this process was started for; 0 where a worker started none."""
+    """Return how often the flow run was begun that this process was started for; 0 where that is not known."""
     started_for = os.environ.get("PREFECT__FLOW_RUN_ID")
     if not started_for:
         return 0
