@@ -2,11 +2,9 @@
 
 import json
 import os
-import signal
 import socket
 import sys
 import time
-from types import FrameType
 
 import httpx
 
@@ -15,6 +13,7 @@ from flows.cli.deployments import POOLS, deploy
 from flows.cli.server_errors import ServerErrors
 from flows.config.settings import Settings
 from flows.runtime.grace import WORKER_SECONDS
+from flows.runtime.interruption import on_interruption
 from flows.runtime.progress import console
 
 STARTUP_SECONDS = 120
@@ -23,24 +22,24 @@ ENVIRONMENT = {
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     # What the server knows of silent runs and of slots taken outlives it, and this machine's being switched off.
     "PREFECT_SERVER_EVENTS_EXPIRED_BUCKET_BUFFER": "P365D",
+    "PREFECT_SERVER_EVENTS_CAUSAL_ORDERING": "flows.runtime.event_ordering",
     "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
 }
 
 
 def serve(settings: Settings, port: int) -> None:
-    """Run everything until Ctrl-C or SIGTERM, and start again what dies; then stop all of it.
+    """Run everything until it is asked to end, and start again what dies; then stop all of it.
 
     Args:
         port: of the Prefect server; MLflow's is the next one. The environment already names both addresses.
 
     Raises:
-        ServerError: a port is taken, a server does not start, or one dies again and again.
+        ServerError: a port is taken, or a server does not start.
     """
     for taken in (port, port + 1):
         _refuse_taken(taken)
     addresses = {name: os.environ[name] for name in ("PREFECT_API_URL", "MLFLOW_TRACKING_URI")}
-    for number in (signal.SIGTERM, signal.SIGINT):  # a background job ignores SIGINT, and so would its children
-        signal.signal(number, _interrupt)
+    on_interruption(_interrupt, _interrupt)
     servers: list[ChildProcess] = []
     workers: list[ChildProcess] = []
     note = settings.state / "up.json"
@@ -104,7 +103,7 @@ def _wait_until_healthy(address: str, server: ChildProcess) -> None:
 
 
 def _watch(children: list[ChildProcess]) -> None:
-    """Tell the errors in the logs, and start again what dies, until it is no use."""
+    """Tell the errors in the logs, and start again what dies, until it is asked to end."""
     logs = [(child, ServerErrors(child.log)) for child in children]
     while True:
         for child, log in logs:
@@ -124,5 +123,5 @@ def _refuse_taken(port: int) -> None:
             raise ServerError(f"port {port} is in use; choose another with `atelier up --port`")
 
 
-def _interrupt(signum: int, frame: FrameType | None) -> None:
+def _interrupt() -> None:
     raise KeyboardInterrupt

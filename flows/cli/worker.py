@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.responses import WorkerFlowRunResponse
 from prefect.states import AwaitingRetry
 from prefect.workers.process import ProcessJobConfiguration, ProcessWorker, ProcessWorkerResult
 
@@ -66,7 +67,7 @@ class StoppableWorker(ProcessWorker):
 
     def __init__(self, pool: str, limit: int | None) -> None:
         super().__init__(pool, name=f"{pool}-{socket.gethostname()}-{os.getpid()}", limit=limit)
-        self._num_under_way = 0
+        self._under_way: set[UUID] = set()
         self._most_attempts = Settings().max_attempts
 
     @classmethod
@@ -77,6 +78,11 @@ class StoppableWorker(ProcessWorker):
         """Take up flow runs that are due, until the worker is stopping."""
         return [] if self.stopping else await super().get_and_submit_flow_runs()
 
+    async def _submit_scheduled_flow_runs(self, flow_run_response: list[WorkerFlowRunResponse]) -> list[FlowRun]:
+        """Leave those that are under way here, as after their server was away: Prefect's own worker dies of them."""
+        new = [entry for entry in flow_run_response if entry.flow_run.id not in self._under_way]
+        return await super()._submit_scheduled_flow_runs(new)
+
     async def run(
         self,
         flow_run: FlowRun,
@@ -84,14 +90,14 @@ class StoppableWorker(ProcessWorker):
         task_status: Any = None,  # noqa: ANN401
     ) -> ProcessWorkerResult:
         """Run a flow run in a process of its own; one that the worker ended in stopping goes back to the queue."""
-        self._num_under_way += 1
+        self._under_way.add(flow_run.id)
         try:
             result = await super().run(flow_run, configuration, task_status)
             if self.stopping:
                 await self._put_back(flow_run.id)
             return result
         finally:
-            self._num_under_way -= 1
+            self._under_way.discard(flow_run.id)
 
     async def end_flow_runs(self) -> None:
         """Take no more, ask the processes of the flow runs to end, and wait until they have, or kill them."""
@@ -100,7 +106,7 @@ class StoppableWorker(ProcessWorker):
         deadline = clock() + FLOW_SECONDS
         while True:
             await asyncio.to_thread(end_marked, os.environ[MARK], max(deadline - clock(), 0.0))
-            if not (self._num_under_way or self._submitting_flow_run_ids) or clock() > deadline + SECONDS_TO_REPORT:
+            if not (self._under_way or self._submitting_flow_run_ids) or clock() > deadline + SECONDS_TO_REPORT:
                 return
             await asyncio.sleep(0.2)
 

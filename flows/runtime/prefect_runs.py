@@ -1,5 +1,6 @@
 """What a flow tells Prefect of its run: name, tags, artifact, where its records are, and why it failed."""
 
+import contextlib
 import functools
 import os
 from collections.abc import Callable, Iterable, Mapping
@@ -13,6 +14,7 @@ from prefect.events import emit_event
 from prefect.runtime import flow_run
 from prefect.states import Failed
 
+from flows.runtime.progress import echo
 from flows.runtime.records import Record, Stage
 from gan_models.errors import AtelierError, is_mendable
 from gan_models.text import one_line
@@ -112,16 +114,31 @@ def leave_records(records: Mapping[Stage, Record]) -> None:
 def in_one_sentence(stage: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
     """Let a flow that fails for a reason that a person can mend end with that sentence as its state's message.
 
-    Whoever calls the flow gets the error as always; Prefect's own message begins with words of its own.
+    Whoever calls the flow gets the error as always; Prefect's own message begins with words of its own. Where the flow
+    run was begun again meanwhile, this process ends without a word: how it ends is for the newer attempt to say.
     """
 
     @functools.wraps(stage)
     def run(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        begun = _times_begun()
         try:
             return stage(*args, **kwargs)
-        except Exception as error:
-            if not (flow_run.id and is_mendable(error)):
-                raise
-            return cast(Result, Failed(message=one_line(error), data=error))
+        except BaseException as error:
+            if 0 < begun < _times_begun():
+                echo(f"this attempt ends, as its flow run was begun again: {one_line(error)}")
+                os._exit(0)  # any other code, and the worker would report a crash
+            if isinstance(error, Exception) and flow_run.id and is_mendable(error):
+                return cast(Result, Failed(message=one_line(error), data=error))
+            raise
 
     return run
+
+
+def _times_begun() -> int:
+    """Return how often the flow run was begun that this process was started for; 0 where that is not known."""
+    started_for = os.environ.get("PREFECT__FLOW_RUN_ID")
+    if not started_for:
+        return 0
+    with contextlib.suppress(httpx.HTTPError), get_client(sync_client=True) as client:
+        return client.read_flow_run(UUID(started_for)).run_count
+    return 0
