@@ -6,11 +6,15 @@
 The tar has a file for each object, `bucket/key`. Objects are streamed, so that memory does not grow with them.
 """
 
+import shutil
 import sys
 import tarfile
+import tempfile
 from typing import Any
 
 import boto3
+
+MAX_IN_MEMORY = 64 << 20  # bytes of an object; a larger one lies on the disk meanwhile
 
 
 def save(s3: Any) -> int:  # noqa: ANN401
@@ -44,7 +48,10 @@ def load(s3: Any) -> int:  # noqa: ANN401
                 existing.add(bucket)
             content = archive.extractfile(member)
             if content is not None:
-                s3.upload_fileobj(content, bucket, key)
+                with tempfile.SpooledTemporaryFile(MAX_IN_MEMORY) as whole:  # a client goes back in what it sends
+                    shutil.copyfileobj(content, whole)
+                    whole.seek(0)
+                    s3.upload_fileobj(whole, bucket, key)
                 count += 1
     return count
 
