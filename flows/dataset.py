@@ -12,7 +12,7 @@ from flows.datasets.dvc_remote import default_remote
 from flows.datasets.in_use import catch_up, follow
 from flows.datasets.layout import has_layout, has_other_tiles, write_layout
 from flows.datasets.lineage import keep_lineage
-from flows.datasets.remote_mark import REMOTE, check_mark, open_remote
+from flows.datasets.remote_mark import REMOTE, open_remote
 from flows.datasets.removal import commit_if_allowed
 from flows.datasets.upkeep import ensure_kept
 from flows.datasets.withdrawals import apply_withdrawals, withdrawals
@@ -40,13 +40,12 @@ def dataset(config: str) -> DatasetVersion:
     ctx = StageContext.open(config)
     name = ctx.model.dataset.name
     check_data_folder(ctx.settings.root, name)
-    check_mark(ctx.settings, ctx.tracking)
     sources = lookup.open_sources(ctx.settings, ctx.model.dataset)
     fingerprint = lookup.fingerprint(ctx, sources)
     name_flow_run(f"dataset {name} {fingerprint[:7]}")
     with locked(ctx.settings, f"build-{name}"):
         done = lookup.find(ctx, fingerprint)
-        if done and ensure_kept(ctx.settings, name, done.dvc_md5) and not _has_gone_back(ctx, done):
+        if done and ensure_kept(ctx.settings, ctx.tracking, name, done.dvc_md5) and not _has_gone_back(ctx, done):
             return skip(ctx, done, "dataset", name, f"version {done.dvc_md5[:7]} has {_counts(done)}")
         return _build(ctx, fingerprint, sources)
 

@@ -25,12 +25,14 @@ def missing_in_remote(settings: Settings, md5: str) -> list[str] | None:
     Returns:
         Nothing where all of it is there; None where the remote cannot be asked.
     """
-    from flows.sources.s3 import StorageError
+    from flows.sources.s3 import MissingBucketError, StorageError
 
     try:
         remote = default_remote(settings)
         lost = _not_there(remote, [md5])
         return lost or _not_there(remote, [file["md5"] for file in _list_of_files(settings, remote, md5)])
+    except MissingBucketError:
+        return [md5]
     except (VersioningError, StorageError, OSError, ValueError):
         return None
 

@@ -5,22 +5,25 @@ from flows.datasets.dvc import JOBS, dvc
 from flows.datasets.dvc_cache import not_in_cache
 from flows.datasets.dvc_file import data_path, tracked
 from flows.datasets.errors import LostVersionError, VersioningError
+from flows.datasets.remote_mark import check_mark
 from flows.datasets.remote_objects import missing_in_remote, send_objects
 from flows.datasets.versions import add_and_push, is_materialized, materialize, materialized_home, write_home_config
 from flows.runtime.progress import echo
+from flows.tracking.runs import Tracking
 from gan_models.data.shards import shard_paths
 
 
-def ensure_kept(settings: Settings, name: str, md5: str) -> bool:
+def ensure_kept(settings: Settings, tracking: Tracking, name: str, md5: str) -> bool:
     """Return whether a version can be had, after sending again what the remote lost of it and is here still.
 
     It costs one request a file where nothing is lost, and one for the list of files.
 
     Raises:
-        VersioningError: it is here, is not in the remote, and cannot be sent there.
+        VersioningError: it is here, is not in the remote, and cannot be sent there; or the remote has lost everything.
     """
     if not missing_in_remote(settings, md5):  # or nobody can say, and whoever needs the version is told why
         return True
+    check_mark(settings, tracking)
     return _send_again(settings, name, md5)
 
 

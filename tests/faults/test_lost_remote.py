@@ -10,7 +10,6 @@ from flows.cli.storage import set_to
 from flows.config.model_config import read_model_config
 from flows.config.settings import Settings
 from flows.datasets.errors import VersioningError
-from flows.datasets.remote_mark import check_mark
 from flows.datasets.removal import remove_from_dataset
 from flows.datasets.versions import materialize
 from flows.runtime.records import DatasetVersion
@@ -76,4 +75,4 @@ def test_a_bucket_that_was_emptied_or_deleted_is_told_of(
         build()
     client.delete_bucket(Bucket=bucket)
     with pytest.raises(VersioningError, match="was the bucket emptied or replaced"):
-        check_mark(Settings(), Tracking(Settings()))
+        build()
