@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 CALL_SECONDS = 300.0  # with all attempts: six of 30 seconds and a minute of pauses, as `Settings.environment` has it
 TRANSFER_SECONDS = 3600.0  # for the files of a model or an evaluation
+_WITHOUT_AN_ANSWER = {"ConnectionError", "Timeout", "ChunkedEncodingError", "RetryError"}  # of `requests`, MLflow's way
 _TRANSFERS = ("log_artifact", "log_artifacts", "log_model_artifact")
 
 Result = TypeVar("Result")
@@ -76,11 +77,9 @@ def why_silent(uri: str, error: Exception) -> str:
 
 def _is_of_the_network(error: BaseException | None) -> bool:
     """Return whether an error came of a request without an answer; MLflow raises its own while it handles that."""
-    from requests import ConnectionError, Timeout
-    from requests.exceptions import ChunkedEncodingError, RetryError
-
     while error is not None:
-        if isinstance(error, ConnectionError | Timeout | ChunkedEncodingError | RetryError):
+        kinds = {kind.__name__ for kind in type(error).__mro__ if kind.__module__ == "requests.exceptions"}
+        if kinds & _WITHOUT_AN_ANSWER:
             return True
         is_mlflow = type(error).__module__.startswith("mlflow.")
         error = error.__cause__ or (error.__context__ if is_mlflow else None)
