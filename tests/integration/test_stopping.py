@@ -5,7 +5,7 @@ import signal
 import sqlite3
 import subprocess
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 
 import psutil
 import pytest
@@ -26,14 +26,21 @@ def flow_states(project: Project) -> list[str]:
         return [name for (name,) in database.execute("SELECT state_name FROM flow_run")]
 
 
+def works(process: psutil.Process) -> bool:
+    """Whether a process trains or evaluates; others, such as git's, come and go."""
+    with suppress(psutil.Error):
+        return any(f"gan_models.{what}" in process.cmdline() for what in ("training", "evaluation"))
+    return False
+
+
 def worker_of(command: subprocess.Popen[str], project: Project, begun: str) -> psutil.Process:
     """The process that works for a command, once it has left a file that matches `begun`."""
     flow = psutil.Process(command.pid)
     for _ in range(PATIENCE_SECONDS * 20):
         assert command.poll() is None, command.communicate()
-        of_ours = [each for each in flow.children() if "gan_models" in " ".join(each.cmdline())]
-        if of_ours and any(project.root.glob(begun)):
-            return of_ours[0]
+        workers = [each for each in flow.children() if works(each)]
+        if workers and any(project.root.glob(begun)):
+            return workers[0]
         time.sleep(0.05)
     raise AssertionError("it did not begin")
 
