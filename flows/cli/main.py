@@ -39,11 +39,9 @@ def retrain(
 ) -> None:
     """Bring models up to date: dataset, train, evaluate, promote. What has nothing new is skipped."""
     names = checked_paths(configs, with_sources=not on_workers)  # workers may have sources that are not here
-    prepare()
+    prepare("--on-workers needs a Prefect server" if on_workers else None)
     check_prefect()
     if on_workers:
-        if not os.environ.get("PREFECT_API_URL"):
-            raise UsageError("--on-workers needs a Prefect server: start `atelier up` or set PREFECT_API_URL")
         from flows.cli.on_workers import retrain_on_workers
 
         ended = retrain_on_workers(names)
@@ -167,10 +165,8 @@ def deploy(
 ) -> None:
     """Create the work pools, deployments and automations on the Prefect server, or bring them up to date."""
     names = checked_paths(configs or [], with_sources=False)
-    prepare()
+    prepare("deployments are kept by a Prefect server")
     check_prefect()
-    if not os.environ.get("PREFECT_API_URL"):
-        raise UsageError("deployments are kept by a Prefect server: start `atelier up`, or set PREFECT_API_URL")
     from flows.cli.deployments import deploy as make_deployments
     from flows.runtime.progress import console
 

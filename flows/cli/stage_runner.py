@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flows.cli.errors import UsageError
 from flows.config.settings import Settings
 
 if TYPE_CHECKING:
@@ -50,7 +51,6 @@ def checked_paths(configs: list[Path], *, with_sources: bool = True) -> list[str
     Returns:
         Their paths relative to the project, as deployments know them; absolute where they lie elsewhere.
     """
-    from flows.cli.errors import UsageError
     from flows.config.model_config import named_files, read_model_config
     from flows.sources.open import open_source
 
@@ -66,12 +66,21 @@ def checked_paths(configs: list[Path], *, with_sources: bool = True) -> list[str
     return names
 
 
-def prepare() -> None:
-    """Set the environment that Prefect and MLflow read when they are imported."""
+def prepare(needs_server: str | None = None) -> None:
+    """Set the environment that Prefect and MLflow read when they are imported.
+
+    Args:
+        needs_server: why the command needs a Prefect server that stays; None where it does not.
+
+    Raises:
+        UsageError: it does, and none is set; that is told before anything is imported.
+    """
     Settings().apply()
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
     if not os.environ.get("PREFECT_API_URL"):
+        if needs_server:
+            raise UsageError(f"{needs_server}: start `atelier up`, or set PREFECT_API_URL")
         # Prefect's temporary server takes seconds to start, and so does this import: better side by side.
         threading.Thread(target=importlib.import_module, args=("mlflow",), daemon=True).start()
 
