@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -17,6 +18,7 @@ PAGE = ROOT / "docs" / "stack-test.md"
 
 def main() -> int:
     """Run the steps, write the page, and remove every container."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # with the page of what was run by then
     words = " ".join(sys.argv[1:])
     folder = Path(tempfile.mkdtemp(prefix="stack-test-"))
     stack = Stack("atelier-stack-test", folder)
