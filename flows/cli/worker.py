@@ -68,7 +68,8 @@ class StoppableWorker(ProcessWorker):
     def __init__(self, pool: str, limit: int | None) -> None:
         super().__init__(pool, name=f"{pool}-{socket.gethostname()}-{os.getpid()}", limit=limit)
         self._under_way: set[UUID] = set()
-        self._most_attempts = Settings().max_attempts
+        settings = Settings()
+        self._most_attempts, self._project = settings.max_attempts, settings.root
 
     @classmethod
     def __dispatch_key__(cls) -> str:
@@ -91,6 +92,7 @@ class StoppableWorker(ProcessWorker):
     ) -> ProcessWorkerResult:
         """Run a flow run in a process of its own; one that the worker ended in stopping goes back to the queue."""
         self._under_way.add(flow_run.id)
+        configuration.working_dir = configuration.working_dir or self._project
         try:
             result = await super().run(flow_run, configuration, task_status)
             if self.stopping:

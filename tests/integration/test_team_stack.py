@@ -58,7 +58,9 @@ def team(empty_database: Path) -> Iterator[Team]:
         _put_digits(stack, projects[0])
         for project in projects[:2]:
             stack.lend_dvc_config(project.root)
-        stack.finish("deployments", projects[0].root, projects[0].config)
+        elsewhere = _project(folder / "elsewhere", empty_database)  # deployments hold no folder of who made them
+        stack.finish("deployments", elsewhere.root, elsewhere.config)
+        shutil.rmtree(elsewhere.root)
         for service, project in zip(("worker-cpu", "worker-no-gpu"), projects[:2], strict=True):
             stack.start(service, project.root, "--health-port", "0")
         yield Team(stack, *projects)
