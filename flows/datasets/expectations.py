@@ -20,7 +20,8 @@ def check_dataset(found: IngestSession, total: int, max_quarantined_share: float
     if quarantined > max_quarantined_share * total:
         raise DatasetRefusedError(
             f"{quarantined} of {total} files cannot be used, more than the {max_quarantined_share:.0%} "
-            f"allowed, most often because {found.quarantine.commonest_reason}; see {found.quarantine.list_file}"
+            f"allowed, such as {found.quarantine.files[0].path!r}, most often because "
+            f"{found.quarantine.commonest_reason}; see {found.quarantine.list_file}"
         )
     for domain in domains_of(found.splits):
         _check_domain(found, domain)
