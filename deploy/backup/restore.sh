@@ -14,6 +14,8 @@ postgres='PGPASSWORD=$(cat "$POSTGRES_PASSWORD_FILE") exec "$0" --host=127.0.0.1
 
 $compose --profile '*' stop worker-cpu worker-no-gpu worker-gpu worker-beside-gpu prefect-server mlflow-server
 $compose up --detach --no-build --wait postgres s3
+# Objects first: what fails here leaves the databases as they were.
+$compose run --rm --no-deps -T buckets python deploy/s3/objects.py load < "$1/objects.tar"
 for name in prefect mlflow; do
     $compose exec -T postgres sh -c "$postgres" pg_restore --dbname="$name" --clean --if-exists --no-owner --role="$name" \
         --single-transaction < "$1/$name.dump"
@@ -21,5 +23,4 @@ done
 # What held a lock when the backup was made is gone, and so are the leases that would have ended with it.
 $compose exec -T postgres sh -c "$postgres" psql --dbname=prefect --quiet \
     --command="DELETE FROM concurrency_limit_v2 WHERE name LIKE 'atelier-%'"
-$compose run --rm --no-deps -T buckets python deploy/s3/objects.py load < "$1/objects.tar"
 echo "restored from $1; start the rest with \`make stack\`"
