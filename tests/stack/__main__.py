@@ -1,4 +1,4 @@
-"""`python -m tests.stack [WORDS]`: the whole scenario, or after the start only the steps whose names hold the words."""
+"""`python -m tests.stack [WORDS ...]`: the whole scenario, or the start and the steps whose names have some of them."""
 
 import os
 import shutil
@@ -19,14 +19,14 @@ PAGE = ROOT / "docs" / "stack-test.md"
 def main() -> int:
     """Run the steps, write the page, and remove every container."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # with the page of what was run by then
-    words = " ".join(sys.argv[1:])
+    words = sys.argv[1:] or [""]
     folder = Path(tempfile.mkdtemp(prefix="stack-test-"))
     stack = Stack("atelier-stack-test", folder)
     scenario, outcomes = Scenario(stack), list[Outcome]()
     about: dict[str, str] = {}
     try:
         for name, step in scenario.steps().items():
-            if not outcomes or words in name:
+            if not outcomes or any(each in name for each in words):
                 outcomes.append(attempt(name, step))
                 if len(outcomes) == 1:
                     if not outcomes[0].passed:
@@ -37,10 +37,9 @@ def main() -> int:
             (Path(tempfile.gettempdir()) / "stack-test.log").write_text(stack.compose("logs", "--no-color"))
         stack.remove()
         shutil.rmtree(folder)
-        if not words:
-            memory = psutil.virtual_memory().total / 2**30
-            machine = f"{os.cpu_count()} processors, {memory:.0f} GiB of memory, no GPU"
-            write(PAGE, outcomes, about, machine, not_run=list(scenario.steps())[len(outcomes) :])
+        memory = psutil.virtual_memory().total / 2**30
+        machine = f"{os.cpu_count()} processors, {memory:.0f} GiB of memory, no GPU"
+        write(PAGE, list(scenario.steps()), outcomes, about, machine)
     return 0 if all(outcome.passed for outcome in outcomes) else 1
 
 

@@ -34,35 +34,44 @@ def attempt(name: str, step: Step) -> Outcome:
     return outcome
 
 
-def write(
-    page: Path, outcomes: list[Outcome], versions: dict[str, str], machine: str, not_run: Sequence[str] = ()
-) -> None:
-    """Write the page; it also names what was not run, where somebody stopped the test."""
-    rows = [
-        f"| {it.name} | {'passed' if it.passed else '**failed**'} | {it.seconds:.0f} s | {_cell(it.seen)} |"
-        for it in outcomes
-    ]
-    rows += [f"| {name} | not run | | |" for name in not_run]
-    failed = sum(not outcome.passed for outcome in outcomes)
+def write(page: Path, names: Sequence[str], outcomes: list[Outcome], versions: dict[str, str], machine: str) -> None:
+    """Write the page. Steps that were not run keep the row of the last time they were, which says with what image.
+
+    Args:
+        names: of all steps, in their order.
+    """
+    rows = _rows(page.read_text()) if page.exists() else {}
+    with_image = f"{versions.get('Image', 'unknown')[:7]}, {datetime.now(UTC):%Y-%m-%d}"
+    for it in outcomes:
+        result = "passed" if it.passed else "**failed**"
+        rows[it.name] = f"| {it.name} | {result} | {it.seconds:.0f} s | {with_image} | {_cell(it.seen)} |"
+    shown = [rows.get(name, f"| {name} | not run | | | |") for name in names]
+    passed = sum(" | passed | " in row for row in shown)
     page.write_text(
         "\n".join(
             [
                 "# The stack, tested",
                 "",
                 "Written by `make stack-test` (tests/stack). Each step ran on the containers of deploy/compose.yaml,",
-                "in this order, on one stack from an empty start; operations.md says what to do in each case.",
+                "with the image that its row names, in this order; operations.md says what to do in each case. The",
+                "whole begins with an empty stack; `python -m tests.stack WORDS` runs the steps with WORDS in their names.",
                 "",
-                f"{datetime.now(UTC):%Y-%m-%d}, {machine}: {len(outcomes) - failed} of {len(rows)} steps passed.",
+                f"{machine}: {passed} of {len(shown)} steps passed.",
                 "",
-                *(f"- {name}: {version}" for name, version in versions.items()),
+                *(f"- {name}: {version}" for name, version in versions.items() if name != "Image"),
                 "",
-                "| step | result | time | what was seen |",
-                "| --- | --- | --- | --- |",
-                *rows,
+                "| step | result | time | image | what was seen |",
+                "| --- | --- | --- | --- | --- |",
+                *shown,
                 "",
             ]
         )
     )
+
+
+def _rows(text: str) -> dict[str, str]:
+    """Return the rows of a page, by the names of their steps."""
+    return {line.split(" | ")[0].removeprefix("| "): line for line in text.splitlines() if line.startswith("| ")}
 
 
 def _cell(text: str) -> str:
