@@ -143,7 +143,7 @@ def test_a_page_tags_and_a_message_say_in_prefect_what_came_of_a_retrain(
         run = client.read_flow_run(present(state.state_details.flow_run_id))
         own = ArtifactFilter.model_validate({"flow_run_id": {"any_": [run.id]}})
         (page,) = client.read_artifacts(artifact_filter=own)
-    assert set(run.tags) == {"model:tiny-digits", "dataset:tiny", "decision:nothing new"}
+    assert set(run.tags) == {"atelier", "model:tiny-digits", "dataset:tiny", "decision:nothing new"}
     assert page.key == "retrain-tiny-digits"
     text = str(page.data)
     stages = ("dataset", "train", "evaluate", "promote")

@@ -54,7 +54,7 @@ def write(page: Path, names: Sequence[str], outcomes: list[Outcome], versions: d
                 "",
                 "Written by `make stack-test` (tests/stack). Each step ran on the containers of deploy/compose.yaml,",
                 "with the image that its row names, in this order; operations.md says what to do in each case. The",
-                "whole begins with an empty stack; `python -m tests.stack WORDS` runs the steps with WORDS in their names.",
+                "whole begins with an empty stack; `python -m tests.stack WORDS` runs steps with WORDS in their names.",
                 "",
                 f"{machine}: {passed} of {len(shown)} steps passed.",
                 "",

@@ -36,7 +36,8 @@ def look_at_a_crash() -> None:
         asyncio.run(look())
 
 
-def test_a_run_that_crashes_just_after_its_server_was_started_again_is_noticed_at_once():
+def test_a_run_that_crashes_just_after_its_server_was_started_again_is_noticed_at_once(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(event_ordering, "_started", time.monotonic())
     look_at_a_crash()
 
 
