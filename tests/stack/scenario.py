@@ -26,7 +26,7 @@ class Scenario(Nights, Faults):
             "Postgres restarted during a training (9)": lambda: self.server_restarted("postgres"),
             "MLflow gone for 40 s of a training (12)": lambda: self.server_away("mlflow-server", "stop"),
             "MLflow hanging for 40 s of a training (12)": lambda: self.server_away("mlflow-server", "pause"),
-            "MLflow answering 500 for 40 s of a training (12)": self.mlflow_fails,
+            "MLflow without its database for 40 s of a training (12)": self.mlflow_fails,
             "S3 killed while a dataset version is sent (17)": self.storage_killed,
             "S3 hanging at the start (10)": self.no_storage,
             "two retrains and two promotions at once, a trigger delivered twice (20, 22, 44)": self.two_at_once,
