@@ -7,7 +7,14 @@ from flows.datasets.dvc_file import data_path, tracked
 from flows.datasets.errors import LostVersionError, VersioningError
 from flows.datasets.remote_mark import check_mark
 from flows.datasets.remote_objects import missing_in_remote, send_objects
-from flows.datasets.versions import add_and_push, is_materialized, materialize, materialized_home, write_home_config
+from flows.datasets.versions import (
+    CONTENT,
+    add_and_push,
+    is_materialized,
+    materialize,
+    materialized_home,
+    write_home_config,
+)
 from flows.runtime.progress import echo
 from flows.tracking.runs import Tracking
 from gan_models.data.shards import shard_paths
@@ -62,10 +69,10 @@ def _send_again(settings: Settings, name: str, md5: str) -> bool:
         if is_materialized(settings, md5):
             write_home_config(settings, md5)  # it names cache and remote as they were when it was made
         if not_in_cache(settings, md5) and is_materialized(settings, md5):
-            dvc(["add", name], home, settings)
+            dvc(["add", CONTENT], home, settings)
         if not not_in_cache(settings, md5):
             materialize(settings, name, md5)
-            dvc(["push", *JOBS, f"{name}.dvc"], home, settings)
+            dvc(["push", *JOBS, f"{CONTENT}.dvc"], home, settings)
         elif shard_paths(settings.root / data_path(name)):
             add_and_push(settings, name, only=md5)
         else:

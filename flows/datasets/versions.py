@@ -22,6 +22,10 @@ from flows.datasets.remote_mark import is_bare, is_it_there
 from flows.datasets.remote_objects import lacks
 from flows.runtime.locks import locked_here
 
+CONTENT = (
+    "images"  # the folder of a version, by whatever name of a dataset it is asked for: two may have the same images
+)
+
 
 def add_and_push(settings: Settings, name: str, *, only: str | None = None) -> str:
     """Version the folder `data/<name>` and send what is new to the default remote.
@@ -69,21 +73,23 @@ def materialize(settings: Settings, name: str, md5: str) -> Path:
     home = materialized_home(settings, md5)
     with locked_here(settings, f"dataset-{md5.removesuffix('.dir')}"):
         if is_materialized(settings, md5):
-            return home / name
+            return home / CONTENT
         for _ in range(2):
             shutil.rmtree(home, ignore_errors=True)
             (home / ".dvc").mkdir(parents=True)
             write_home_config(settings, md5)
-            (home / f"{name}.dvc").write_text(yaml.safe_dump({"outs": [{"md5": md5, "hash": "md5", "path": name}]}))
+            (home / f"{CONTENT}.dvc").write_text(
+                yaml.safe_dump({"outs": [{"md5": md5, "hash": "md5", "path": CONTENT}]})
+            )
             if not_in_cache(settings, md5):
                 check_reachable(settings)
                 _pull(settings, name, md5, home)
             else:
-                dvc(["checkout", f"{name}.dvc"], home, settings)
-            corrupt = [path for path, digest in files_of(settings, md5) if md5_of(home / name / path) != digest]
+                dvc(["checkout", f"{CONTENT}.dvc"], home, settings)
+            corrupt = [path for path, digest in files_of(settings, md5) if md5_of(home / CONTENT / path) != digest]
             if not corrupt:
                 (home / "complete").touch()
-                return home / name
+                return home / CONTENT
             for path, digest in files_of(settings, md5):
                 if path in corrupt:
                     cached(settings, digest).unlink()
@@ -92,7 +98,8 @@ def materialize(settings: Settings, name: str, md5: str) -> Path:
 
 def is_materialized(settings: Settings, md5: str) -> bool:
     """Return whether this machine has the folder of a version, whole."""
-    return (materialized_home(settings, md5) / "complete").exists()
+    home = materialized_home(settings, md5)
+    return (home / "complete").exists() and (home / CONTENT).exists()
 
 
 def materialized_home(settings: Settings, md5: str) -> Path:
@@ -139,7 +146,7 @@ def _replace(folder: Path, version: Path) -> None:
 
 def _pull(settings: Settings, name: str, md5: str, home: Path) -> None:
     try:
-        dvc(["pull", *JOBS, f"{name}.dvc"], home, settings)
+        dvc(["pull", *JOBS, f"{CONTENT}.dvc"], home, settings)
     except VersioningError as error:
         lost = not_in_cache(settings, md5)
         if not lost:

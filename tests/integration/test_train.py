@@ -60,7 +60,7 @@ def test_a_killed_training_is_resumed_and_ends_as_if_it_had_never_been_killed(pr
 
     out = project.root / ".atelier" / "runs" / resumed.fingerprint
     uninterrupted = project.root / "uninterrupted"
-    data = next(project.root.glob(".atelier/datasets/*/tiny"))
+    data = next(project.root.glob(".atelier/datasets/*/images"))
     arguments = ["--config", str(out / "config.yaml"), "--data", str(data), "--out", str(uninterrupted)]
     subprocess.run([sys.executable, "-m", "gan_models.training", *arguments], check=True, timeout=PATIENCE_SECONDS)
     for file in ("model.safetensors", "bundle.json"):

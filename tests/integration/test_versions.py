@@ -106,6 +106,11 @@ def test_a_version_is_fetched_once(history: History, settings: Settings):
     assert versions.materialize(settings, "alpha", history.first) == folder
 
 
+def test_datasets_of_two_names_with_the_same_images_can_both_be_had(settings: Settings, history: History):
+    for name in ("alpha", "renamed"):
+        assert contents(versions.materialize(settings, name, history.first)) == FIRST
+
+
 def test_a_fetch_that_was_cut_short_is_made_again(history: History, settings: Settings):
     folder = versions.materialize(settings, "alpha", history.first)
     (folder.parent / "complete").unlink()
