@@ -105,8 +105,9 @@ class Faults(Models):
         keys = ("first", "first", "second")
         runs = [self.stack.submit(f"retrain/{SLOW}", idempotency_key=f"{key}-{self.seed}") for key in keys]
         assert len(set(runs)) == 2, "a trigger that is delivered twice begins one run"
-        runs += [self.stack.submit(f"promote/{SLOW}") for _ in range(2)]
         ended = [self.stack.await_end(run)["state"] for run in dict.fromkeys(runs)]
+        promotions = [self.stack.submit(f"promote/{SLOW}") for _ in range(2)]
+        ended += [self.stack.await_end(run)["state"] for run in promotions]
         assert all(state["type"] == "COMPLETED" for state in ended), ended
         assert len(self.versions_of(SLOW)) == before + 1
         self.check_invariants()
